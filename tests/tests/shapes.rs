@@ -1,0 +1,369 @@
+//! Every shape of the derive, byte for byte.
+use std::borrow::Cow;
+
+use xdr_core::{Bytes, DecodeErrorKind, EncodeErrorKind, Lengthy, Limits, Xdr};
+
+fn bytes(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_be_bytes()).collect()
+}
+
+#[track_caller]
+fn both_ways<T>(value: &T, wire: &[u8])
+where
+    T: xdr_core::Encode + for<'de> xdr_core::Decode<'de> + PartialEq + std::fmt::Debug,
+{
+    assert_eq!(xdr_core::to_vec(value).unwrap(), wire);
+    assert_eq!(xdr_core::encoded_len(value), wire.len());
+    assert_eq!(&xdr_core::from_slice::<T>(wire).unwrap(), value);
+    for end in 0..wire.len() {
+        assert!(xdr_core::from_slice::<T>(&wire[..end]).is_err(), "a prefix of {end} bytes is accepted");
+    }
+    let mut longer = wire.to_vec();
+    longer.push(0);
+    let error = xdr_core::from_slice::<T>(&longer).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::TrailingBytes { count: 1 });
+}
+
+const NAME_MAX: usize = 8;
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Named {
+    before: u32,
+    #[xdr(max = NAME_MAX)]
+    name: String,
+    uuid: [u8; 16],
+    after: bool,
+    #[xdr(max = 2, item(max = NAME_MAX * 2))]
+    names: Vec<String>,
+    #[xdr(item(max = 4))]
+    slots: [Vec<u8>; 2],
+    #[xdr(max = 5)]
+    blob: Bytes,
+    #[xdr(max = 3)]
+    ids: Vec<i32>,
+    #[xdr(skip)]
+    cached: u32,
+    #[xdr(max = 4)]
+    description: Option<String>,
+    last: (i64, Option<Box<u32>>),
+}
+
+#[test]
+fn a_struct_is_its_fields_in_order() {
+    let value = Named {
+        before: 1,
+        name: "abcde".into(),
+        uuid: [9; 16],
+        after: true,
+        names: vec!["x".into(), String::new()],
+        slots: [vec![1, 2, 3, 4], vec![]],
+        blob: Bytes::from_static(&[7]),
+        ids: vec![-1, 2],
+        cached: 0,
+        description: None,
+        last: (-2, Some(Box::new(3))),
+    };
+    let mut wire = bytes(&[1, 5]);
+    wire.extend(b"abcde\0\0\0");
+    wire.extend([9; 16]);
+    wire.extend(bytes(&[1, 2, 1]));
+    wire.extend(b"x\0\0\0");
+    wire.extend(bytes(&[0, 4, 0x0102_0304, 0, 1]));
+    wire.extend([7, 0, 0, 0]);
+    wire.extend(bytes(&[2, u32::MAX, 2, 0, u32::MAX, u32::MAX - 1, 1, 3]));
+    both_ways(&value, &wire);
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Tuple(u32, #[xdr(max = 4)] String);
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Unit;
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(transparent)]
+struct Path(#[xdr(max = 4)] String, #[xdr(skip)] u8);
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Nested {
+    tuple: Tuple,
+    unit: Unit,
+    path: Path,
+    fixed: [u32; 2],
+    fixed_tails: [Tuple; 2],
+    result: Result<u32, Tuple>,
+    pair: (u32, Path, u32),
+}
+
+#[test]
+fn structs_nest_without_a_trace() {
+    let tuple = |n, s: &str| Tuple(n, s.into());
+    let value = Nested {
+        tuple: tuple(1, "a"),
+        unit: Unit,
+        path: Path("bc".into(), 0),
+        fixed: [2, 3],
+        fixed_tails: [tuple(4, ""), tuple(5, "d")],
+        result: Err(tuple(6, "")),
+        pair: (7, Path(String::new(), 0), 8),
+    };
+    let mut wire = bytes(&[1, 1]);
+    wire.extend(b"a\0\0\0");
+    wire.extend(bytes(&[2]));
+    wire.extend(b"bc\0\0");
+    wire.extend(bytes(&[2, 3, 4, 0, 5, 1]));
+    wire.extend(b"d\0\0\0");
+    wire.extend(bytes(&[1, 6, 0, 7, 0, 8]));
+    both_ways(&value, &wire);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Xdr)]
+enum RunState {
+    Running = 1,
+    Paused,
+    Stopped = -3,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Xdr)]
+#[repr(i32)]
+enum Code {
+    NoDomain = 42,
+    NoNetwork,
+    #[xdr(other)]
+    Other(i32),
+}
+
+const KIND_NONE: u32 = 9;
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(switch = u32)]
+enum Value {
+    #[xdr(case = 1)]
+    Int(i32),
+    #[xdr(case = [2, 6])]
+    Flag {
+        #[xdr(tag)]
+        tag: u32,
+        bits: u32,
+        #[xdr(max = 4)]
+        name: String,
+    },
+    #[xdr(case = KIND_NONE)]
+    None,
+    #[xdr(default)]
+    Other {
+        #[xdr(tag)]
+        tag: u32,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(switch = RunState)]
+enum ByState {
+    #[xdr(case = RunState::Running)]
+    Running { pid: u32 },
+    #[xdr(case = [RunState::Paused, RunState::Stopped])]
+    Idle(#[xdr(tag)] RunState),
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(switch = bool)]
+enum Maybe {
+    #[xdr(case = true)]
+    Yes(u32),
+    #[xdr(case = false)]
+    No,
+}
+
+#[test]
+fn an_enum_is_its_value_and_an_unknown_value_is_an_error() {
+    both_ways(&RunState::Paused, &bytes(&[2]));
+    both_ways(&RunState::Stopped, &bytes(&[(-3_i32) as u32]));
+    let error = xdr_core::from_slice::<RunState>(&bytes(&[4])).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::UnknownEnumValue(4));
+    both_ways(&Code::NoNetwork, &bytes(&[43]));
+    both_ways(&Code::Other(-7), &bytes(&[(-7_i32) as u32]));
+    let error = xdr_core::to_vec(&Code::Other(43)).unwrap_err();
+    assert_eq!(error.kind, EncodeErrorKind::TagOfAnotherArm(43));
+}
+
+#[test]
+fn a_union_is_its_discriminant_and_the_arm() {
+    both_ways(&Value::Int(-1), &bytes(&[1, u32::MAX]));
+    both_ways(&Value::Flag { tag: 6, bits: 5, name: String::new() }, &bytes(&[6, 5, 0]));
+    both_ways(&Value::None, &bytes(&[9]));
+    both_ways(&Value::Other { tag: u32::MAX }, &bytes(&[u32::MAX]));
+    both_ways(&ByState::Running { pid: 3 }, &bytes(&[1, 3]));
+    both_ways(&ByState::Idle(RunState::Paused), &bytes(&[2]));
+    both_ways(&Maybe::Yes(1), &bytes(&[1, 1]));
+    both_ways(&Maybe::No, &bytes(&[0]));
+    let error = xdr_core::to_vec(&Value::Flag { tag: 1, bits: 0, name: String::new() }).unwrap_err();
+    assert_eq!(error.to_string(), "Value: tag 1 belongs to another arm");
+    let error = xdr_core::to_vec(&Value::Other { tag: 2 }).unwrap_err();
+    assert_eq!(error.kind, EncodeErrorKind::TagOfAnotherArm(2));
+    let error = xdr_core::from_slice::<Maybe>(&bytes(&[2])).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::InvalidBool(2));
+    let error = xdr_core::from_slice::<ByState>(&bytes(&[7])).unwrap_err();
+    assert_eq!(error.to_string(), "ByState: enum has no value 7, at byte 0");
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Entry {
+    id: u64,
+    #[xdr(max = 3)]
+    name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Listing {
+    #[xdr(list, max = 3)]
+    entries: Vec<Entry>,
+    #[xdr(list, max = 3)]
+    words: Vec<u32>,
+    #[xdr(list, max = 2, item(max = 4))]
+    texts: Vec<String>,
+    eof: bool,
+}
+
+#[test]
+fn a_list_is_a_chain_of_optional_data() {
+    let value = Listing {
+        entries: vec![Entry { id: 1, name: "a".into() }, Entry { id: 2, name: String::new() }],
+        words: vec![7, 8],
+        texts: vec!["x".into()],
+        eof: true,
+    };
+    let mut wire = bytes(&[1, 0, 1, 1]);
+    wire.extend(b"a\0\0\0");
+    wire.extend(bytes(&[1, 0, 2, 0, 0, 1, 7, 1, 8, 0, 1, 1]));
+    wire.extend(b"x\0\0\0");
+    wire.extend(bytes(&[0, 1]));
+    both_ways(&value, &wire);
+
+    let long = Listing { words: vec![1; 4], ..value };
+    let error = xdr_core::to_vec(&long).unwrap_err();
+    assert_eq!(error.to_string(), "Listing.words: list of 4 nodes is longer than its maximum 3");
+    let error = xdr_core::from_slice::<Listing>(&bytes(&[0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0])).unwrap_err();
+    assert_eq!(error.path, "Listing.words");
+    assert_eq!(error.kind, DecodeErrorKind::TooLong { what: Lengthy::List, len: 4, max: 3 });
+}
+
+#[derive(Debug, PartialEq, Xdr)]
+struct Borrowed<'a> {
+    #[xdr(max = 8)]
+    name: &'a str,
+    #[xdr(max = 8)]
+    blob: &'a [u8],
+    #[xdr(max = 8)]
+    text: Cow<'a, str>,
+    #[xdr(max = 2, item(max = 8))]
+    names: Vec<&'a str>,
+}
+
+#[test]
+fn borrowed_fields_point_into_the_input() {
+    let value = Borrowed { name: "ab", blob: &[1], text: "c".into(), names: vec!["d"] };
+    let wire = xdr_core::to_vec(&value).unwrap();
+    let back: Borrowed<'_> = xdr_core::from_slice(&wire).unwrap();
+    assert_eq!(back, value);
+    assert!(matches!(back.text, Cow::Borrowed(_)));
+    assert_eq!(back.name.as_ptr(), wire[4..].as_ptr());
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Page<T, const N: usize> {
+    #[xdr(max = N)]
+    items: Vec<T>,
+    #[xdr(max = N + 1)]
+    more: Vec<T>,
+    one: T,
+}
+
+#[test]
+fn generic_types_take_their_bounds_from_constants() {
+    let value = Page::<u32, 1> { items: vec![1], more: vec![2, 3], one: 4 };
+    both_ways(&value, &bytes(&[1, 1, 2, 2, 3, 4]));
+    let error = xdr_core::to_vec(&Page::<u32, 1> { items: vec![1, 2], more: vec![], one: 4 }).unwrap_err();
+    assert_eq!(error.kind, EncodeErrorKind::TooLong { what: Lengthy::Array, len: 2, max: 1 });
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Tree {
+    value: u32,
+    left: Option<Box<Tree>>,
+    #[xdr(max = 4, recursive)]
+    children: Vec<Tree>,
+}
+
+#[test]
+fn recursive_types_end_at_the_depth_limit() {
+    let leaf = Tree { value: 1, left: None, children: vec![] };
+    let value = Tree { value: 2, left: Some(Box::new(leaf.clone())), children: vec![leaf] };
+    both_ways(&value, &bytes(&[2, 1, 1, 0, 0, 1, 1, 0, 0]));
+    let wire = xdr_core::to_vec(&value).unwrap();
+    let tight = |depth| xdr_core::from_slice_with::<Tree>(&wire, Limits::default().with_depth(depth));
+    // A box or an array is one level, and the array inside it another.
+    assert!(tight(2).is_ok());
+    let error = tight(1).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::DepthLimit { limit: 1 });
+    assert_eq!(error.path, "Tree.left.children");
+}
+
+#[test]
+fn errors_name_the_field_the_limit_and_the_byte() {
+    let long = Named {
+        before: 1,
+        name: "much too long".into(),
+        uuid: [0; 16],
+        after: true,
+        names: vec![],
+        slots: Default::default(),
+        blob: Bytes::new(),
+        ids: vec![],
+        cached: 0,
+        description: None,
+        last: (0, None),
+    };
+    let error = xdr_core::to_vec(&long).unwrap_err();
+    assert_eq!(error.to_string(), "Named.name: string of 13 bytes is longer than its maximum 8");
+    let deep = Named { name: "ok".into(), names: vec!["a".into(), "0123456789abcdefg".into()], ..long.clone() };
+    let error = xdr_core::to_vec(&deep).unwrap_err();
+    assert_eq!(error.to_string(), "Named.names[1]: string of 17 bytes is longer than its maximum 16");
+    let slot = Named { name: "ok".into(), slots: [vec![0; 4], vec![0; 5]], ..long.clone() };
+    let error = xdr_core::to_vec(&slot).unwrap_err();
+    assert_eq!(error.to_string(), "Named.slots[1]: opaque of 5 bytes is longer than its maximum 4");
+
+    let good = Named { name: "ok".into(), last: (0, Some(Box::new(5))), ..long };
+    let wire = xdr_core::to_vec(&good).unwrap();
+    let changed = |offset: usize, byte: u8| {
+        let mut wire = wire.clone();
+        wire[offset] = byte;
+        xdr_core::from_slice::<Named>(&wire).unwrap_err().to_string()
+    };
+    assert_eq!(changed(7, 9), "Named.name: string of 9 bytes is longer than its maximum 8, at byte 4");
+    assert_eq!(changed(8, 0xff), "Named.name: string is not UTF-8, at byte 8");
+    assert_eq!(changed(11, 1), "Named.name: padding is not zero, at byte 11");
+    assert_eq!(changed(31, 2), "Named.after: bool is 2, neither 0 nor 1, at byte 28");
+    assert_eq!(changed(35, 3), "Named.names: array of 3 elements is longer than its maximum 2, at byte 32");
+    assert_eq!(
+        changed(wire.len() - 5, 2),
+        format!("Named.last.1: optional-data flag is 2, neither 0 nor 1, at byte {}", wire.len() - 8)
+    );
+    let error = xdr_core::from_slice::<Named>(&wire[..10]).unwrap_err();
+    assert_eq!(error.to_string(), "Named.name: input ends, at least 2 bytes are missing, at byte 8");
+}
+
+#[test]
+fn an_encode_that_fails_leaves_the_buffer_as_long_as_it_was() {
+    let mut buffer = xdr_core::BytesMut::from(&b"kept"[..]);
+    xdr_core::encode_into(&Tuple(1, "too long".into()), &mut buffer).unwrap_err();
+    assert_eq!(&buffer[..], b"kept");
+}
+
+#[test]
+fn small_integers_are_checked_words() {
+    both_ways(&-1_i8, &bytes(&[u32::MAX]));
+    both_ways(&u16::MAX, &bytes(&[65535]));
+    both_ways(&i16::MIN, &bytes(&[(-32768_i32) as u32]));
+    assert_eq!(xdr_core::from_slice::<i8>(&bytes(&[128])).unwrap_err().kind, DecodeErrorKind::OutOfRange(128));
+}

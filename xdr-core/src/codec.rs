@@ -1,0 +1,249 @@
+//! The entry points.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::bound::Plain;
+use crate::decode::{Decode, Reader, decode_whole};
+use crate::encode::{Encode, Writer, encode_whole, len_of};
+use crate::error::{DecodeError, EncodeError, EncodeErrorKind};
+use crate::explain::{decode_error, encode_error};
+use crate::fault::{DecodeCause, DecodeFault, EncodeCause, EncodeFault};
+use crate::limits::Limits;
+
+/// Encodes a value.
+///
+/// # Errors
+/// When a bound is exceeded, or a union's tag belongs to another arm.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), xdr_core::EncodeError> {
+/// assert_eq!(xdr_core::to_vec(&7_i32)?, [0, 0, 0, 7]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    let mut out = vec![0; encoded_len(value)];
+    fill(value, &mut out)?;
+    Ok(out)
+}
+
+/// Encodes a value into a shared buffer.
+///
+/// # Errors
+/// As [`to_vec`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), xdr_core::EncodeError> {
+/// assert_eq!(xdr_core::to_bytes(&true)?.as_ref(), [0, 0, 0, 1]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn to_bytes<T: Encode + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
+    to_vec(value).map(Bytes::from)
+}
+
+/// Encodes a value behind what the buffer holds. After an error the buffer is as it was.
+///
+/// # Errors
+/// As [`to_vec`].
+///
+/// # Examples
+/// ```
+/// use bytes::BytesMut;
+/// # fn main() -> Result<(), xdr_core::EncodeError> {
+/// let mut buffer = BytesMut::new();
+/// xdr_core::encode_into(&1_u32, &mut buffer)?;
+/// xdr_core::encode_into(&2_u32, &mut buffer)?;
+/// assert_eq!(buffer.as_ref(), [0, 0, 0, 1, 0, 0, 0, 2]);
+/// # Ok(())
+/// # }
+/// ```
+pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+    let before = buffer.len();
+    let announced = encoded_len(value);
+    buffer.resize(before.saturating_add(announced), 0);
+    let filled = match buffer.get_mut(before..) {
+        Some(space) => fill(value, space),
+        None => Ok(()),
+    };
+    if filled.is_err() {
+        buffer.truncate(before);
+    }
+    filled
+}
+
+/// Encodes a value at the front of `space` and returns how many bytes it took. Nothing is allocated.
+///
+/// # Errors
+/// [`EncodeErrorKind::NoSpace`] when the value is longer than `space`; else as [`to_vec`].
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), xdr_core::EncodeError> {
+/// let mut space = [0xff; 8];
+/// assert_eq!(xdr_core::encode_to_slice(&3_u32, &mut space)?, 4);
+/// assert_eq!(space, [0, 0, 0, 3, 0xff, 0xff, 0xff, 0xff]);
+/// assert!(xdr_core::encode_to_slice(&[1_u32; 3], &mut space).is_err());
+/// # Ok(())
+/// # }
+/// ```
+pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Result<usize, EncodeError> {
+    let len = space.len();
+    let mut writer = Writer::new(space);
+    match encode_whole::<Plain, T>(value, &mut writer) {
+        Ok(()) => Ok(len.saturating_sub(writer.remaining())),
+        Err(fault) => Err(explain_encode(value, fault)),
+    }
+}
+
+fn fill<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Result<(), EncodeError> {
+    let announced = space.len();
+    match encode_to_slice(value, space) {
+        Ok(used) if used == announced => Ok(()),
+        Ok(_) => Err(EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path: T::schema().name.into() }),
+        Err(EncodeError { kind: EncodeErrorKind::NoSpace { .. }, path }) => {
+            Err(EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Finds the field where encoding stopped: it is encoded over zeros and over ones, and the first byte
+/// that differs is the first that was not written.
+#[cold]
+fn explain_encode<T: Encode + ?Sized>(value: &T, fault: EncodeFault) -> EncodeError {
+    let needed = encoded_len(value);
+    if fault.cause() == EncodeCause::Full {
+        return encode_error(fault, T::schema(), &[], needed);
+    }
+    let mut zeros = vec![0; needed];
+    let mut ones = vec![0xff; needed];
+    // Both stop where the first attempt stopped.
+    let _ = encode_whole::<Plain, T>(value, &mut Writer::new(&mut zeros));
+    let _ = encode_whole::<Plain, T>(value, &mut Writer::new(&mut ones));
+    let written = zeros.iter().zip(&ones).take_while(|(zero, one)| zero == one).count();
+    encode_error(fault, T::schema(), zeros.get(..written).unwrap_or_default(), needed)
+}
+
+/// How many bytes a value takes, without encoding it. Bounds are not checked.
+///
+/// # Examples
+/// ```
+/// assert_eq!(xdr_core::encoded_len(&Some(5_i64)), 12);
+/// ```
+#[must_use]
+pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
+    len_of::<Plain, T>(value)
+}
+
+/// Decodes a value that takes all of the input, with [`Limits::DEFAULT`].
+///
+/// # Errors
+/// When the input is not exactly the XDR form of a value.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), xdr_core::DecodeError> {
+/// assert_eq!(xdr_core::from_slice::<(i32, bool)>(&[0, 0, 0, 7, 0, 0, 0, 1])?, (7, true));
+/// assert!(xdr_core::from_slice::<bool>(&[0, 0, 0, 2]).is_err());
+/// # Ok(())
+/// # }
+/// ```
+pub fn from_slice<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<T, DecodeError> {
+    from_slice_with(input, Limits::DEFAULT)
+}
+
+/// Decodes a value that takes all of the input, within `limits`.
+///
+/// # Errors
+/// When the input is not exactly the XDR form of a value, or decoding costs more than `limits` allow.
+///
+/// # Examples
+/// ```
+/// use xdr_core::{Limits, from_slice_with};
+/// let two_deep = [0, 0, 0, 9];
+/// let limits = Limits::default().with_depth(1);
+/// assert!(from_slice_with::<Box<Box<i32>>>(&two_deep, limits).is_err());
+/// assert!(from_slice_with::<Box<i32>>(&two_deep, limits).is_ok());
+/// ```
+pub fn from_slice_with<'de, T: Decode<'de>>(input: &'de [u8], limits: Limits) -> Result<T, DecodeError> {
+    whole(input, None, limits)
+}
+
+/// Decodes a value that takes all of a shared buffer: `Bytes` fields are slices of it, not copies.
+///
+/// # Errors
+/// As [`from_slice`].
+///
+/// # Examples
+/// ```
+/// use xdr_core::{Bytes, Xdr};
+/// #[derive(Xdr)]
+/// struct Blob { #[xdr(max = 8)] blob: Bytes }
+///
+/// # fn main() -> Result<(), xdr_core::DecodeError> {
+/// let input = Bytes::from_static(&[0, 0, 0, 2, 7, 8, 0, 0]);
+/// let Blob { blob } = xdr_core::from_bytes(&input)?;
+/// assert_eq!(blob.as_ptr(), input[4..].as_ptr());
+/// # Ok(())
+/// # }
+/// ```
+pub fn from_bytes<'de, T: Decode<'de>>(input: &'de Bytes) -> Result<T, DecodeError> {
+    from_bytes_with(input, Limits::DEFAULT)
+}
+
+/// [`from_bytes`] within `limits`.
+///
+/// # Errors
+/// As [`from_slice_with`].
+pub fn from_bytes_with<'de, T: Decode<'de>>(input: &'de Bytes, limits: Limits) -> Result<T, DecodeError> {
+    whole(input, Some(input), limits)
+}
+
+/// Decodes a value at the front of the input and returns it with what is left.
+///
+/// # Errors
+/// When the input does not begin with the XDR form of a value.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), xdr_core::DecodeError> {
+/// let (value, rest) = xdr_core::decode_prefix::<u32>(&[0, 0, 0, 1, 9, 9])?;
+/// assert_eq!((value, rest), (1, &[9, 9][..]));
+/// # Ok(())
+/// # }
+/// ```
+pub fn decode_prefix<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<(T, &'de [u8]), DecodeError> {
+    decode_prefix_with(input, Limits::DEFAULT)
+}
+
+/// [`decode_prefix`] within `limits`.
+///
+/// # Errors
+/// As [`from_slice_with`].
+pub fn decode_prefix_with<'de, T: Decode<'de>>(
+    input: &'de [u8],
+    limits: Limits,
+) -> Result<(T, &'de [u8]), DecodeError> {
+    let mut reader = Reader::new(input, None, limits);
+    match decode_whole::<Plain, T>(&mut reader) {
+        Ok(value) => Ok((value, reader.rest())),
+        Err(fault) => Err(decode_error(fault, T::schema(), input, limits)),
+    }
+}
+
+#[inline(always)]
+fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> Result<T, DecodeError> {
+    let mut reader = Reader::new(input, buffer, limits);
+    let fault = match decode_whole::<Plain, T>(&mut reader) {
+        Ok(value) if reader.remaining() == 0 => return Ok(value),
+        Ok(_) => DecodeFault::new(DecodeCause::Trailing, reader.remaining()),
+        Err(fault) => fault,
+    };
+    Err(decode_error(fault, T::schema(), input, limits))
+}

@@ -1,0 +1,408 @@
+//! Decoding: a reader that only splits slices, and the runs of fixed bytes that fields share.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use crate::bound::Plain;
+use crate::encode::padded;
+use crate::fault::{DecodeCause, DecodeFault};
+use crate::limits::Limits;
+use crate::schema::Schema;
+use crate::wire::Wire;
+
+/// A type that can be read from its XDR form, which is complete in itself.
+///
+/// Derive it with `#[derive(Xdr)]` (or `#[derive(Decode)]` for one direction). `'de` is the lifetime
+/// of the input, for types that borrow from it.
+///
+/// # Writing it by hand
+///
+/// The bytes of the front are taken out of `run`. When `run` is shorter than `WIRE.head`, take
+/// `WIRE.head + after` bytes from the reader first ([`Reader::word`] and [`Reader::array`] do):
+/// `after` is what the fields behind this one want in the same run. A type with a tail leaves `run` empty.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no complete XDR form",
+    label = "not `Decode`",
+    note = "a type of your own needs `#[derive(Xdr)]`",
+    note = "a string, opaque or array needs its maximum: `#[xdr(max = N)]`; elements of variable length `#[xdr(max = N, item(max = M))]`",
+    note = "a linked list is `#[xdr(list, max = N)]`; where there is no maximum, say `#[xdr(unbounded)]`",
+    note = "`u8` is no element: `Vec<u8>`, `[u8; N]` and `&[u8]` are opaque, a C `unsigned char` is `UChar`"
+)]
+pub trait Decode<'de>: Sized {
+    /// The fixed front, and the fewest bytes.
+    const WIRE: Wire;
+    /// The most bytes that a value can take, or `None` where there is no such number.
+    const MAX_WIRE: Option<usize>;
+    /// The fewest bytes that a value can take.
+    const MIN_WIRE: usize = Self::WIRE.min;
+    /// The length of every value, where all have the same.
+    const FIXED_WIRE: Option<usize> = match Self::WIRE {
+        Wire { tail: false, head, .. } => Some(head),
+        _ => None,
+    };
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// When the input is not the XDR form of a value, or costs more than the limits allow.
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault>;
+
+    /// The type's description.
+    fn schema() -> &'static Schema;
+
+    /// Reads the `count` elements of an array; integers override it with a copy in bulk.
+    ///
+    /// # Errors
+    /// Those of the elements.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
+        decode_each::<Plain, Self>(reader, count)
+    }
+}
+
+/// A type that can be decoded from input of any lifetime, because it borrows nothing.
+pub trait DecodeOwned: for<'de> Decode<'de> {}
+impl<T: for<'de> Decode<'de>> DecodeOwned for T {}
+
+/// A type of variable length, or one that holds such types, under the bounds of shape `S`.
+///
+/// The derive uses it for fields with `max`, `item`, `list` or `unbounded`. The members mean what
+/// they mean in [`Decode`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be decoded under these bounds",
+    label = "the bounds of this field do not fit its type",
+    note = "`max = N` is for strings, opaque (`Vec<u8>`, `Bytes`, `&[u8]`) and arrays of elements that are complete in themselves",
+    note = "elements of variable length need theirs as well: `#[xdr(max = N, item(max = M))]`; in a fixed array `#[xdr(item(max = M))]`",
+    note = "a type without bounds of its own (an integer, a derived type) takes neither `max` nor `item`; a type of your own needs `#[derive(Xdr)]`",
+    note = "`u8` is no element: `Vec<u8>`, `[u8; N]` and `&[u8]` are opaque, a C `unsigned char` is `UChar`"
+)]
+pub trait DecodeBounded<'de, S>: Sized {
+    /// The fixed front, and the fewest bytes.
+    const WIRE: Wire;
+    /// The most bytes that a value can take, or `None` where there is no such number.
+    const MAX_WIRE: Option<usize>;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// When the input is not the XDR form of a value, or costs more than the limits allow.
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault>;
+
+    /// The type's description, bounds included.
+    fn schema() -> &'static Schema;
+
+    /// Reads the `count` elements of an array.
+    ///
+    /// # Errors
+    /// Those of the elements.
+    #[doc(hidden)]
+    #[inline]
+    fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
+        decode_each::<S, Self>(reader, count)
+    }
+}
+
+impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
+    const WIRE: Wire = T::WIRE;
+    const MAX_WIRE: Option<usize> = T::MAX_WIRE;
+    #[inline(always)]
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        <T as Decode<'de>>::decode(reader, run, after)
+    }
+    fn schema() -> &'static Schema {
+        <T as Decode<'de>>::schema()
+    }
+    #[inline(always)]
+    fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
+        <T as Decode<'de>>::decode_items(reader, count)
+    }
+}
+
+/// The input that is left, and what decoding it may still cost.
+#[derive(Debug)]
+pub struct Reader<'de> {
+    rest: &'de [u8],
+    /// The buffer that `rest` is a part of, where `Bytes` can be cut out of it.
+    buffer: Option<&'de Bytes>,
+    heap: usize,
+    depth: u32,
+    lenient_padding: bool,
+}
+
+impl<'de> Reader<'de> {
+    pub(crate) const fn new(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> Self {
+        Self {
+            rest: input,
+            buffer,
+            heap: limits.heap(),
+            depth: limits.depth(),
+            lenient_padding: limits.lenient_padding(),
+        }
+    }
+
+    /// Bytes of input left, an open run not included.
+    #[must_use]
+    #[inline(always)]
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    pub(crate) const fn rest(&self) -> &'de [u8] {
+        self.rest
+    }
+
+    /// The next `len` bytes.
+    ///
+    /// # Errors
+    /// When the input ends before.
+    #[inline(always)]
+    pub fn take(&mut self, len: usize) -> Result<&'de [u8], DecodeFault> {
+        match self.rest.split_at_checked(len) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                Ok(taken)
+            }
+            None => Err(truncated(self.rest.len())),
+        }
+    }
+
+    /// The next `N` bytes of the run, which is opened with `after` further bytes where none is.
+    ///
+    /// # Errors
+    /// When the input ends before.
+    #[inline(always)]
+    pub fn array<const N: usize>(&mut self, run: &mut &'de [u8], after: usize) -> Result<[u8; N], DecodeFault> {
+        if run.len() < N {
+            *run = self.take(N.saturating_add(after))?;
+        }
+        match run.split_first_chunk::<N>() {
+            Some((bytes, rest)) => {
+                *run = rest;
+                Ok(*bytes)
+            }
+            None => Err(truncated(self.rest.len())),
+        }
+    }
+
+    /// The next word of the run.
+    ///
+    /// # Errors
+    /// When the input ends before.
+    #[inline(always)]
+    pub fn word(&mut self, run: &mut &'de [u8], after: usize) -> Result<u32, DecodeFault> {
+        Ok(u32::from_be_bytes(self.array::<4>(run, after)?))
+    }
+
+    /// Bytes from the word before the open run's rest to the end of the input: where a fault about
+    /// that word lies.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn word_position(&self, run: &[u8]) -> usize {
+        self.rest.len().saturating_add(run.len()).saturating_add(4)
+    }
+
+    /// `len` bytes and their padding. The length word has just been read.
+    #[inline(always)]
+    pub(crate) fn opaque(&mut self, len: u32, max: usize) -> Result<&'de [u8], DecodeFault> {
+        let body = usize::try_from(len).ok().filter(|len| *len <= max);
+        match body.and_then(|len| split_padded(self.rest, len)) {
+            Some((body, padding, rest)) if padding.iter().all(|byte| *byte == 0) || self.lenient_padding => {
+                self.rest = rest;
+                Ok(body)
+            }
+            _ => Err(why_not_opaque(self.rest, len, max)),
+        }
+    }
+
+    /// `N` bytes and their padding, out of the run.
+    #[inline(always)]
+    pub(crate) fn fixed_opaque<const N: usize>(
+        &mut self,
+        run: &mut &'de [u8],
+        after: usize,
+    ) -> Result<[u8; N], DecodeFault> {
+        let len = const { padded(N) };
+        if run.len() < len {
+            *run = self.take(len.saturating_add(after))?;
+        }
+        let Some((body, behind)) = run.split_first_chunk::<N>() else {
+            return Err(truncated(self.rest.len()));
+        };
+        let Some((padding, behind)) = behind.split_at_checked(len.saturating_sub(N)) else {
+            return Err(truncated(self.rest.len()));
+        };
+        if padding.iter().all(|byte| *byte == 0) || self.lenient_padding {
+            *run = behind;
+            Ok(*body)
+        } else {
+            let left = self.rest.len().saturating_add(behind.len());
+            Err(non_zero_padding(padding, left))
+        }
+    }
+
+    /// The element count of an array or an error, and one level deeper.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, count: u32, max: usize, min_wire: usize) -> Result<usize, DecodeFault> {
+        let at_word = self.rest.len().saturating_add(4);
+        let fits = match self.rest.len().checked_div(min_wire) {
+            Some(most) => count as usize <= most,
+            None => true,
+        };
+        if count as usize > max {
+            Err(DecodeFault::new(DecodeCause::TooLong, at_word))
+        } else if !fits {
+            Err(DecodeFault::new(DecodeCause::CountBeyondInput, at_word))
+        } else {
+            Ok(count as usize)
+        }
+    }
+
+    /// One level of nesting deeper.
+    ///
+    /// # Errors
+    /// At the depth limit.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, position: usize) -> Result<(), DecodeFault> {
+        match self.depth.checked_sub(1) {
+            Some(depth) => {
+                self.depth = depth;
+                Ok(())
+            }
+            None => Err(DecodeFault::new(DecodeCause::Depth, position)),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn leave(&mut self) {
+        self.depth = self.depth.saturating_add(1);
+    }
+
+    /// Charges the heap budget.
+    ///
+    /// # Errors
+    /// When the budget does not allow it.
+    #[inline(always)]
+    pub(crate) fn charge(&mut self, bytes: usize, position: usize) -> Result<(), DecodeFault> {
+        match self.heap.checked_sub(bytes) {
+            Some(heap) => {
+                self.heap = heap;
+                Ok(())
+            }
+            None => Err(DecodeFault::new(DecodeCause::Heap, position)),
+        }
+    }
+
+    pub(crate) const fn refund(&mut self, bytes: usize) {
+        self.heap = self.heap.saturating_add(bytes);
+    }
+
+    /// An empty vector with room for `count` elements, charged before it is allocated.
+    #[inline(always)]
+    pub(crate) fn allocate<T>(&mut self, count: usize) -> Result<Vec<T>, DecodeFault> {
+        let position = self.rest.len().saturating_add(4);
+        self.charge(count.saturating_mul(unit::<T>()), position)?;
+        let mut items = Vec::new();
+        match items.try_reserve_exact(count) {
+            Ok(()) => Ok(items),
+            Err(_) => Err(DecodeFault::new(DecodeCause::Heap, position)),
+        }
+    }
+
+    /// `body`, which this reader has returned, as `Bytes`: a slice of the buffer where there is one.
+    #[inline(always)]
+    pub(crate) fn share(&mut self, body: &'de [u8]) -> Result<Bytes, DecodeFault> {
+        match self.buffer {
+            Some(buffer) => Ok(buffer.slice_ref(body)),
+            None => {
+                self.charge(body.len(), self.rest.len())?;
+                Ok(Bytes::copy_from_slice(body))
+            }
+        }
+    }
+}
+
+/// What one element costs of the heap budget.
+#[inline(always)]
+pub(crate) const fn unit<T>() -> usize {
+    match size_of::<T>() {
+        0 => 1,
+        size => size,
+    }
+}
+
+#[cold]
+pub(crate) const fn truncated(remaining: usize) -> DecodeFault {
+    DecodeFault::new(DecodeCause::Truncated, remaining)
+}
+
+/// Body, padding and the rest.
+#[inline(always)]
+fn split_padded(input: &[u8], len: usize) -> Option<(&[u8], &[u8], &[u8])> {
+    let padding = len.wrapping_neg() & 3;
+    let (body, rest) = input.split_at_checked(len)?;
+    let (padding, rest) = rest.split_at_checked(padding)?;
+    Some((body, padding, rest))
+}
+
+#[cold]
+fn why_not_opaque(rest: &[u8], len: u32, max: usize) -> DecodeFault {
+    let body = usize::try_from(len).ok().filter(|len| *len <= max);
+    match body.map(|len| split_padded(rest, len)) {
+        None => DecodeFault::new(DecodeCause::TooLong, rest.len().saturating_add(4)),
+        Some(None) => truncated(rest.len()),
+        Some(Some((_, padding, behind))) => non_zero_padding(padding, behind.len()),
+    }
+}
+
+/// The fault of the first byte in `padding` that is not zero; `behind` bytes follow the padding.
+#[cold]
+fn non_zero_padding(padding: &[u8], behind: usize) -> DecodeFault {
+    let zeros = padding.iter().take_while(|byte| **byte == 0).count();
+    let left = padding.len().saturating_sub(zeros).saturating_add(behind);
+    DecodeFault::new(DecodeCause::NonZeroPadding, left)
+}
+
+/// The next field of a struct.
+#[doc(hidden)]
+#[inline(always)]
+pub fn field<'de, S, T: DecodeBounded<'de, S>>(
+    reader: &mut Reader<'de>,
+    run: &mut &'de [u8],
+    after: usize,
+) -> Result<T, DecodeFault> {
+    let field = T::decode(reader, run, after)?;
+    if T::WIRE.tail {
+        // Already so; said again, it becomes a constant for the next field.
+        *run = &[];
+    }
+    Ok(field)
+}
+
+/// A whole value where no run is open.
+#[doc(hidden)]
+#[inline(always)]
+pub fn decode_whole<'de, S, T: DecodeBounded<'de, S>>(reader: &mut Reader<'de>) -> Result<T, DecodeFault> {
+    T::decode(reader, &mut &[][..], 0)
+}
+
+/// Elements one by one; those of fixed length share one run.
+#[inline(always)]
+pub(crate) fn decode_each<'de, S, T: DecodeBounded<'de, S>>(
+    reader: &mut Reader<'de>,
+    count: usize,
+) -> Result<Vec<T>, DecodeFault> {
+    let mut items = reader.allocate::<T>(count)?;
+    if T::WIRE.tail {
+        for _ in 0..count {
+            items.push(decode_whole::<S, T>(reader)?);
+        }
+    } else {
+        let mut run = reader.take(count.saturating_mul(T::WIRE.head))?;
+        for _ in 0..count {
+            items.push(T::decode(reader, &mut run, 0)?);
+        }
+    }
+    Ok(items)
+}

@@ -1,0 +1,327 @@
+//! Encoding: a value writes its fixed front into a run of bytes, then its variable tail.
+
+use crate::bound::Plain;
+use crate::fault::{EncodeCause, EncodeFault};
+use crate::schema::Schema;
+use crate::wire::Wire;
+
+/// A type whose XDR form is complete in itself.
+///
+/// Derive it with `#[derive(Xdr)]` (or `#[derive(Encode)]` for one direction). Types of variable
+/// length such as `String` and `Vec<T>` do not implement it: a field of such a type needs
+/// `#[xdr(max = N)]`, which makes it [`EncodeBounded`].
+///
+/// # Writing it by hand
+///
+/// A value is `WIRE.head` bytes, written by [`head`](Self::head), followed by what
+/// [`tail`](Self::tail) writes if `WIRE.tail` is set. Bounds are checked in `head`, before anything
+/// of the value is written.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no complete XDR form",
+    label = "not `Encode`",
+    note = "a type of your own needs `#[derive(Xdr)]`",
+    note = "a string, opaque or array needs its maximum: `#[xdr(max = N)]`; elements of variable length `#[xdr(max = N, item(max = M))]`",
+    note = "a linked list is `#[xdr(list, max = N)]`; where there is no maximum, say `#[xdr(unbounded)]`",
+    note = "`u8` is no element: `Vec<u8>`, `[u8; N]` and `&[u8]` are opaque, a C `unsigned char` is `UChar`"
+)]
+pub trait Encode {
+    /// The fixed front, and the fewest bytes.
+    const WIRE: Wire;
+    /// The most bytes that a value can take, or `None` where there is no such number.
+    const MAX_WIRE: Option<usize>;
+    /// The fewest bytes that a value can take.
+    const MIN_WIRE: usize = Self::WIRE.min;
+    /// The length of every value, where all have the same.
+    const FIXED_WIRE: Option<usize> = match Self::WIRE {
+        Wire { tail: false, head, .. } => Some(head),
+        _ => None,
+    };
+
+    /// Writes the front into `out`, which is `WIRE.head` bytes long.
+    ///
+    /// # Errors
+    /// When a bound is exceeded, or a union's tag belongs to another arm.
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault>;
+
+    /// Writes what follows the front.
+    ///
+    /// # Errors
+    /// When the space is full, or a bound inside is exceeded.
+    #[inline(always)]
+    fn tail(&self, _writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+        Ok(())
+    }
+
+    /// Bytes that [`tail`](Self::tail) writes.
+    #[inline(always)]
+    fn tail_len(&self) -> usize {
+        0
+    }
+
+    /// The type's description.
+    fn schema() -> &'static Schema;
+
+    /// Writes the elements of an array; integers override it with a copy in bulk.
+    ///
+    /// # Errors
+    /// Those of the elements.
+    #[doc(hidden)]
+    #[inline]
+    fn encode_items(items: &[Self], writer: &mut Writer<'_>) -> Result<(), EncodeFault>
+    where
+        Self: Sized,
+    {
+        encode_each::<Plain, Self>(items, writer)
+    }
+}
+
+/// A type of variable length, or one that holds such types, under the bounds of shape `S`.
+///
+/// The derive uses it for fields with `max`, `item`, `list` or `unbounded`. The members mean what
+/// they mean in [`Encode`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be encoded under these bounds",
+    label = "the bounds of this field do not fit its type",
+    note = "`max = N` is for strings, opaque (`Vec<u8>`, `Bytes`, `&[u8]`) and arrays of elements that are complete in themselves",
+    note = "elements of variable length need theirs as well: `#[xdr(max = N, item(max = M))]`; in a fixed array `#[xdr(item(max = M))]`",
+    note = "a type without bounds of its own (an integer, a derived type) takes neither `max` nor `item`; a type of your own needs `#[derive(Xdr)]`",
+    note = "`u8` is no element: `Vec<u8>`, `[u8; N]` and `&[u8]` are opaque, a C `unsigned char` is `UChar`"
+)]
+pub trait EncodeBounded<S> {
+    /// The fixed front, and the fewest bytes.
+    const WIRE: Wire;
+    /// The most bytes that a value can take, or `None` where there is no such number.
+    const MAX_WIRE: Option<usize>;
+
+    /// Writes the front into `out`, which is `WIRE.head` bytes long.
+    ///
+    /// # Errors
+    /// When a bound is exceeded.
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault>;
+
+    /// Writes what follows the front.
+    ///
+    /// # Errors
+    /// When the space is full, or a bound inside is exceeded.
+    #[inline(always)]
+    fn tail(&self, _writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+        Ok(())
+    }
+
+    /// Bytes that [`tail`](Self::tail) writes.
+    #[inline(always)]
+    fn tail_len(&self) -> usize {
+        0
+    }
+
+    /// The type's description, bounds included.
+    fn schema() -> &'static Schema;
+
+    /// Writes the elements of an array.
+    ///
+    /// # Errors
+    /// Those of the elements.
+    #[doc(hidden)]
+    #[inline]
+    fn encode_items(items: &[Self], writer: &mut Writer<'_>) -> Result<(), EncodeFault>
+    where
+        Self: Sized,
+    {
+        encode_each::<S, Self>(items, writer)
+    }
+}
+
+impl<T: Encode + ?Sized> EncodeBounded<Plain> for T {
+    const WIRE: Wire = T::WIRE;
+    const MAX_WIRE: Option<usize> = T::MAX_WIRE;
+    #[inline(always)]
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+        T::head(self, out)
+    }
+    #[inline(always)]
+    fn tail(&self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+        T::tail(self, writer)
+    }
+    #[inline(always)]
+    fn tail_len(&self) -> usize {
+        T::tail_len(self)
+    }
+    fn schema() -> &'static Schema {
+        T::schema()
+    }
+    #[inline(always)]
+    fn encode_items(items: &[Self], writer: &mut Writer<'_>) -> Result<(), EncodeFault>
+    where
+        Self: Sized,
+    {
+        T::encode_items(items, writer)
+    }
+}
+
+/// The space that is left to write into. It only ever splits slices.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    rest: &'a mut [u8],
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) const fn new(rest: &'a mut [u8]) -> Self {
+        Self { rest }
+    }
+
+    /// The next `len` bytes, to be filled.
+    ///
+    /// # Errors
+    /// When less space is left.
+    #[inline(always)]
+    pub fn take(&mut self, len: usize) -> Result<&'a mut [u8], EncodeFault> {
+        match core::mem::take(&mut self.rest).split_at_mut_checked(len) {
+            Some((run, rest)) => {
+                self.rest = rest;
+                Ok(run)
+            }
+            None => Err(full()),
+        }
+    }
+
+    /// Bytes of space left.
+    #[must_use]
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+}
+
+#[cold]
+pub(crate) const fn full() -> EncodeFault {
+    EncodeFault::new(EncodeCause::Full, 0)
+}
+
+/// The length word of `len` bytes or elements, if they are within `max`.
+#[inline(always)]
+pub(crate) fn length_word(len: usize, max: usize, out: &mut [u8]) -> Result<(), EncodeFault> {
+    match u32::try_from(len) {
+        Ok(word) if len <= max => write_word(word, out),
+        _ => Err(too_long(len)),
+    }
+}
+
+#[cold]
+const fn too_long(len: usize) -> EncodeFault {
+    EncodeFault::new(EncodeCause::TooLong, len)
+}
+
+/// One word, big-endian, into a run of at least four bytes.
+#[inline(always)]
+pub(crate) fn write_word(word: u32, out: &mut [u8]) -> Result<(), EncodeFault> {
+    write_array(word.to_be_bytes(), out)
+}
+
+#[inline(always)]
+pub(crate) fn write_array<const N: usize>(bytes: [u8; N], out: &mut [u8]) -> Result<(), EncodeFault> {
+    match out.first_chunk_mut::<N>() {
+        Some(space) => {
+            *space = bytes;
+            Ok(())
+        }
+        None => Err(full()),
+    }
+}
+
+/// `bytes` and their zero padding to a multiple of four; `space` is exactly that long.
+#[inline(always)]
+pub(crate) fn write_padded(bytes: &[u8], space: &mut [u8]) -> Result<(), EncodeFault> {
+    match space.split_at_mut_checked(bytes.len()) {
+        Some((body, padding)) => {
+            body.copy_from_slice(bytes);
+            padding.fill(0);
+            Ok(())
+        }
+        None => Err(full()),
+    }
+}
+
+/// Bytes of an opaque of `len` bytes with its padding. Saturates: no slice is that long.
+#[inline(always)]
+pub(crate) const fn padded(len: usize) -> usize {
+    len.saturating_add(3) & !3
+}
+
+/// The next field of a struct's first run. True where this field's tail ends the run.
+#[doc(hidden)]
+#[inline(always)]
+pub fn head_of<S, T: EncodeBounded<S> + ?Sized>(field: &T, run: &mut &mut [u8]) -> Result<bool, EncodeFault> {
+    match core::mem::take(run).split_at_mut_checked(T::WIRE.head) {
+        Some((head, rest)) => {
+            *run = rest;
+            field.head(head)?;
+            Ok(T::WIRE.tail)
+        }
+        None => Err(full()),
+    }
+}
+
+/// The next field after a struct's front: its head, unless [`head_of`] wrote it, and its tail.
+///
+/// `run` is `None` as long as the struct's own front lasts; `next` is the length of the run that
+/// follows this field's tail. All of it folds into constants.
+#[doc(hidden)]
+#[inline(always)]
+pub fn tail_of<'a, S, T: EncodeBounded<S> + ?Sized>(
+    field: &T,
+    writer: &mut Writer<'a>,
+    run: &mut Option<&'a mut [u8]>,
+    next: usize,
+) -> Result<(), EncodeFault> {
+    if let Some(run) = run {
+        head_of::<S, T>(field, run)?;
+    }
+    if T::WIRE.tail {
+        field.tail(writer)?;
+        *run = Some(writer.take(next)?);
+    }
+    Ok(())
+}
+
+/// Bytes of a whole value.
+#[doc(hidden)]
+#[inline(always)]
+pub fn len_of<S, T: EncodeBounded<S> + ?Sized>(value: &T) -> usize {
+    T::WIRE.head.saturating_add(value.tail_len())
+}
+
+/// A whole value where no run is open.
+#[doc(hidden)]
+#[inline(always)]
+pub fn encode_whole<S, T: EncodeBounded<S> + ?Sized>(value: &T, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+    value.head(writer.take(T::WIRE.head)?)?;
+    if T::WIRE.tail { value.tail(writer) } else { Ok(()) }
+}
+
+/// Elements one by one; those of fixed length share one run.
+#[inline(always)]
+pub(crate) fn encode_each<S, T: EncodeBounded<S>>(items: &[T], writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+    if T::WIRE.tail {
+        return items.iter().try_for_each(|item| encode_whole::<S, T>(item, writer));
+    }
+    match T::WIRE.head {
+        0 => items.iter().try_for_each(|item| item.head(&mut [])),
+        head => {
+            let run = writer.take(items.len().saturating_mul(head))?;
+            let mut fronts = run.chunks_exact_mut(head);
+            items.iter().try_for_each(|item| match fronts.next() {
+                Some(front) => item.head(front),
+                None => Err(full()),
+            })
+        }
+    }
+}
+
+/// Bytes of all elements.
+#[inline(always)]
+pub(crate) fn items_len<S, T: EncodeBounded<S>>(items: &[T]) -> usize {
+    if T::WIRE.tail {
+        items.iter().fold(0, |sum, item| sum.saturating_add(len_of::<S, T>(item)))
+    } else {
+        items.len().saturating_mul(T::WIRE.head)
+    }
+}

@@ -1,0 +1,94 @@
+//! The one word that travels when something fails; the full error is made at the entry point.
+
+use core::num::NonZeroU64;
+
+const DETAIL_BITS: u32 = 56;
+const DETAIL_MASK: u64 = (1 << DETAIL_BITS) - 1;
+
+macro_rules! fault_word {
+    ($(#[$doc:meta])* $fault:ident, $cause:ident, $detail:literal { $($(#[$vdoc:meta])* $variant:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $fault(NonZeroU64);
+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $cause { $($(#[$vdoc])* $variant,)+ }
+
+        impl $fault {
+            #[doc = concat!("A fault and its ", $detail, ".")]
+            #[inline(always)]
+            pub(crate) const fn new(cause: $cause, detail: usize) -> Self {
+                // The cause is counted from one, so that the word is never zero.
+                let word = ((cause as u64).saturating_add(1) << DETAIL_BITS) | (detail as u64 & DETAIL_MASK);
+                match NonZeroU64::new(word) {
+                    Some(word) => Self(word),
+                    None => Self(NonZeroU64::MIN),
+                }
+            }
+
+            pub(crate) fn cause(self) -> $cause {
+                const ALL: &[$cause] = &[$($cause::$variant,)+];
+                let index = usize::try_from((self.0.get() >> DETAIL_BITS).saturating_sub(1)).unwrap_or(0);
+                ALL.get(index).copied().unwrap_or(ALL[0])
+            }
+
+            pub(crate) fn detail(self) -> usize {
+                usize::try_from(self.0.get() & DETAIL_MASK).unwrap_or(usize::MAX)
+            }
+        }
+    };
+}
+
+fault_word! {
+    /// Why decoding stopped, in one word; [`DecodeError`](crate::DecodeError) tells the whole.
+    DecodeFault, DecodeCause, "distance from the end of the input, in bytes" {
+        Truncated,
+        TooLong,
+        CountBeyondInput,
+        NonZeroPadding,
+        InvalidBool,
+        InvalidFlag,
+        UnknownEnumValue,
+        UnknownDiscriminant,
+        OutOfRange,
+        InvalidUtf8,
+        Depth,
+        Heap,
+        Trailing,
+    }
+}
+
+fault_word! {
+    /// Why encoding stopped, in one word; [`EncodeError`](crate::EncodeError) tells the whole.
+    EncodeFault, EncodeCause, "length or value" {
+        Full,
+        TooLong,
+        TagOfAnotherArm,
+    }
+}
+
+impl DecodeFault {
+    /// An enum's value that none of its names has; `remaining` counts from the value's first byte
+    /// to the end of the input.
+    #[doc(hidden)]
+    #[cold]
+    pub fn unknown_enum_value(remaining: usize) -> Self {
+        Self::new(DecodeCause::UnknownEnumValue, remaining)
+    }
+
+    /// A union's discriminant that none of its arms has.
+    #[doc(hidden)]
+    #[cold]
+    pub fn unknown_discriminant(remaining: usize) -> Self {
+        Self::new(DecodeCause::UnknownDiscriminant, remaining)
+    }
+}
+
+impl EncodeFault {
+    /// A value keeps a tag that belongs to another arm of its union.
+    #[doc(hidden)]
+    #[cold]
+    pub fn tag_of_another_arm(tag: u32) -> Self {
+        Self::new(EncodeCause::TagOfAnotherArm, tag as usize)
+    }
+}

@@ -1,0 +1,185 @@
+//! Words: integers, floating point, bool and void (RFC 4506 §4.1 to §4.7, §4.16).
+
+use alloc::vec::Vec;
+
+use crate::decode::{Decode, Reader};
+use crate::encode::{Encode, Writer, full, write_array, write_word};
+use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
+use crate::schema::{Schema, Shape};
+use crate::wire::Wire;
+
+macro_rules! number {
+    ($($number:ty, $bytes:literal, $shape:ident, $name:literal;)+) => {$(
+        impl Encode for $number {
+            const WIRE: Wire = Wire::fixed($bytes);
+            const MAX_WIRE: Option<usize> = Some($bytes);
+            #[inline(always)]
+            fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+                write_array(self.to_be_bytes(), out)
+            }
+            fn schema() -> &'static Schema {
+                const { &Schema::builtin($name, Shape::$shape) }
+            }
+            #[inline]
+            fn encode_items(items: &[Self], writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+                let run = writer.take(size_of_val(items))?;
+                let (groups, rest) = run.as_chunks_mut::<{ 16 * $bytes }>();
+                let (item_groups, item_rest) = items.as_chunks::<16>();
+                for (group, items) in groups.iter_mut().zip(item_groups) {
+                    group.copy_from_slice(items.map(<$number>::to_be_bytes).as_flattened());
+                }
+                for (space, item) in rest.chunks_exact_mut($bytes).zip(item_rest) {
+                    space.copy_from_slice(&item.to_be_bytes());
+                }
+                Ok(())
+            }
+        }
+
+        impl<'de> Decode<'de> for $number {
+            const WIRE: Wire = Wire::fixed($bytes);
+            const MAX_WIRE: Option<usize> = Some($bytes);
+            #[inline(always)]
+            fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+                Ok(Self::from_be_bytes(reader.array::<$bytes>(run, after)?))
+            }
+            fn schema() -> &'static Schema {
+                <Self as Encode>::schema()
+            }
+            #[inline]
+            fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
+                let mut items = reader.allocate::<Self>(count)?;
+                let run = reader.take(count.saturating_mul($bytes))?;
+                let (words, _) = run.as_chunks::<$bytes>();
+                items.extend(words.iter().map(|word| Self::from_be_bytes(*word)));
+                Ok(items)
+            }
+        }
+    )+};
+}
+
+number! {
+    i32, 4, Int, "int";
+    u32, 4, UnsignedInt, "unsigned int";
+    i64, 8, Hyper, "hyper";
+    u64, 8, UnsignedHyper, "unsigned hyper";
+    f32, 4, Float, "float";
+    f64, 8, Double, "double";
+}
+
+/// The small C integers: one word on the wire, as rpcgen's `xdr_char`, `xdr_short` and `xdr_u_short` send them.
+macro_rules! small_integer {
+    ($($integer:ty, $word:ty, $shape:ident, $name:literal;)+) => {$(
+        impl Encode for $integer {
+            const WIRE: Wire = Wire::fixed(4);
+            const MAX_WIRE: Option<usize> = Some(4);
+            #[inline(always)]
+            fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+                write_array(<$word>::from(*self).to_be_bytes(), out)
+            }
+            fn schema() -> &'static Schema {
+                const { &Schema::builtin($name, Shape::$shape) }
+            }
+        }
+
+        impl<'de> Decode<'de> for $integer {
+            const WIRE: Wire = Wire::fixed(4);
+            const MAX_WIRE: Option<usize> = Some(4);
+            #[inline(always)]
+            fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+                let word = <$word>::from_be_bytes(reader.array::<4>(run, after)?);
+                match Self::try_from(word) {
+                    Ok(small) => Ok(small),
+                    Err(_) => Err(DecodeFault::new(DecodeCause::OutOfRange, reader.word_position(run))),
+                }
+            }
+            fn schema() -> &'static Schema {
+                <Self as Encode>::schema()
+            }
+        }
+    )+};
+}
+
+small_integer! {
+    i8, i32, Char, "char";
+    i16, i32, Short, "short";
+    u16, u32, UnsignedShort, "unsigned short";
+}
+
+impl Encode for bool {
+    const WIRE: Wire = Wire::fixed(4);
+    const MAX_WIRE: Option<usize> = Some(4);
+    #[inline(always)]
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+        write_word(u32::from(*self), out)
+    }
+    fn schema() -> &'static Schema {
+        const { &Schema::builtin("bool", Shape::Bool) }
+    }
+}
+
+impl<'de> Decode<'de> for bool {
+    const WIRE: Wire = Wire::fixed(4);
+    const MAX_WIRE: Option<usize> = Some(4);
+    #[inline(always)]
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        match reader.word(run, after)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(DecodeFault::new(DecodeCause::InvalidBool, reader.word_position(run))),
+        }
+    }
+    fn schema() -> &'static Schema {
+        <Self as Encode>::schema()
+    }
+}
+
+impl Encode for () {
+    const WIRE: Wire = Wire::fixed(0);
+    const MAX_WIRE: Option<usize> = Some(0);
+    #[inline(always)]
+    fn head(&self, _out: &mut [u8]) -> Result<(), EncodeFault> {
+        Ok(())
+    }
+    fn schema() -> &'static Schema {
+        const { &Schema::builtin("void", Shape::Void) }
+    }
+}
+
+impl<'de> Decode<'de> for () {
+    const WIRE: Wire = Wire::fixed(0);
+    const MAX_WIRE: Option<usize> = Some(0);
+    #[inline(always)]
+    fn decode(_: &mut Reader<'de>, _: &mut &'de [u8], _: usize) -> Result<Self, DecodeFault> {
+        Ok(())
+    }
+    fn schema() -> &'static Schema {
+        <Self as Encode>::schema()
+    }
+}
+
+impl<const N: usize> Encode for [u8; N] {
+    const WIRE: Wire = Wire::fixed(crate::encode::padded(N));
+    const MAX_WIRE: Option<usize> = Some(crate::encode::padded(N));
+    #[inline(always)]
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+        match out.split_at_mut_checked(const { crate::encode::padded(N) }) {
+            Some((space, _)) => crate::encode::write_padded(self, space),
+            None => Err(full()),
+        }
+    }
+    fn schema() -> &'static Schema {
+        const { &Schema::builtin("opaque", Shape::FixedOpaque(N)) }
+    }
+}
+
+impl<'de, const N: usize> Decode<'de> for [u8; N] {
+    const WIRE: Wire = Wire::fixed(crate::encode::padded(N));
+    const MAX_WIRE: Option<usize> = Some(crate::encode::padded(N));
+    #[inline(always)]
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        reader.fixed_opaque::<N>(run, after)
+    }
+    fn schema() -> &'static Schema {
+        <Self as Encode>::schema()
+    }
+}

@@ -1,0 +1,104 @@
+//! XDR (RFC 4506) from Rust types.
+//!
+//! ```
+//! use xdr_core::Xdr;
+//!
+//! #[derive(Debug, PartialEq, Xdr)]
+//! struct Domain {
+//!     #[xdr(max = 256)]
+//!     name: String,                    // string<256>
+//!     uuid: [u8; 16],                  // opaque[16]
+//!     #[xdr(max = 64, item(max = 50))]
+//!     disks: Vec<String>,              // string<50> disks<64>
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let domain = Domain { name: "web".into(), uuid: [7; 16], disks: vec!["vda".into()] };
+//! let bytes = xdr_core::to_vec(&domain)?;
+//! assert_eq!(bytes.len(), 8 + 16 + 4 + 8);
+//! assert_eq!(xdr_core::from_slice::<Domain>(&bytes)?, domain);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - A field of variable length without a maximum does not compile.
+//! - Decoding is strict and never costs more than its [`Limits`]; no input makes it panic.
+//! - Errors name the field, the limit and the byte.
+//! - `no_std` with `alloc`; the feature `std` (on by default) adds conversions into `std::io::Error`.
+//!
+//! # How the types map
+//!
+//! | Rust | XDR |
+//! |---|---|
+//! | `i32 u32 i64 u64 f32 f64 bool ()` | `int`, `unsigned int`, `hyper`, `unsigned hyper`, `float`, `double`, `bool`, `void` |
+//! | `i8 i16 u16` | one word, checked, as rpcgen sends `char`, `short`, `unsigned short` |
+//! | `[u8; N]`; `Vec<u8>`, `&[u8]`, `Bytes`, `Cow<[u8]>` with `max` | `opaque[N]`; `opaque<max>` |
+//! | `String`, `&str`, `Box<str>`, `Cow<str>` with `max` | `string<max>`, UTF-8 |
+//! | `[T; N]`; `Vec<T>` with `max` | `T[N]`; `T<max>` |
+//! | `Vec<T>` with `list, max` | a linked list of optional data |
+//! | `Option<T>` | `T *` |
+//! | `Result<T, E>` | `union switch (int) { case 0: T; case 1: E; }` |
+//! | derived structs, enums, unions | `struct`, `enum`, `union` |
+
+#![no_std]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic))]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+// The derives name this crate `::xdr_core`, in its own examples and tests as well.
+extern crate self as xdr_core;
+
+mod array; //    arrays and lists
+mod bound; //    maximum lengths as types
+mod codec;
+mod decode; //   Decode, DecodeBounded, Reader
+mod encode; //   Encode, EncodeBounded, Writer
+mod error; //    the error that the user sees
+mod explain; //  from the word to the error
+mod fault; //    the word that travels when something fails
+mod integer; //  words, and opaque of fixed length
+mod limits; //   what decoding may cost
+mod opaque; //   opaque and strings of variable length
+mod optional; // Option, Box, references, Result
+mod schema; //   descriptions of types
+mod tuple; //    tuples
+mod wire; //     wire sizes as constants //    to_vec, from_slice and their family
+
+pub use bytes::{Bytes, BytesMut};
+pub use xdr_derive::{Decode, Encode, Xdr};
+
+pub use bound::{Bound, Each, Len, List, Max, MaxOf, Plain, Shape as BoundShape, Unbounded};
+pub use codec::{
+    decode_prefix, decode_prefix_with, encode_into, encode_to_slice, encoded_len, from_bytes, from_bytes_with,
+    from_slice, from_slice_with, to_bytes, to_vec,
+};
+pub use decode::{Decode, DecodeBounded, DecodeOwned, Reader};
+pub use encode::{Encode, EncodeBounded, Writer};
+pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Lengthy};
+pub use fault::{DecodeFault, EncodeFault};
+pub use limits::Limits;
+pub use schema::{Arm, EnumValue, Field, Schema, Shape, Type};
+pub use wire::{Wire, max_of_arms, max_of_fields};
+
+/// What derived code calls, and nobody else.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::decode::{decode_whole, field};
+    pub use crate::encode::{encode_whole, head_of, len_of, tail_of};
+    pub use crate::wire::distinct;
+    pub use core::assert;
+    pub use core::default::Default;
+    pub use core::marker::PhantomData;
+    pub use core::option::Option::{self, None, Some};
+    pub use core::primitive::{bool, i32, i64, u8, u32, usize};
+    pub use core::result::Result::{self, Err, Ok};
+}

@@ -1,0 +1,273 @@
+//! Optional data, boxes, references and `Result` (RFC 4506 §4.15, §4.19).
+
+use alloc::borrow::{Cow, ToOwned};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::array::flag;
+use crate::bound::{Plain, Shape as BoundShape};
+use crate::decode::{Decode, DecodeBounded, Reader, decode_whole, unit};
+use crate::encode::{Encode, EncodeBounded, Writer, encode_whole, len_of, write_word};
+use crate::fault::{DecodeFault, EncodeFault};
+use crate::schema::{Arm, Field, Schema, Shape};
+use crate::wire::{Wire, max_of_arms, max_of_items};
+
+macro_rules! option_encode {
+    ($shape:ty) => {
+        const WIRE: Wire = Wire::word_and_tail();
+        const MAX_WIRE: Option<usize> = max_of_items(4, 1, <T as EncodeBounded<$shape>>::MAX_WIRE);
+        #[inline(always)]
+        fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+            write_word(u32::from(self.is_some()), out)
+        }
+        #[inline(always)]
+        fn tail(&self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+            match self {
+                Some(value) => encode_whole::<$shape, T>(value, writer),
+                None => Ok(()),
+            }
+        }
+        #[inline(always)]
+        fn tail_len(&self) -> usize {
+            self.as_ref().map_or(0, len_of::<$shape, T>)
+        }
+        fn schema() -> &'static Schema {
+            const { &Schema::builtin("optional", Shape::Optional(<T as EncodeBounded<$shape>>::schema)) }
+        }
+    };
+}
+
+impl<T: Encode> Encode for Option<T> {
+    option_encode!(Plain);
+}
+
+impl<S: BoundShape, T: EncodeBounded<S>> EncodeBounded<S> for Option<T> {
+    option_encode!(S);
+}
+
+macro_rules! option_decode {
+    ($shape:ty) => {
+        const WIRE: Wire = Wire::word_and_tail();
+        const MAX_WIRE: Option<usize> = max_of_items(4, 1, <T as DecodeBounded<'de, $shape>>::MAX_WIRE);
+        #[inline(always)]
+        fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
+            match flag(reader, run)? {
+                true => Ok(Some(decode_whole::<$shape, T>(reader)?)),
+                false => Ok(None),
+            }
+        }
+        fn schema() -> &'static Schema {
+            const { &Schema::builtin("optional", Shape::Optional(<T as DecodeBounded<'de, $shape>>::schema)) }
+        }
+    };
+}
+
+impl<'de, T: Decode<'de>> Decode<'de> for Option<T> {
+    option_decode!(Plain);
+}
+
+impl<'de, S: BoundShape, T: DecodeBounded<'de, S>> DecodeBounded<'de, S> for Option<T> {
+    option_decode!(S);
+}
+
+/// The members of a type that is written as what it points to.
+macro_rules! pointee {
+    ($trait:ty, $target:ty, $max:expr, |$self:ident| $value:expr) => {
+        const WIRE: Wire = <$target as $trait>::WIRE;
+        const MAX_WIRE: Option<usize> = $max;
+        #[inline(always)]
+        fn head(&$self, out: &mut [u8]) -> Result<(), EncodeFault> {
+            <$target as $trait>::head($value, out)
+        }
+        #[inline(always)]
+        fn tail(&$self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+            <$target as $trait>::tail($value, writer)
+        }
+        #[inline(always)]
+        fn tail_len(&$self) -> usize {
+            <$target as $trait>::tail_len($value)
+        }
+        fn schema() -> &'static Schema {
+            <$target as $trait>::schema()
+        }
+    };
+}
+
+impl<T: Encode + ?Sized> Encode for &T {
+    pointee!(Encode, T, T::MAX_WIRE, |self| self);
+}
+
+impl<S: BoundShape, T: EncodeBounded<S> + ?Sized> EncodeBounded<S> for &T {
+    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, |self| self);
+}
+
+// A box is where types recurse: its maximum is not asked for, or it would never end.
+impl<T: Encode + ?Sized> Encode for Box<T> {
+    pointee!(Encode, T, None, |self| self);
+}
+
+impl<S: BoundShape, T: EncodeBounded<S> + ?Sized> EncodeBounded<S> for Box<T> {
+    pointee!(EncodeBounded<S>, T, None, |self| self);
+}
+
+impl<S: BoundShape, T> EncodeBounded<S> for Vec<T>
+where
+    [T]: EncodeBounded<S>,
+{
+    pointee!(EncodeBounded<S>, [T], <[T] as EncodeBounded<S>>::MAX_WIRE, |self| self);
+}
+
+impl<S: BoundShape> EncodeBounded<S> for String
+where
+    str: EncodeBounded<S>,
+{
+    pointee!(EncodeBounded<S>, str, <str as EncodeBounded<S>>::MAX_WIRE, |self| self);
+}
+
+impl<S: BoundShape, T: EncodeBounded<S> + ToOwned + ?Sized> EncodeBounded<S> for Cow<'_, T> {
+    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, |self| self);
+}
+
+macro_rules! box_decode {
+    ($shape:ty) => {
+        const WIRE: Wire = <T as DecodeBounded<'de, $shape>>::WIRE;
+        const MAX_WIRE: Option<usize> = None;
+        #[inline]
+        fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+            let position = reader.remaining().saturating_add(run.len());
+            reader.enter(position)?;
+            reader.charge(unit::<T>(), position)?;
+            let value = Box::new(T::decode(reader, run, after)?);
+            reader.leave();
+            Ok(value)
+        }
+        fn schema() -> &'static Schema {
+            <T as DecodeBounded<'de, $shape>>::schema()
+        }
+    };
+}
+
+impl<'de, T: Decode<'de>> Decode<'de> for Box<T> {
+    box_decode!(Plain);
+}
+
+impl<'de, S: BoundShape, T: DecodeBounded<'de, S>> DecodeBounded<'de, S> for Box<T> {
+    box_decode!(S);
+}
+
+/// A boxed slice or string is what the vector or the `String` is.
+macro_rules! boxed_slice {
+    ($([$($generics:tt)*] $slice:ty, $owned:ty;)+) => {$(
+        impl<'de, S: BoundShape, $($generics)*> DecodeBounded<'de, S> for Box<$slice>
+        where
+            $owned: DecodeBounded<'de, S>,
+        {
+            const WIRE: Wire = <$owned as DecodeBounded<'de, S>>::WIRE;
+            const MAX_WIRE: Option<usize> = None;
+            #[inline(always)]
+            fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+                Ok(<$owned>::decode(reader, run, after)?.into())
+            }
+            fn schema() -> &'static Schema {
+                <$owned as DecodeBounded<'de, S>>::schema()
+            }
+        }
+    )+};
+}
+
+boxed_slice! {
+    [] str, String;
+    [T] [T], Vec<T>;
+}
+
+/// `union switch (int) { case 0: T; case 1: E; }`, so that handlers can use `?`.
+impl<T: Encode, E: Encode> Encode for Result<T, E> {
+    const WIRE: Wire = Wire::word_and_tail();
+    const MAX_WIRE: Option<usize> = max_of_arms(&[T::MAX_WIRE, E::MAX_WIRE]);
+    #[inline(always)]
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+        write_word(u32::from(self.is_err()), out)
+    }
+    #[inline]
+    fn tail(&self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+        match self {
+            Ok(value) => encode_whole::<Plain, T>(value, writer),
+            Err(error) => encode_whole::<Plain, E>(error, writer),
+        }
+    }
+    #[inline]
+    fn tail_len(&self) -> usize {
+        match self {
+            Ok(value) => len_of::<Plain, T>(value),
+            Err(error) => len_of::<Plain, E>(error),
+        }
+    }
+    fn schema() -> &'static Schema {
+        const {
+            &Schema {
+                name: "Result",
+                docs: "",
+                arguments: &[T::schema, E::schema],
+                shape: Shape::Union {
+                    switch: <i32 as Encode>::schema,
+                    arms: &[
+                        Arm {
+                            name: "Ok",
+                            docs: "",
+                            labels: &[0],
+                            fields: &[Field { name: "", docs: "", schema: T::schema }],
+                        },
+                        Arm {
+                            name: "Err",
+                            docs: "",
+                            labels: &[1],
+                            fields: &[Field { name: "", docs: "", schema: E::schema }],
+                        },
+                    ],
+                    default: None,
+                },
+            }
+        }
+    }
+}
+
+impl<'de, T: Decode<'de>, E: Decode<'de>> Decode<'de> for Result<T, E> {
+    const WIRE: Wire = Wire::word_and_tail();
+    const MAX_WIRE: Option<usize> = max_of_arms(&[T::MAX_WIRE, E::MAX_WIRE]);
+    #[inline]
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
+        match reader.word(run, 0)? {
+            0 => Ok(Ok(decode_whole::<Plain, T>(reader)?)),
+            1 => Ok(Err(decode_whole::<Plain, E>(reader)?)),
+            _ => Err(DecodeFault::unknown_discriminant(reader.word_position(run))),
+        }
+    }
+    fn schema() -> &'static Schema {
+        const {
+            &Schema {
+                name: "Result",
+                docs: "",
+                arguments: &[T::schema, E::schema],
+                shape: Shape::Union {
+                    switch: <i32 as Encode>::schema,
+                    arms: &[
+                        Arm {
+                            name: "Ok",
+                            docs: "",
+                            labels: &[0],
+                            fields: &[Field { name: "", docs: "", schema: T::schema }],
+                        },
+                        Arm {
+                            name: "Err",
+                            docs: "",
+                            labels: &[1],
+                            fields: &[Field { name: "", docs: "", schema: E::schema }],
+                        },
+                    ],
+                    default: None,
+                },
+            }
+        }
+    }
+}

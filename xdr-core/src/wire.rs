@@ -1,0 +1,131 @@
+//! Wire sizes as constants: where the fixed front of a value ends, and how short and long it can be.
+
+/// The front of a type's wire form, known without a value.
+///
+/// A value is written as `head` bytes of fixed length and, where `tail` is set, something of
+/// variable length after them. Neighbouring fields without a tail share one *run* of bytes, so that
+/// a struct checks its space once a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wire {
+    /// Bytes of the fixed front: 4 for a string (its length) or an `Option` (its flag), 24 for six words.
+    pub head: usize,
+    /// Something of variable length follows the front.
+    pub tail: bool,
+    /// The fewest bytes that a value can take.
+    pub min: usize,
+}
+
+impl Wire {
+    /// A type that always takes `len` bytes.
+    #[must_use]
+    pub const fn fixed(len: usize) -> Self {
+        Self { head: len, tail: false, min: len }
+    }
+
+    /// A type with one leading word (a length, a flag, a discriminant) that says what follows.
+    #[must_use]
+    pub const fn word_and_tail() -> Self {
+        Self { head: 4, tail: true, min: 4 }
+    }
+
+    /// The fields of a struct, one after the other.
+    #[must_use]
+    pub const fn of_fields(mut fields: &[Self]) -> Self {
+        let mut all = Self::fixed(0);
+        while let [field, rest @ ..] = fields {
+            if !all.tail {
+                all.head = all.head.saturating_add(field.head);
+            }
+            all.tail |= field.tail;
+            all.min = all.min.saturating_add(field.min);
+            fields = rest;
+        }
+        all
+    }
+
+    /// `count` values of this type, one after the other.
+    #[must_use]
+    pub const fn times(self, count: usize) -> Self {
+        match count {
+            0 => Self::fixed(0),
+            _ if self.tail => Self { head: self.head, tail: true, min: self.min.saturating_mul(count) },
+            _ => Self::fixed(self.head.saturating_mul(count)),
+        }
+    }
+
+    /// Bytes of the run that begins with this type, where `after` more bytes follow it in the run
+    /// unless this type's tail ends the run.
+    #[must_use]
+    #[inline(always)]
+    pub const fn run(self, after: usize) -> usize {
+        if self.tail { self.head } else { self.head.saturating_add(after) }
+    }
+}
+
+/// The sum of maximum lengths: `None` where one is unknown or the sum does not fit.
+#[must_use]
+pub const fn max_of_fields(mut fields: &[Option<usize>]) -> Option<usize> {
+    let mut sum = 0_usize;
+    while let [field, rest @ ..] = fields {
+        sum = match field {
+            Some(max) => match sum.checked_add(*max) {
+                Some(sum) => sum,
+                None => return None,
+            },
+            None => return None,
+        };
+        fields = rest;
+    }
+    Some(sum)
+}
+
+/// The maximum length of a union: its discriminant and the longest of its arms.
+#[must_use]
+pub const fn max_of_arms(mut arms: &[Option<usize>]) -> Option<usize> {
+    let mut longest = 0_usize;
+    while let [arm, rest @ ..] = arms {
+        match arm {
+            Some(max) if *max > longest => longest = *max,
+            Some(_) => {}
+            None => return None,
+        }
+        arms = rest;
+    }
+    longest.checked_add(4)
+}
+
+/// The maximum length of `count` values, `word` bytes before them included.
+pub(crate) const fn max_of_items(word: usize, count: usize, item: Option<usize>) -> Option<usize> {
+    match item {
+        Some(item) => match count.checked_mul(item) {
+            Some(items) => items.checked_add(word),
+            None => None,
+        },
+        None => None,
+    }
+}
+
+/// `max` bytes, their padding and the length word.
+pub(crate) const fn max_of_opaque(max: usize) -> Option<usize> {
+    match max.checked_next_multiple_of(4) {
+        Some(padded) => padded.checked_add(4),
+        None => None,
+    }
+}
+
+/// Whether all labels of a union differ.
+#[doc(hidden)]
+#[must_use]
+pub const fn distinct(mut labels: &[i64]) -> bool {
+    while let [label, rest @ ..] = labels {
+        let mut others = rest;
+        while let [other, behind @ ..] = others {
+            if *label == *other {
+                return false;
+            }
+            others = behind;
+        }
+        labels = rest;
+    }
+    true
+}

@@ -1,0 +1,368 @@
+//! What a type means on the wire: item and attributes together, checked.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Member, Type};
+
+use crate::attr::{Bounds, Place, XdrKeys, crate_path, docs};
+use crate::errors::Errors;
+
+/// The whole input.
+pub(crate) struct Input<'a> {
+    pub(crate) item: &'a DeriveInput,
+    pub(crate) krate: TokenStream,
+    pub(crate) name: String,
+    pub(crate) docs: String,
+    pub(crate) shape: Shape<'a>,
+}
+
+pub(crate) enum Shape<'a> {
+    Struct(Vec<Field<'a>>),
+    /// The same on the wire as its first field; the others are skipped.
+    Transparent(Vec<Field<'a>>),
+    Enum(Enum<'a>),
+    Union(Union<'a>),
+}
+
+pub(crate) struct Field<'a> {
+    pub(crate) member: Member,
+    pub(crate) name: String,
+    pub(crate) docs: String,
+    pub(crate) ty: &'a Type,
+    pub(crate) bounds: Bounds,
+    pub(crate) role: Role,
+    pub(crate) recursive: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Role {
+    /// On the wire.
+    Wire,
+    /// Not on the wire; its default when decoding.
+    Skip,
+    /// The union's discriminant, kept.
+    Tag,
+}
+
+pub(crate) struct Enum<'a> {
+    pub(crate) values: Vec<EnumValue<'a>>,
+    pub(crate) other: Option<&'a Ident>,
+}
+
+pub(crate) struct EnumValue<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) name: String,
+    pub(crate) docs: String,
+    /// The explicit value; else one more than the one before.
+    pub(crate) value: Option<&'a Expr>,
+}
+
+pub(crate) struct Union<'a> {
+    pub(crate) switch: Switch,
+    pub(crate) arms: Vec<Arm<'a>>,
+}
+
+pub(crate) enum Switch {
+    Int,
+    UnsignedInt,
+    Bool,
+    Enum(Box<Type>),
+}
+
+pub(crate) struct Arm<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) name: String,
+    pub(crate) docs: String,
+    /// None for the default arm.
+    pub(crate) labels: Vec<Expr>,
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn read(item: &'a DeriveInput, errors: &mut Errors) -> Self {
+        let keys = XdrKeys::read(&item.attrs, Place::Item, errors);
+        let shape = match &item.data {
+            Data::Struct(data) => {
+                if let Some(switch) = &keys.switch {
+                    errors.at(&switch.key, "`switch` makes a union, which is an enum in Rust, not a struct");
+                }
+                let fields = read_fields(&data.fields, false, errors);
+                match &keys.transparent {
+                    Some(key) => transparent(fields, key, errors),
+                    None => Shape::Struct(fields),
+                }
+            }
+            Data::Enum(data) => {
+                if let Some(key) = &keys.transparent {
+                    errors.at(key, "`transparent` is for structs with one field on the wire");
+                }
+                read_enum(item, data, &keys, errors)
+            }
+            Data::Union(data) => {
+                errors.at(
+                    data.union_token,
+                    "an XDR union is an `enum` with `#[xdr(switch = …)]`; Rust unions do not know their arm",
+                );
+                Shape::Struct(Vec::new())
+            }
+        };
+        Self {
+            item,
+            krate: crate_path(keys.krate.as_ref(), "xdr_core"),
+            name: wire_name(&keys, &item.ident),
+            docs: docs(&item.attrs),
+            shape,
+        }
+    }
+}
+
+fn wire_name(keys: &XdrKeys, ident: &impl ToString) -> String {
+    match &keys.rename {
+        Some(rename) => rename.value.value(),
+        None => ident.to_string().trim_start_matches("r#").to_owned(),
+    }
+}
+
+fn transparent<'a>(mut fields: Vec<Field<'a>>, key: &Ident, errors: &mut Errors) -> Shape<'a> {
+    let on_wire = fields.iter().filter(|field| field.role == Role::Wire).count();
+    if on_wire != 1 {
+        errors.at(key, format!("`transparent` needs exactly one field that is on the wire, this struct has {on_wire}"));
+        return Shape::Struct(fields);
+    }
+    fields.sort_by_key(|field| field.role != Role::Wire);
+    Shape::Transparent(fields)
+}
+
+fn read_fields<'a>(fields: &'a Fields, in_union: bool, errors: &mut Errors) -> Vec<Field<'a>> {
+    let read = |(index, field): (usize, &'a syn::Field)| {
+        let keys = XdrKeys::read(&field.attrs, Place::Field, errors);
+        check_bounds(&keys.bounds, errors);
+        let role = match (&keys.skip, &keys.tag) {
+            (Some(skip), Some(_)) => {
+                errors.at(skip, "a field is either `skip` or `tag`");
+                Role::Skip
+            }
+            (Some(_), None) => Role::Skip,
+            (None, Some(tag)) => {
+                if !in_union {
+                    errors.at(tag, "`tag` belongs in a variant of a union, where it keeps the discriminant");
+                }
+                Role::Tag
+            }
+            (None, None) => Role::Wire,
+        };
+        if let (Some(key), true) = (keys.bounds.first(), role != Role::Wire) {
+            errors.at(key, "a field that is not on the wire has no bounds");
+        }
+        let member = match &field.ident {
+            Some(ident) => Member::Named(ident.clone()),
+            None => Member::Unnamed(index.into()),
+        };
+        let name = match &field.ident {
+            Some(ident) => wire_name(&keys, ident),
+            None => wire_name(&keys, &index),
+        };
+        Field {
+            member,
+            name,
+            docs: docs(&field.attrs),
+            ty: &field.ty,
+            bounds: keys.bounds,
+            role,
+            recursive: keys.recursive.is_some(),
+        }
+    };
+    fields.iter().enumerate().map(read).collect()
+}
+
+fn check_bounds(bounds: &Bounds, errors: &mut Errors) {
+    if let (Some(max), Some(unbounded)) = (&bounds.max, &bounds.unbounded) {
+        errors.at(unbounded, format!("`unbounded` contradicts `{}`", max.key));
+    }
+    if let Some(list) = &bounds.list
+        && bounds.max.is_none()
+        && bounds.unbounded.is_none()
+    {
+        errors.at(list, "a list needs the greatest number of its nodes: `#[xdr(list, max = N)]`");
+    }
+    if let Some(item) = &bounds.item {
+        if item.value.first().is_none() {
+            errors.at(&item.key, "`item(…)` is empty: write the bounds of one element, `item(max = N)`");
+        }
+        check_bounds(&item.value, errors);
+    }
+}
+
+fn read_enum<'a>(item: &'a DeriveInput, data: &'a syn::DataEnum, keys: &XdrKeys, errors: &mut Errors) -> Shape<'a> {
+    let variants: Vec<_> =
+        data.variants.iter().map(|variant| (variant, XdrKeys::read(&variant.attrs, Place::Variant, errors))).collect();
+    if variants.is_empty() {
+        errors.at(&item.ident, "an enum without variants has no XDR form");
+    }
+    let union = keys.switch.is_some()
+        || variants.iter().any(|(variant, keys)| {
+            keys.case.is_some() || keys.default.is_some() || (keys.other.is_none() && !variant.fields.is_empty())
+        });
+    if union { read_union(variants, keys, errors) } else { read_values(item, variants, errors) }
+}
+
+fn read_values<'a>(item: &DeriveInput, variants: Vec<(&'a syn::Variant, XdrKeys)>, errors: &mut Errors) -> Shape<'a> {
+    let mut read = Enum { values: Vec::new(), other: None };
+    for (variant, keys) in variants {
+        if let Some(other) = &keys.other {
+            if !matches!(&variant.fields, Fields::Unnamed(fields) if fields.unnamed.len() == 1) {
+                errors.at(other, "`other` keeps the value that has no name: write `Other(i32)`");
+            }
+            if read.other.replace(&variant.ident).is_some() {
+                errors.at(other, "an enum has one `other`");
+            }
+            if !has_repr(&item.attrs) {
+                errors
+                    .at(other, "an enum with `other` needs `#[repr(i32)]` above it, so that its names can have values");
+            }
+            continue;
+        }
+        read.values.push(EnumValue {
+            ident: &variant.ident,
+            name: wire_name(&keys, &variant.ident),
+            docs: docs(&variant.attrs),
+            value: variant.discriminant.as_ref().map(|(_, value)| value),
+        });
+    }
+    Shape::Enum(read)
+}
+
+fn has_repr(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| attribute.path().is_ident("repr"))
+}
+
+fn read_union<'a>(variants: Vec<(&'a syn::Variant, XdrKeys)>, item_keys: &XdrKeys, errors: &mut Errors) -> Shape<'a> {
+    let switch = match &item_keys.switch {
+        None => Switch::Int,
+        Some(switch) => match switch.value.to_token_stream().to_string().as_str() {
+            "i32" => Switch::Int,
+            "u32" => Switch::UnsignedInt,
+            "bool" => Switch::Bool,
+            "i8" | "i16" | "i64" | "u8" | "u16" | "u64" | "usize" | "isize" => {
+                errors.at(&switch.value, "a union switches on `i32`, `u32`, `bool` or an enum (RFC 4506 §4.15)");
+                Switch::Int
+            }
+            _ => Switch::Enum(Box::new(switch.value.clone())),
+        },
+    };
+    let mut default_seen = false;
+    let mut literals: Vec<String> = Vec::new();
+    let mut arms = Vec::new();
+    for (variant, keys) in variants {
+        if let Some((_, value)) = &variant.discriminant {
+            errors.at(value, "a variant of a union is selected by `#[xdr(case = …)]`, not by a value of its own");
+        }
+        if let Some(other) = &keys.other {
+            errors.at(other, "`other` is for enums; a union has `default`");
+        }
+        let fields = read_fields(&variant.fields, true, errors);
+        let labels = match (&keys.case, &keys.default) {
+            (Some(_), Some(default)) => {
+                errors.at(default, "an arm has either `case` or `default`");
+                Vec::new()
+            }
+            (Some(case), None) => case.value.clone(),
+            (None, Some(default)) => {
+                if std::mem::replace(&mut default_seen, true) {
+                    errors.at(default, "a union has one `default` arm");
+                }
+                Vec::new()
+            }
+            (None, None) => {
+                if keys.other.is_none() {
+                    errors.at(
+                        &variant.ident,
+                        "this arm needs its discriminant: `#[xdr(case = …)]`, or `#[xdr(default)]`",
+                    );
+                }
+                Vec::new()
+            }
+        };
+        for label in labels.iter().filter(|label| is_literal(label)) {
+            let text = label.to_token_stream().to_string();
+            if literals.contains(&text) {
+                errors.at(label, format!("label {text} is given twice"));
+            }
+            literals.push(text);
+        }
+        check_tag(variant, &keys, &labels, &fields, errors);
+        arms.push(Arm {
+            ident: &variant.ident,
+            name: wire_name(&keys, &variant.ident),
+            docs: docs(&variant.attrs),
+            labels,
+            fields,
+        });
+    }
+    Shape::Union(Union { switch, arms })
+}
+
+fn check_tag(variant: &syn::Variant, keys: &XdrKeys, labels: &[Expr], fields: &[Field<'_>], errors: &mut Errors) {
+    let mut tags = fields.iter().filter(|field| field.role == Role::Tag);
+    let tag = tags.next();
+    if let Some(second) = tags.next() {
+        errors.at(second.ty, "an arm keeps its tag once");
+    }
+    if tag.is_none() && (labels.len() > 1 || keys.default.is_some()) {
+        let place: &dyn ToTokens = &variant.ident;
+        errors.at(
+            place,
+            "an arm with several labels or `default` must keep which one it was: give it a field with `#[xdr(tag)]`",
+        );
+    }
+}
+
+fn is_literal(label: &Expr) -> bool {
+    match label {
+        Expr::Lit(lit) => matches!(lit.lit, Lit::Int(_) | Lit::Bool(_)),
+        Expr::Unary(unary) => is_literal(&unary.expr),
+        _ => false,
+    }
+}
+
+impl Switch {
+    /// The discriminant's type.
+    pub(crate) fn ty(&self, private: &TokenStream) -> TokenStream {
+        match self {
+            Self::Int => quote!(#private::i32),
+            Self::UnsignedInt => quote!(#private::u32),
+            Self::Bool => quote!(#private::bool),
+            Self::Enum(ty) => ty.to_token_stream(),
+        }
+    }
+
+    /// The type of the word that labels are compared as.
+    pub(crate) fn word(&self, private: &TokenStream) -> TokenStream {
+        match self {
+            Self::Int | Self::Enum(_) => quote!(#private::i32),
+            Self::UnsignedInt | Self::Bool => quote!(#private::u32),
+        }
+    }
+
+    /// A discriminant as that word.
+    pub(crate) fn to_word(&self, private: &TokenStream, value: TokenStream) -> TokenStream {
+        match self {
+            Self::Int | Self::UnsignedInt => value,
+            Self::Bool | Self::Enum(_) => {
+                let word = self.word(private);
+                quote!((#value) as #word)
+            }
+        }
+    }
+}
+
+impl Field<'_> {
+    pub(crate) fn span(&self) -> Span {
+        self.ty.span()
+    }
+
+    pub(crate) fn on_wire(&self) -> bool {
+        self.role == Role::Wire
+    }
+}

@@ -1,0 +1,83 @@
+//! Enums: a word for each name, and `other` for words without one.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use super::{Context, DecodeParts, EncodeParts};
+use crate::ast::Enum;
+
+/// `const VALUE0: i32 = RunState::Running as i32;` and so on, and their names.
+fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
+    let p = &context.private;
+    let ident = &context.input.item.ident;
+    let names: Vec<_> = (0..item.values.len()).map(|index| format_ident!("VALUE{index}")).collect();
+    let consts = item.values.iter().enumerate().map(|(index, value)| {
+        let (name, variant) = (&names[index], value.ident);
+        let value = match (&item.other, value.value) {
+            (None, _) => quote!(#ident::#variant as #p::i32),
+            // A name beside `other` cannot be cast: its value is what stands there, or one more than the last.
+            (Some(_), Some(value)) => quote!(#value),
+            (Some(_), None) => match index.checked_sub(1).map(|before| &names[before]) {
+                Some(before) => quote!(#before + 1),
+                None => quote!(0),
+            },
+        };
+        quote!(const #name: #p::i32 = #value;)
+    });
+    (consts.collect(), names)
+}
+
+/// ```text
+/// const VALUE0: i32 = RunState::Running as i32;
+/// <i32 as Encode>::head(&match self { Self::Running => VALUE0, … }, out)
+/// ```
+pub(crate) fn encode(context: &Context<'_>, item: &Enum<'_>) -> EncodeParts {
+    let (krate, p) = (context.krate, &context.private);
+    let (consts, names) = values(context, item);
+    let variants: Vec<_> = item.values.iter().map(|value| value.ident).collect();
+    let other = item.other.map(|other| {
+        quote! {
+            Self::#other(value) => match *value {
+                #(#names)|* => return #p::Err(#krate::EncodeFault::tag_of_another_arm(value.cast_unsigned())),
+                value => value,
+            },
+        }
+    });
+    EncodeParts {
+        wire: quote!(#krate::Wire::fixed(4)),
+        max: quote!(#p::Some(4)),
+        head: quote! {
+            #consts
+            <#p::i32 as #krate::Encode>::head(&match self { #(Self::#variants => #names,)* #other }, out)
+        },
+        tail: None,
+    }
+}
+
+/// ```text
+/// match <i32 as Decode>::decode(reader, run, after)? {
+///     VALUE0 => Ok(Self::Running),
+///     …
+///     _ => Err(DecodeFault::unknown_enum_value(reader.word_position(run))),
+/// }
+/// ```
+pub(crate) fn decode(context: &Context<'_>, item: &Enum<'_>) -> DecodeParts {
+    let (krate, p, de) = (context.krate, &context.private, &context.de);
+    let (consts, names) = values(context, item);
+    let variants: Vec<_> = item.values.iter().map(|value| value.ident).collect();
+    let other = match item.other {
+        Some(other) => quote!(value => #p::Ok(Self::#other(value)),),
+        None => quote!(_ => #p::Err(#krate::DecodeFault::unknown_enum_value(reader.word_position(run))),),
+    };
+    DecodeParts {
+        wire: quote!(#krate::Wire::fixed(4)),
+        max: quote!(#p::Some(4)),
+        decode: quote! {
+            #consts
+            match <#p::i32 as #krate::Decode<#de>>::decode(reader, run, after)? {
+                #(#names => #p::Ok(Self::#variants),)*
+                #other
+            }
+        },
+    }
+}

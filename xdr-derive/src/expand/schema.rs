@@ -1,0 +1,117 @@
+//! The description of the type.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::{Context, Side};
+use crate::ast::{Arm, Enum, Field, Shape, Union};
+
+/// ```text
+/// const { &Schema { name: "Domain", docs: "…", arguments: &[], shape: Shape::Struct { fields: &[…] } } }
+/// ```
+pub(crate) fn schema(context: &mut Context<'_>, side: Side) -> TokenStream {
+    let krate = context.krate;
+    let (name, docs) = (&context.input.name, &context.input.docs);
+    let shape = match &context.input.shape {
+        Shape::Struct(list) => {
+            let fields = fields(context, list, side, false);
+            quote!(#krate::Shape::Struct { fields: #fields })
+        }
+        Shape::Transparent(fields) => {
+            let codec = context.codec(&fields[0], side);
+            quote!(#krate::Shape::Typedef(#codec::schema))
+        }
+        Shape::Enum(item) => values(context, item),
+        Shape::Union(union) => arms(context, union, side),
+    };
+    let de = &context.de;
+    let arguments: Vec<_> = context
+        .input
+        .item
+        .generics
+        .type_params()
+        .map(|parameter| {
+            let ident = &parameter.ident;
+            match side {
+                Side::Encode => quote!(<#ident as #krate::Encode>::schema),
+                Side::Decode => quote!(<#ident as #krate::Decode<#de>>::schema),
+            }
+        })
+        .collect();
+    quote!(const { &#krate::Schema { name: #name, docs: #docs, arguments: &[#(#arguments),*], shape: #shape } })
+}
+
+/// The fields on the wire. `alone`: the only field of a tuple variant has no name.
+fn fields(context: &mut Context<'_>, fields: &[Field<'_>], side: Side, alone: bool) -> TokenStream {
+    let krate = context.krate;
+    let described: Vec<_> = fields
+        .iter()
+        .filter(|field| field.on_wire())
+        .map(|field| {
+            let name = if alone { "" } else { &field.name };
+            let docs = &field.docs;
+            let codec = context.codec(field, side);
+            quote!(#krate::Field { name: #name, docs: #docs, schema: #codec::schema })
+        })
+        .collect();
+    quote!(&[#(#described),*])
+}
+
+fn values(context: &Context<'_>, item: &Enum<'_>) -> TokenStream {
+    let (krate, p) = (context.krate, &context.private);
+    let ident = &context.input.item.ident;
+    let mut consts = TokenStream::new();
+    let mut described = TokenStream::new();
+    for (index, value) in item.values.iter().enumerate() {
+        let const_name = format_ident!("VALUE{index}");
+        let (variant, name, docs) = (value.ident, &value.name, &value.docs);
+        let number = match (&item.other, value.value) {
+            (None, _) => quote!(#ident::#variant as #p::i32),
+            (Some(_), Some(number)) => quote!(#number),
+            (Some(_), None) => match index.checked_sub(1).map(|before| format_ident!("VALUE{before}")) {
+                Some(before) => quote!(#before + 1),
+                None => quote!(0),
+            },
+        };
+        consts.extend(quote!(const #const_name: #p::i32 = #number;));
+        described.extend(quote!(#krate::EnumValue { name: #name, docs: #docs, value: #const_name },));
+    }
+    let other = item.other.is_some();
+    quote!({ #consts #krate::Shape::Enum { values: &[#described], other: #other } })
+}
+
+fn arms(context: &mut Context<'_>, union: &Union<'_>, side: Side) -> TokenStream {
+    let (krate, p, de) = (context.krate, context.private.clone(), context.de.clone());
+    let (ty, word) = (union.switch.ty(&p), union.switch.word(&p));
+    let mut labelled = TokenStream::new();
+    let mut default = quote!(#p::None);
+    for arm in &union.arms {
+        let described = self::arm(context, arm, side, &ty, &word);
+        if arm.labels.is_empty() {
+            default = quote!(#p::Some(&#described));
+        } else {
+            labelled.extend(quote!(#described,));
+        }
+    }
+    let switch = match side {
+        Side::Encode => quote!(<#ty as #krate::Encode>::schema),
+        Side::Decode => quote!(<#ty as #krate::Decode<#de>>::schema),
+    };
+    quote!(#krate::Shape::Union { switch: #switch, arms: &[#labelled], default: #default })
+}
+
+fn arm(context: &mut Context<'_>, arm: &Arm<'_>, side: Side, ty: &TokenStream, word: &TokenStream) -> TokenStream {
+    let (krate, p) = (context.krate, context.private.clone());
+    let (name, docs, labels) = (&arm.name, &arm.docs, &arm.labels);
+    let on_wire = arm.fields.iter().filter(|field| field.on_wire()).count();
+    let alone = on_wire == 1 && arm.fields.iter().any(|field| matches!(field.member, syn::Member::Unnamed(_)));
+    let fields = fields(context, &arm.fields, side, alone);
+    quote! {
+        #krate::Arm {
+            name: #name,
+            docs: #docs,
+            labels: &[#({ const LABEL: #ty = #labels; LABEL as #word as #p::i64 }),*],
+            fields: #fields,
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Unions: the discriminant is the front, the arm the tail.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::{Context, DecodeParts, EncodeParts, Side};
+use crate::ast::{Arm, Role, Switch, Union};
+
+/// The labels as constants, so that a misspelt name is an error and not a pattern that matches everything.
+struct Labels {
+    consts: TokenStream,
+    /// The names of each arm's labels.
+    of_arm: Vec<Vec<Ident>>,
+}
+
+impl Labels {
+    /// ```text
+    /// const LABEL0: i32 = 1;
+    /// const LABEL1: i32 = KIND_NONE;
+    /// const _: () = assert!(distinct(&[LABEL0 as i64, LABEL1 as i64]), "two arms have the same label");
+    /// ```
+    fn new(context: &Context<'_>, union: &Union) -> Self {
+        let p = &context.private;
+        let (ty, word) = (union.switch.ty(p), union.switch.word(p));
+        let mut consts = TokenStream::new();
+        let mut of_arm = Vec::new();
+        let mut all = Vec::new();
+        for arm in &union.arms {
+            let mut names = Vec::new();
+            for label in &arm.labels {
+                let name = format_ident!("LABEL{}", all.len());
+                let value = match union.switch {
+                    Switch::Int | Switch::UnsignedInt => quote!(#label),
+                    Switch::Bool | Switch::Enum(_) => {
+                        quote_spanned!(label.span()=> { const LABEL: #ty = #label; LABEL as #word })
+                    }
+                };
+                consts.extend(quote!(const #name: #word = #value;));
+                all.push(name.clone());
+                names.push(name);
+            }
+            of_arm.push(names);
+        }
+        consts.extend(quote! {
+            const _: () = #p::assert!(#p::distinct(&[#(#all as #p::i64),*]), "two arms of this union have the same label");
+        });
+        Self { consts, of_arm }
+    }
+
+    /// The labels of all arms but this one.
+    fn of_others(&self, index: usize) -> Vec<&Ident> {
+        self.of_arm.iter().enumerate().filter(|(other, _)| *other != index).flat_map(|(_, names)| names).collect()
+    }
+}
+
+/// `Self::Flag { tag: field0, bits: field1 }`, and the names that are bound.
+fn pattern(arm: &Arm<'_>) -> (TokenStream, Vec<Ident>) {
+    let ident = arm.ident;
+    let bindings: Vec<_> = (0..arm.fields.len()).map(|index| format_ident!("field{index}")).collect();
+    let members = arm.fields.iter().map(|field| &field.member);
+    let pattern = if arm.fields.is_empty() {
+        quote!(Self::#ident { .. })
+    } else {
+        quote!(Self::#ident { #(#members: #bindings),* })
+    };
+    (pattern, bindings)
+}
+
+/// ```text
+/// head: const LABEL0: … ;
+///       <i32 as Encode>::head(&match self {
+///           Self::Int { .. } => LABEL0,
+///           Self::Flag { tag: field0, .. } => match *field0 {
+///               LABEL1 | LABEL2 => *field0,
+///               _ => return Err(EncodeFault::tag_of_another_arm(*field0)),
+///           },
+///       }, out)
+/// tail: match self { Self::Int { 0: field0 } => encode_whole::<Plain, _>(field0, writer)?, … } Ok(())
+/// ```
+pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
+    let (krate, p) = (context.krate, context.private.clone());
+    let labels = Labels::new(context, union);
+    let mut heads = TokenStream::new();
+    let mut tails = TokenStream::new();
+    let mut lens = TokenStream::new();
+    for (index, arm) in union.arms.iter().enumerate() {
+        let (pattern, bindings) = pattern(arm);
+        let tag = arm.fields.iter().zip(&bindings).find(|(field, _)| field.role == Role::Tag);
+        let word = match (tag, labels.of_arm[index].as_slice()) {
+            (None, [label, ..]) => quote!(#label),
+            // Refused before: an arm without a label keeps its tag.
+            (None, []) => quote!(0),
+            (Some((_, tag)), own) => {
+                let tag = union.switch.to_word(&p, quote!(*#tag));
+                let others = labels.of_others(index);
+                let wrong = quote!(return #p::Err(#krate::EncodeFault::tag_of_another_arm(tag as #p::u32)));
+                match (own.is_empty(), others.is_empty()) {
+                    (false, _) => quote!(match #tag { tag @ (#(#own)|*) => tag, tag => #wrong }),
+                    (true, false) => quote!(match #tag { tag @ (#(#others)|*) => #wrong, tag => tag }),
+                    (true, true) => quote!(#tag),
+                }
+            }
+        };
+        let used = tag.map(|(field, binding)| {
+            let member = &field.member;
+            quote!(#member: #binding,)
+        });
+        let ident = arm.ident;
+        heads.extend(quote!(Self::#ident { #used .. } => #word,));
+        let on_wire: Vec<_> = arm.fields.iter().zip(&bindings).filter(|(field, _)| field.on_wire()).collect();
+        let shapes: Vec<_> = on_wire.iter().map(|(field, _)| context.shape(&field.bounds)).collect();
+        let values: Vec<_> = on_wire.iter().map(|(_, binding)| binding).collect();
+        let unused = arm.fields.iter().zip(&bindings).filter(|(field, _)| !field.on_wire()).map(|(_, binding)| binding);
+        let unused: TokenStream = unused.map(|binding| quote!(let _ = #binding;)).collect();
+        tails.extend(quote!(#pattern => { #unused #(#p::encode_whole::<#shapes, _>(#values, writer)?;)* }));
+        lens.extend(
+            quote!(#pattern => { #unused (0 as #p::usize) #(.saturating_add(#p::len_of::<#shapes, _>(#values)))* }),
+        );
+    }
+    let (consts, word) = (&labels.consts, union.switch.word(&p));
+    EncodeParts {
+        wire: quote!(#krate::Wire::word_and_tail()),
+        max: max(context, union, Side::Encode),
+        head: quote!(#consts <#word as #krate::Encode>::head(&match self { #heads }, out)),
+        tail: Some((quote!(let _ = &writer; match self { #tails } #p::Ok(())), quote!(match self { #lens }))),
+    }
+}
+
+fn max(context: &mut Context<'_>, union: &Union, side: Side) -> TokenStream {
+    let krate = context.krate;
+    let arms: Vec<_> = union
+        .arms
+        .iter()
+        .map(|arm| {
+            let fields: Vec<_> = arm.fields.iter().filter(|field| field.on_wire()).collect();
+            context.max_of(&fields, side)
+        })
+        .collect();
+    quote!(#krate::max_of_arms(&[#(#arms),*]))
+}
+
+/// ```text
+/// let tag = <i32 as Decode>::decode(reader, run, 0)?;
+/// match tag {
+///     LABEL0 => Ok(Self::Int { 0: decode_whole::<Plain, _>(reader)? }),
+///     LABEL1 | LABEL2 => Ok(Self::Flag { tag, bits: decode_whole::<Plain, _>(reader)? }),
+///     _ => Err(DecodeFault::unknown_discriminant(reader.word_position(run))),
+/// }
+/// ```
+pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
+    let (krate, p, de) = (context.krate, context.private.clone(), context.de.clone());
+    let labels = Labels::new(context, union);
+    let mut arms = TokenStream::new();
+    let mut fallback = quote!(_ => #p::Err(#krate::DecodeFault::unknown_discriminant(reader.word_position(run))),);
+    for (index, arm) in union.arms.iter().enumerate() {
+        let values: Vec<_> = arm
+            .fields
+            .iter()
+            .map(|field| {
+                let member = &field.member;
+                let value = match field.role {
+                    Role::Wire => {
+                        let shape = context.shape(&field.bounds);
+                        quote!(#p::decode_whole::<#shape, _>(reader)?)
+                    }
+                    Role::Skip => quote!(#p::Default::default()),
+                    Role::Tag => quote!(tag),
+                };
+                quote!(#member: #value)
+            })
+            .collect();
+        let ident = arm.ident;
+        let own = &labels.of_arm[index];
+        let value = quote!(#p::Ok(Self::#ident { #(#values),* }));
+        if own.is_empty() {
+            fallback = quote!(_ => #value,);
+        } else {
+            arms.extend(quote!(#(#own)|* => #value,));
+        }
+    }
+    let (consts, ty) = (&labels.consts, union.switch.ty(&p));
+    let word = union.switch.to_word(&p, quote!(tag));
+    DecodeParts {
+        wire: quote!(#krate::Wire::word_and_tail()),
+        max: max(context, union, Side::Decode),
+        decode: quote! {
+            #consts
+            let _ = after;
+            let tag = <#ty as #krate::Decode<#de>>::decode(reader, run, 0)?;
+            match #word { #arms #fallback }
+        },
+    }
+}

@@ -1,0 +1,50 @@
+//! The derives behind `xdr-core` and `rpc-frame`: use them through those crates.
+//!
+//! Tokens become attributes ([`attr`]), attributes and item a checked tree ([`ast`]), the tree code
+//! ([`expand`]). Every mistake is collected ([`errors`]) and reported at its own place; beside an error
+//! a stub implementation keeps the rest of the build quiet.
+
+mod ast; //    what the item means, checked
+mod attr; //   #[xdr(…)] and #[rpc(…)], keys and values
+mod errors; // all mistakes at once
+mod expand; // the implementations
+mod rpc; //    Procedure on messages
+mod table; //  ProcedureTable on enums
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+use crate::expand::Direction;
+
+/// `Encode` and `Decode` for a struct or an enum, and `Procedure` where there is `#[rpc(…)]`.
+///
+/// On the item: `switch = i32|u32|bool|Enum`, `transparent`, `rename = "name"`, `crate = path`.
+/// On a field: `max = N`, `item(max = M, …)`, `unbounded`, `list`, `skip`, `recursive`, `rename`, and
+/// `tag` in a union's variant.
+/// On a variant: `case = label`, `case = [label, …]`, `default`, `other`, `rename`.
+#[proc_macro_derive(Xdr, attributes(xdr, rpc))]
+pub fn derive_xdr(input: TokenStream) -> TokenStream {
+    expand::derive(&parse_macro_input!(input as DeriveInput), Direction::Both).into()
+}
+
+/// Only `Encode`; the attributes are those of `Xdr`.
+#[proc_macro_derive(Encode, attributes(xdr))]
+pub fn derive_encode(input: TokenStream) -> TokenStream {
+    expand::derive(&parse_macro_input!(input as DeriveInput), Direction::Encode).into()
+}
+
+/// Only `Decode`; the attributes are those of `Xdr`.
+#[proc_macro_derive(Decode, attributes(xdr))]
+pub fn derive_decode(input: TokenStream) -> TokenStream {
+    expand::derive(&parse_macro_input!(input as DeriveInput), Direction::Decode).into()
+}
+
+/// The table of a program's procedures: its service trait and its dispatch.
+///
+/// On the enum: `program = N`, `version = N`, `service = TraitName`, `crate = path`. Each variant holds
+/// one message. On a variant whose message serves several procedures: the keys of a message,
+/// without program and version.
+#[proc_macro_derive(ProcedureTable, attributes(rpc, xdr))]
+pub fn derive_procedure_table(input: TokenStream) -> TokenStream {
+    table::derive(&parse_macro_input!(input as DeriveInput)).into()
+}

@@ -1,0 +1,238 @@
+//! `ProcedureTable`: the table's constants, its service trait and its dispatch.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Fields, Type};
+
+use crate::attr::{RpcKeys, RpcPlace, crate_path, docs};
+use crate::errors::Errors;
+use crate::rpc::{info, reply, value};
+
+struct Line<'a> {
+    ident: &'a Ident,
+    docs: Vec<&'a syn::Attribute>,
+    message: &'a Type,
+    keys: RpcKeys,
+}
+
+impl Line<'_> {
+    /// The type that implements `Procedure`: the message, or the variant's own marker.
+    fn procedure(&self) -> TokenStream {
+        match self.keys.present {
+            Some(_) => {
+                let ident = self.ident;
+                quote!(#ident)
+            }
+            None => {
+                let message = self.message;
+                quote!(#message)
+            }
+        }
+    }
+
+    fn span(&self) -> Span {
+        self.message.span()
+    }
+}
+
+pub(crate) fn derive(item: &DeriveInput) -> TokenStream {
+    let mut errors = Errors::default();
+    let keys = RpcKeys::read(&item.attrs, RpcPlace::Table, &mut errors);
+    let lines = read_lines(item, &mut errors);
+    for (key, given) in
+        [("program", keys.program.is_some()), ("version", keys.version.is_some()), ("service", keys.service.is_some())]
+    {
+        if !given {
+            errors.at(&item.ident, format!("a procedure table needs `#[rpc({key} = …)]`"));
+        }
+    }
+    if let Some(parameter) = item.generics.type_params().next() {
+        errors.at(parameter, "a procedure table has no type parameters");
+    }
+    match errors.into_compile_errors() {
+        Some(errors) => errors,
+        None => expand(item, &keys, &lines),
+    }
+}
+
+fn read_lines<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Line<'a>> {
+    let Data::Enum(data) = &item.data else {
+        errors.at(&item.ident, "a procedure table is an enum, one variant a procedure");
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for variant in &data.variants {
+        let keys = RpcKeys::read(&variant.attrs, RpcPlace::Variant, errors);
+        if let (Some(span), None) = (keys.present, &keys.procedure) {
+            errors.at_span(
+                span,
+                "`#[rpc]` on a line of the table needs `proc = N`; without it the message's own is used",
+            );
+        }
+        match &variant.fields {
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+                if let Some(field) = fields.unnamed.first() {
+                    let docs = variant.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).collect();
+                    lines.push(Line { ident: &variant.ident, docs, message: &field.ty, keys });
+                }
+            }
+            _ => errors.at(&variant.ident, format!("a line of the table holds its message: `{0}({0})`", variant.ident)),
+        }
+    }
+    lines
+}
+
+/// ```text
+/// pub trait GuestService: Send + Sync { fn get_version(&self, cx: &Context, args: GetVersion) -> impl Future<Output = …> + Send; … }
+/// pub enum GuestReply { GetVersion(<GetVersion as Procedure>::Reply), … }
+/// impl ProcedureTable for Guest { const PROGRAM: u32 = …; const VERSION: u32 = …; const PROCEDURES: &'static [ProcedureInfo] = …; }
+/// impl<S: GuestService> Dispatch<S> for Guest { … match cx.procedure() { <GetVersion as Procedure>::NUMBER => …, … } }
+/// ```
+fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream {
+    let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
+    let p = quote!(#krate::__private);
+    let (table, visibility) = (&item.ident, &item.vis);
+    let (program, version) = (value(&keys.program), value(&keys.version));
+    let service = keys.service.as_ref().map(|service| &service.value);
+    let replies = format_ident!("{table}Reply");
+    let procedures: Vec<_> = lines.iter().map(Line::procedure).collect();
+    let variants: Vec<_> = lines.iter().map(|line| line.ident).collect();
+    let messages: Vec<_> = lines.iter().map(|line| line.message).collect();
+    let methods: Vec<_> = lines.iter().map(|line| method_name(line.ident)).collect();
+    let (parameters, arguments, conditions) = item.generics.split_for_impl();
+    let lifetimes: Vec<_> = item.generics.lifetimes().collect();
+    let elided: Vec<_> = lifetimes.iter().map(|_| quote!('static)).collect();
+    let static_arguments = if elided.is_empty() { quote!() } else { quote!(<#(#elided),*>) };
+
+    let markers = lines.iter().filter(|line| line.keys.present.is_some()).map(|line| {
+        let (ident, message, reply) = (line.ident, line.message, reply(&line.keys));
+        let docs = &line.docs;
+        let info = info(&line.keys, &krate, &program, &version, &ident.to_string());
+        let about = format!("The procedure `{ident}` of [`{table}`].");
+        quote! {
+            #[doc = #about]
+            #[doc = ""]
+            #(#docs)*
+            #[derive(#p::Debug, #p::Clone, #p::Copy)]
+            #visibility struct #ident;
+            #[automatically_derived]
+            impl #krate::Procedure for #ident {
+                type Args = #message;
+                type Reply = #reply;
+                const INFO: #krate::ProcedureInfo = #info;
+            }
+        }
+    });
+
+    let declarations = lines.iter().zip(&procedures).zip(&methods).map(|((line, procedure), method)| {
+        let message = line.message;
+        let docs = match line.docs.as_slice() {
+            [] => {
+                let text = format!("Answers [`{}`].", line.ident);
+                quote!(#[doc = #text])
+            }
+            docs => quote!(#(#docs)*),
+        };
+        let generics = if lifetimes.is_empty() { quote!() } else { quote!(<#(#lifetimes),*>) };
+        quote! {
+            #docs
+            fn #method #generics(&self, cx: &#krate::Context, args: #message)
+                -> impl #p::Future<Output = <#procedure as #krate::Procedure>::Reply> + #p::Send;
+        }
+    });
+
+    let checks = lines.iter().zip(&procedures).enumerate().map(|(index, (line, procedure))| {
+        let name = line.ident.to_string();
+        let other = format!("`{name}` is a message of another program or version than this table");
+        let twice = format!("`{name}` has the number of another procedure of this table");
+        quote_spanned! {line.span()=>
+            const _: () = #p::assert!(
+                <#procedure as #krate::Procedure>::PROGRAM == #program && <#procedure as #krate::Procedure>::VERSION == #version,
+                #other
+            );
+            const _: () = #p::assert!(#p::first_with_number(&LINES, LINES[#index].number) == #index, #twice);
+            const _: () = #p::assert!(LINES[#index].number != 0, "procedure 0 is NULL, which every program has by itself");
+        }
+    });
+
+    let service_docs = format!(
+        "What a server of [`{table}`] does: one method a procedure.\n\nImplement the methods as `async fn`. A procedure without one does not compile."
+    );
+    let reply_docs = format!("A reply of any procedure of [`{table}`].");
+    let count = lines.len();
+    let table_docs = docs(&item.attrs);
+    quote! {
+        #(#markers)*
+
+        #[doc = #service_docs]
+        #visibility trait #service: #p::Send + #p::Sync {
+            #(#declarations)*
+        }
+
+        #[doc = #reply_docs]
+        #[doc(hidden)]
+        #visibility enum #replies {
+            #(#[doc = "The reply."] #variants(<#procedures as #krate::Procedure>::Reply),)*
+        }
+
+        #[automatically_derived]
+        impl #krate::EncodeReply for #replies {
+            fn encode_reply(&self, encoder: &mut #krate::ReplyEncoder<'_>) -> #p::Result<(), #krate::xdr::EncodeError> {
+                match self { #(Self::#variants(reply) => encoder.encode(reply),)* }
+            }
+        }
+
+        const _: () = {
+            const LINES: [#krate::ProcedureInfo; #count] = [#(<#procedures as #krate::Procedure>::INFO),*];
+            const SORTED: [#krate::ProcedureInfo; #count] = #p::sorted_by_number(LINES);
+            #(#checks)*
+
+            #[automatically_derived]
+            impl #parameters #krate::ProcedureTable for #table #arguments #conditions {
+                const NAME: &'static #p::str = #p::stringify!(#table);
+                const DOCS: &'static #p::str = #table_docs;
+                const PROGRAM: #p::u32 = #program;
+                const VERSION: #p::u32 = #version;
+                const PROCEDURES: &'static [#krate::ProcedureInfo] = &SORTED;
+            }
+
+            #[automatically_derived]
+            impl<XdrService: #service> #krate::Dispatch<XdrService> for #table #static_arguments {
+                type Reply = #replies;
+                async fn dispatch(
+                    service: &XdrService,
+                    cx: &#krate::Context,
+                    args: &#krate::xdr::Bytes,
+                ) -> #p::Result<#replies, #krate::Undispatched> {
+                    match cx.procedure().number {
+                        #(<#procedures as #krate::Procedure>::NUMBER => {
+                            let args: #messages = #p::decode_args(args, cx)?;
+                            #p::Ok(#replies::#variants(#service::#methods(service, cx, args).await))
+                        })*
+                        _ => #p::Err(#krate::Undispatched::UnknownProcedure),
+                    }
+                }
+            }
+        };
+    }
+}
+
+/// `DomainLookupByUuid` as `domain_lookup_by_uuid`.
+fn method_name(variant: &Ident) -> Ident {
+    let name = variant.to_string();
+    let name = name.trim_start_matches("r#");
+    let mut snake = String::with_capacity(name.len() + 8);
+    let mut before_is_lower = false;
+    for letter in name.chars() {
+        if letter.is_uppercase() && before_is_lower {
+            snake.push('_');
+        }
+        before_is_lower = !letter.is_uppercase();
+        snake.extend(letter.to_lowercase());
+    }
+    match syn::parse_str::<Ident>(&snake) {
+        Ok(_) => Ident::new(&snake, variant.span()),
+        Err(_) => Ident::new_raw(&snake, variant.span()),
+    }
+}
