@@ -60,6 +60,18 @@ pub trait Decode<'de>: Sized {
     fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
         decode_each::<Plain, Self>(reader, count)
     }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn field(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        field::<Plain, Self>(reader, run, after)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn decode_whole(reader: &mut Reader<'de>) -> Result<Self, DecodeFault> {
+        decode_whole::<Plain, Self>(reader)
+    }
 }
 
 /// A type that can be decoded from input of any lifetime, because it borrows nothing.
@@ -101,6 +113,18 @@ pub trait DecodeBounded<'de, S>: Sized {
     #[inline]
     fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
         decode_each::<S, Self>(reader, count)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn field(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        field::<S, Self>(reader, run, after)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn decode_whole(reader: &mut Reader<'de>) -> Result<Self, DecodeFault> {
+        decode_whole::<S, Self>(reader)
     }
 }
 
@@ -365,9 +389,8 @@ fn non_zero_padding(padding: &[u8], behind: usize) -> DecodeFault {
 }
 
 /// The next field of a struct.
-#[doc(hidden)]
 #[inline(always)]
-pub fn field<'de, S, T: DecodeBounded<'de, S>>(
+pub(crate) fn field<'de, S, T: DecodeBounded<'de, S>>(
     reader: &mut Reader<'de>,
     run: &mut &'de [u8],
     after: usize,
@@ -381,9 +404,8 @@ pub fn field<'de, S, T: DecodeBounded<'de, S>>(
 }
 
 /// A whole value where no run is open.
-#[doc(hidden)]
 #[inline(always)]
-pub fn decode_whole<'de, S, T: DecodeBounded<'de, S>>(reader: &mut Reader<'de>) -> Result<T, DecodeFault> {
+pub(crate) fn decode_whole<'de, S, T: DecodeBounded<'de, S>>(reader: &mut Reader<'de>) -> Result<T, DecodeFault> {
     T::decode(reader, &mut &[][..], 0)
 }
 

@@ -73,6 +73,37 @@ pub trait Encode {
     {
         encode_each::<Plain, Self>(items, writer)
     }
+
+    // What derived code calls; here, and not in functions beside the trait, so that a missing
+    // implementation is reported once and at the field.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn head_of(field: &Self, run: &mut &mut [u8]) -> Result<bool, EncodeFault> {
+        head_of::<Plain, Self>(field, run)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn tail_of<'a>(
+        field: &Self,
+        writer: &mut Writer<'a>,
+        run: &mut Option<&'a mut [u8]>,
+        next: usize,
+    ) -> Result<(), EncodeFault> {
+        tail_of::<Plain, Self>(field, writer, run, next)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn len_of(value: &Self) -> usize {
+        len_of::<Plain, Self>(value)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn encode_whole(value: &Self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+        encode_whole::<Plain, Self>(value, writer)
+    }
 }
 
 /// A type of variable length, or one that holds such types, under the bounds of shape `S`.
@@ -128,6 +159,35 @@ pub trait EncodeBounded<S> {
         Self: Sized,
     {
         encode_each::<S, Self>(items, writer)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn head_of(field: &Self, run: &mut &mut [u8]) -> Result<bool, EncodeFault> {
+        head_of::<S, Self>(field, run)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn tail_of<'a>(
+        field: &Self,
+        writer: &mut Writer<'a>,
+        run: &mut Option<&'a mut [u8]>,
+        next: usize,
+    ) -> Result<(), EncodeFault> {
+        tail_of::<S, Self>(field, writer, run, next)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn len_of(value: &Self) -> usize {
+        len_of::<S, Self>(value)
+    }
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn encode_whole(value: &Self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+        encode_whole::<S, Self>(value, writer)
     }
 }
 
@@ -247,9 +307,8 @@ pub(crate) const fn padded(len: usize) -> usize {
 }
 
 /// The next field of a struct's first run. True where this field's tail ends the run.
-#[doc(hidden)]
 #[inline(always)]
-pub fn head_of<S, T: EncodeBounded<S> + ?Sized>(field: &T, run: &mut &mut [u8]) -> Result<bool, EncodeFault> {
+pub(crate) fn head_of<S, T: EncodeBounded<S> + ?Sized>(field: &T, run: &mut &mut [u8]) -> Result<bool, EncodeFault> {
     match core::mem::take(run).split_at_mut_checked(T::WIRE.head) {
         Some((head, rest)) => {
             *run = rest;
@@ -264,9 +323,8 @@ pub fn head_of<S, T: EncodeBounded<S> + ?Sized>(field: &T, run: &mut &mut [u8]) 
 ///
 /// `run` is `None` as long as the struct's own front lasts; `next` is the length of the run that
 /// follows this field's tail. All of it folds into constants.
-#[doc(hidden)]
 #[inline(always)]
-pub fn tail_of<'a, S, T: EncodeBounded<S> + ?Sized>(
+pub(crate) fn tail_of<'a, S, T: EncodeBounded<S> + ?Sized>(
     field: &T,
     writer: &mut Writer<'a>,
     run: &mut Option<&'a mut [u8]>,
@@ -283,16 +341,17 @@ pub fn tail_of<'a, S, T: EncodeBounded<S> + ?Sized>(
 }
 
 /// Bytes of a whole value.
-#[doc(hidden)]
 #[inline(always)]
-pub fn len_of<S, T: EncodeBounded<S> + ?Sized>(value: &T) -> usize {
+pub(crate) fn len_of<S, T: EncodeBounded<S> + ?Sized>(value: &T) -> usize {
     T::WIRE.head.saturating_add(value.tail_len())
 }
 
 /// A whole value where no run is open.
-#[doc(hidden)]
 #[inline(always)]
-pub fn encode_whole<S, T: EncodeBounded<S> + ?Sized>(value: &T, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+pub(crate) fn encode_whole<S, T: EncodeBounded<S> + ?Sized>(
+    value: &T,
+    writer: &mut Writer<'_>,
+) -> Result<(), EncodeFault> {
     value.head(writer.take(T::WIRE.head)?)?;
     if T::WIRE.tail { value.tail(writer) } else { Ok(()) }
 }

@@ -6,13 +6,13 @@ const DETAIL_BITS: u32 = 56;
 const DETAIL_MASK: u64 = (1 << DETAIL_BITS) - 1;
 
 macro_rules! fault_word {
-    ($(#[$doc:meta])* $fault:ident, $cause:ident, $detail:literal { $($(#[$vdoc:meta])* $variant:ident,)+ }) => {
+    ($(#[$doc:meta])* $fault:ident, $cause:ident, $detail:literal { $first:ident, $($variant:ident,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct $fault(NonZeroU64);
 
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum $cause { $($(#[$vdoc])* $variant,)+ }
+        pub(crate) enum $cause { $first, $($variant,)* }
 
         impl $fault {
             #[doc = concat!("A fault and its ", $detail, ".")]
@@ -27,9 +27,9 @@ macro_rules! fault_word {
             }
 
             pub(crate) fn cause(self) -> $cause {
-                const ALL: &[$cause] = &[$($cause::$variant,)+];
+                const ALL: &[$cause] = &[$cause::$first, $($cause::$variant,)*];
                 let index = usize::try_from((self.0.get() >> DETAIL_BITS).saturating_sub(1)).unwrap_or(0);
-                ALL.get(index).copied().unwrap_or(ALL[0])
+                ALL.get(index).copied().unwrap_or($cause::$first)
             }
 
             pub(crate) fn detail(self) -> usize {

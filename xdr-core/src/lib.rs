@@ -92,8 +92,6 @@ pub use wire::{Wire, max_of_arms, max_of_fields};
 /// What derived code calls, and nobody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::decode::{decode_whole, field};
-    pub use crate::encode::{encode_whole, head_of, len_of, tail_of};
     pub use crate::wire::distinct;
     pub use core::assert;
     pub use core::default::Default;

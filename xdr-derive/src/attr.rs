@@ -219,11 +219,9 @@ impl RpcPlace {
 
 impl RpcKeys {
     pub(crate) fn read(attributes: &[Attribute], place: RpcPlace, errors: &mut Errors) -> Self {
-        let mut keys = Self::default();
-        keys.present = attributes
-            .iter()
-            .find(|attribute| attribute.path().is_ident("rpc"))
-            .map(|attribute| attribute.path().get_ident().map_or_else(Span::call_site, Ident::span));
+        let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("rpc"));
+        let present = attribute.map(|attribute| attribute.path().get_ident().map_or_else(Span::call_site, Ident::span));
+        let mut keys = Self { present, ..Self::default() };
         for_each_key(attributes, "rpc", errors, |key, input, errors| {
             let name = key.to_string();
             if !place.keys().contains(&name.as_str()) {

@@ -8,20 +8,19 @@ use crate::ast::{Field, Role};
 
 /// ```text
 /// head:     let mut run = out;
-///           if head_of::<Max<Len<256>>, _>(&self.name, &mut run)? { return Ok(()); }
+///           if <String as EncodeBounded<Max<Len<256>>>>::head_of(&self.name, &mut run)? { return Ok(()); }
 ///           …
 /// tail:     let next1 = 0;
 ///           let next0 = <[u8; 16] as Encode>::WIRE.run(next1);
 ///           let mut run = None;
-///           tail_of::<Max<Len<256>>, _>(&self.name, writer, &mut run, next0)?;
+///           <String as EncodeBounded<Max<Len<256>>>>::tail_of(&self.name, writer, &mut run, next0)?;
 ///           …
-/// tail_len: 0.saturating_add(len_of::<Max<Len<256>>, _>(&self.name)) … .saturating_sub(WIRE.head)
+/// tail_len: 0.saturating_add(<String as …>::len_of(&self.name)) … .saturating_sub(WIRE.head)
 /// ```
 pub(crate) fn encode(context: &mut Context<'_>, fields: &[Field<'_>]) -> EncodeParts {
     let (krate, p) = (context.krate, context.private.clone());
     let fields: Vec<_> = fields.iter().filter(|field| field.on_wire()).collect();
     let codecs: Vec<_> = fields.iter().map(|field| context.codec(field, Side::Encode)).collect();
-    let shapes: Vec<_> = fields.iter().map(|field| context.shape(&field.bounds)).collect();
     let members: Vec<_> = fields.iter().map(|field| &field.member).collect();
     let max = context.max_of(&fields, Side::Encode);
     if fields.is_empty() {
@@ -35,17 +34,17 @@ pub(crate) fn encode(context: &mut Context<'_>, fields: &[Field<'_>]) -> EncodeP
     let (runs, next) = runs(&codecs, &quote!(0));
     let head = quote! {
         let mut run = out;
-        #(if #p::head_of::<#shapes, _>(&self.#members, &mut run)? { return #p::Ok(()); })*
+        #(if #codecs::head_of(&self.#members, &mut run)? { return #p::Ok(()); })*
         #p::Ok(())
     };
     let tail = quote! {
         #runs
         let mut run = #p::None;
-        #(#p::tail_of::<#shapes, _>(&self.#members, writer, &mut run, #next)?;)*
+        #(#codecs::tail_of(&self.#members, writer, &mut run, #next)?;)*
         #p::Ok(())
     };
     let tail_len = quote! {
-        (0 as #p::usize) #(.saturating_add(#p::len_of::<#shapes, _>(&self.#members)))*
+        (0 as #p::usize) #(.saturating_add(#codecs::len_of(&self.#members)))*
             .saturating_sub(<Self as #krate::Encode>::WIRE.head)
     };
     EncodeParts {
@@ -87,7 +86,7 @@ pub(crate) fn encode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
 /// ```text
 /// let next1 = if <Self as Decode>::WIRE.tail { 0 } else { after };
 /// let next0 = <[u8; 16] as Decode>::WIRE.run(next1);
-/// Ok(Self { name: field::<Max<Len<256>>, _>(reader, run, next0)?, uuid: field::<Plain, _>(reader, run, next1)? })
+/// Ok(Self { name: <String as …>::field(reader, run, next0)?, uuid: <[u8; 16] as …>::field(reader, run, next1)? })
 /// ```
 pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeParts {
     let (krate, p, de) = (context.krate, context.private.clone(), context.de.clone());
@@ -103,9 +102,8 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
             let member = &field.member;
             let value = match field.role {
                 Role::Wire => {
-                    let shape = context.shape(&field.bounds);
-                    let next = next.next();
-                    quote!(#p::field::<#shape, _>(reader, run, #next)?)
+                    let (codec, next) = (context.codec(field, Side::Decode), next.next());
+                    quote!(#codec::field(reader, run, #next)?)
                 }
                 Role::Skip | Role::Tag => quote!(#p::Default::default()),
             };

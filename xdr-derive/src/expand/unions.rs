@@ -76,7 +76,7 @@ fn pattern(arm: &Arm<'_>) -> (TokenStream, Vec<Ident>) {
 ///               _ => return Err(EncodeFault::tag_of_another_arm(*field0)),
 ///           },
 ///       }, out)
-/// tail: match self { Self::Int { 0: field0 } => encode_whole::<Plain, _>(field0, writer)?, … } Ok(())
+/// tail: match self { Self::Int { 0: field0 } => <i32 as Encode>::encode_whole(field0, writer)?, … } Ok(())
 /// ```
 pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
     let (krate, p) = (context.krate, context.private.clone());
@@ -109,14 +109,12 @@ pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
         let ident = arm.ident;
         heads.extend(quote!(Self::#ident { #used .. } => #word,));
         let on_wire: Vec<_> = arm.fields.iter().zip(&bindings).filter(|(field, _)| field.on_wire()).collect();
-        let shapes: Vec<_> = on_wire.iter().map(|(field, _)| context.shape(&field.bounds)).collect();
+        let codecs: Vec<_> = on_wire.iter().map(|(field, _)| context.codec(field, Side::Encode)).collect();
         let values: Vec<_> = on_wire.iter().map(|(_, binding)| binding).collect();
         let unused = arm.fields.iter().zip(&bindings).filter(|(field, _)| !field.on_wire()).map(|(_, binding)| binding);
         let unused: TokenStream = unused.map(|binding| quote!(let _ = #binding;)).collect();
-        tails.extend(quote!(#pattern => { #unused #(#p::encode_whole::<#shapes, _>(#values, writer)?;)* }));
-        lens.extend(
-            quote!(#pattern => { #unused (0 as #p::usize) #(.saturating_add(#p::len_of::<#shapes, _>(#values)))* }),
-        );
+        tails.extend(quote!(#pattern => { #unused #(#codecs::encode_whole(#values, writer)?;)* }));
+        lens.extend(quote!(#pattern => { #unused (0 as #p::usize) #(.saturating_add(#codecs::len_of(#values)))* }));
     }
     let (consts, word) = (&labels.consts, union.switch.word(&p));
     EncodeParts {
@@ -143,8 +141,8 @@ fn max(context: &mut Context<'_>, union: &Union, side: Side) -> TokenStream {
 /// ```text
 /// let tag = <i32 as Decode>::decode(reader, run, 0)?;
 /// match tag {
-///     LABEL0 => Ok(Self::Int { 0: decode_whole::<Plain, _>(reader)? }),
-///     LABEL1 | LABEL2 => Ok(Self::Flag { tag, bits: decode_whole::<Plain, _>(reader)? }),
+///     LABEL0 => Ok(Self::Int { 0: <i32 as Decode>::decode_whole(reader)? }),
+///     LABEL1 | LABEL2 => Ok(Self::Flag { tag, bits: <i32 as Decode>::decode_whole(reader)? }),
 ///     _ => Err(DecodeFault::unknown_discriminant(reader.word_position(run))),
 /// }
 /// ```
@@ -161,8 +159,8 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
                 let member = &field.member;
                 let value = match field.role {
                     Role::Wire => {
-                        let shape = context.shape(&field.bounds);
-                        quote!(#p::decode_whole::<#shape, _>(reader)?)
+                        let codec = context.codec(field, Side::Decode);
+                        quote!(#codec::decode_whole(reader)?)
                     }
                     Role::Skip => quote!(#p::Default::default()),
                     Role::Tag => quote!(tag),
