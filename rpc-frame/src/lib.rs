@@ -1,1 +1,127 @@
-//! t
+//! SunRPC (RFC 5531) around XDR messages.
+//!
+//! A message is a derived type that says which procedure it calls; a table lists the procedures of a
+//! program and makes the trait that a server implements:
+//!
+//! ```
+//! use rpc_frame::{Context, ProcedureTable};
+//! use xdr_core::Xdr;
+//!
+//! const GREETER: u32 = 0x2000_0042;
+//!
+//! #[derive(Debug, Clone, Xdr)]
+//! struct Greeting { #[xdr(max = 80)] text: String }
+//!
+//! #[derive(Debug, Clone, Xdr)]
+//! #[rpc(program = GREETER, version = 1, proc = 1, reply = Greeting)]
+//! struct Greet { #[xdr(max = 64)] name: String }
+//!
+//! #[derive(ProcedureTable)]
+//! #[rpc(program = GREETER, version = 1, service = GreeterService)]
+//! enum Greeter { Greet(Greet) }
+//!
+//! struct Polite;
+//!
+//! impl GreeterService for Polite {
+//!     async fn greet(&self, _cx: &Context, args: Greet) -> Greeting {
+//!         Greeting { text: format!("Good day, {}", args.name) }
+//!     }
+//! }
+//! # #[cfg(feature = "tokio")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use rpc_frame::tokio::{Client, Server};
+//!
+//! let server = Server::new(rpc_frame::program::<Greeter, _>(Polite));
+//! let client = Client::new(server.connect_in_memory());
+//! let reply = client.call(&Greet { name: "Ada".into() }).await?;
+//! assert_eq!(reply.text, "Good day, Ada");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
+//! ```
+//!
+//! # Without tokio
+//!
+//! The engine does no input and output of its own: [`Connection`] takes bytes and time and gives bytes
+//! and events. Without features the crate is `no_std` with `alloc`.
+//!
+//! # What a server answers by itself
+//!
+//! | the call | the answer |
+//! |---|---|
+//! | RPC version other than 2 | RPC_MISMATCH {2, 2} |
+//! | credential malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADCRED |
+//! | credential of a flavor that is not accepted | AUTH_ERROR, AUTH_REJECTEDCRED |
+//! | unknown program; another version of it | PROG_UNAVAIL; PROG_MISMATCH {low, high} |
+//! | unknown procedure, or one that is not active in this session | PROC_UNAVAIL |
+//! | procedure 0 | success, no results |
+//! | arguments that do not decode | GARBAGE_ARGS |
+//! | handler panics, or its reply exceeds a bound | SYSTEM_ERR |
+//!
+//! The connection survives all of these. It is closed for broken framing, a message too short for an xid
+//! and a message type, and a reply to a call that was never made.
+
+#![no_std]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::cast_possible_truncation),
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+extern crate alloc;
+#[cfg(any(feature = "tokio", test))]
+extern crate std;
+// The derives name this crate `::rpc_frame`.
+extern crate self as rpc_frame;
+
+mod answer; //     the order of checks, and what is answered without user code
+mod auth; //       OpaqueAuth and the flavors that are known
+mod connection; // the engine of both roles
+mod message; //    calls and replies
+mod procedure; //  what derived messages and tables say of themselves
+mod program; //    tables with their services, several in one server
+mod record; //     record marking over a byte stream
+mod session; //    what a connection remembers, and the policy over its calls
+#[cfg(feature = "tokio")]
+pub mod tokio; //  client and server on tokio
+
+/// The codec that messages are made with.
+pub use xdr_core as xdr;
+pub use xdr_derive::ProcedureTable;
+
+pub use answer::{Answer, EncodeReply, ReplyEncoder, check};
+pub use auth::{AuthFlavor, AuthShort, AuthSys, Credential, MAX_AUTH_BYTES, OpaqueAuth};
+pub use connection::{
+    ClientConnection, Connection, ConnectionConfig, ConnectionError, Event, IncomingCall, IncomingReply, Malformed,
+    Outcome, OutgoingCall, RecordNotWritten, ServerConnection,
+};
+pub use message::{
+    AcceptStatus, AcceptedReply, AuthStat, CallBody, Message, MessageBody, RPC_VERSION, RejectedReply, ReplyBody,
+};
+pub use procedure::{Dispatch, Procedure, ProcedureInfo, ProcedureTable, Undispatched};
+pub use program::{Either, Found, Program, Programs, program};
+pub use record::{MAX_FRAGMENT, RecordError, RecordReader, write_record_mark};
+pub use session::{ActivationPolicy, Context, Peer, Policy, Session, Verdict};
+
+/// What derived code calls, and nobody else.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::procedure::{decode_args, first_with_number, sorted_by_number};
+    pub use core::clone::Clone;
+    pub use core::fmt::Debug;
+    pub use core::future::Future;
+    pub use core::marker::{Copy, Send, Sync};
+    pub use core::primitive::{str, u32};
+    pub use core::result::Result::{self, Err, Ok};
+    pub use core::{assert, stringify};
+}

@@ -1,0 +1,477 @@
+//! The engine: bytes and time in, bytes and events out. It serves both roles on one connection.
+
+mod client; // our calls and the replies to them
+mod server; // the peer's calls and our replies
+
+use alloc::collections::VecDeque;
+use core::fmt;
+use core::time::Duration;
+
+use xdr_core::{Bytes, BytesMut, Encode, EncodeError};
+
+pub use self::client::{ClientConnection, IncomingReply, OutgoingCall};
+pub use self::server::{IncomingCall, Malformed, ServerConnection};
+use crate::answer::EncodeReply;
+use crate::message::{AcceptStatus, RejectedReply};
+use crate::record::{MARK, RecordError, RecordReader, write_record_mark};
+
+const CALL: u32 = 0;
+const REPLY: u32 = 1;
+
+/// What a connection may cost. All of it is finite unless you say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionConfig {
+    /// Longest record in bytes, in both directions: 1 MiB.
+    pub max_record: usize,
+    /// Most empty fragments of one record: 64.
+    pub max_empty_fragments: usize,
+    /// Most calls of the peer's that are answered at a time: 64. More wait in the peer's socket.
+    pub max_calls_in_flight: usize,
+    /// Most bytes of output that may wait before no further call is taken up: 1 MiB.
+    pub max_unsent: usize,
+    /// Longest time from a record's first byte to its last: 10 s.
+    pub record_timeout: Duration,
+    /// Longest time without a byte in either direction and without a call in flight: 5 min.
+    pub idle_timeout: Duration,
+    /// Longest time that a peer may leave our output unread: 30 s.
+    pub write_timeout: Duration,
+    /// The first xid of our own calls. Give a random one where xids should not be guessed.
+    pub first_xid: u32,
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self {
+            max_record: 1024 * 1024,
+            max_empty_fragments: 64,
+            max_calls_in_flight: 64,
+            max_unsent: 1024 * 1024,
+            record_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(300),
+            write_timeout: Duration::from_secs(30),
+            first_xid: 1,
+        }
+    }
+}
+
+/// Why a connection has to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The peer's bytes are not records within the caps.
+    Record(RecordError),
+    /// A record is too short for an xid and a message type.
+    TooShort {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A message is neither a call nor a reply.
+    UnknownMessageType(u32),
+    /// A reply to a call that was never made.
+    UnexpectedReply {
+        /// Its xid.
+        xid: u32,
+    },
+    /// The stream ended in the middle of a record.
+    UnexpectedEof,
+    /// A record was begun and not finished in time.
+    RecordTimeout,
+    /// Nothing happened for too long.
+    Idle,
+    /// The peer does not read what it is sent.
+    WriteTimeout,
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record(error) => write!(f, "broken framing: {error}"),
+            Self::TooShort { len } => {
+                write!(f, "message of {len} bytes is too short for an xid and a message type")
+            }
+            Self::UnknownMessageType(kind) => write!(f, "message type {kind} is neither call nor reply"),
+            Self::UnexpectedReply { xid } => write!(f, "reply to a call that was never made, xid {xid}"),
+            Self::UnexpectedEof => f.write_str("connection ended in the middle of a record"),
+            Self::RecordTimeout => f.write_str("peer did not finish a record in time"),
+            Self::Idle => f.write_str("connection was idle for too long"),
+            Self::WriteTimeout => f.write_str("peer does not read what it is sent"),
+        }
+    }
+}
+
+impl core::error::Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Record(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<RecordError> for ConnectionError {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error)
+    }
+}
+
+/// What the peer did, or what time did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer calls. It is owed a reply of the same xid.
+    Call(IncomingCall),
+    /// The peer replies to a call of ours.
+    Reply(IncomingReply),
+    /// A call of ours was not answered by its deadline. A reply that still comes is passed over.
+    DeadlineExceeded {
+        /// The call.
+        xid: u32,
+    },
+}
+
+/// An answer without results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The call was looked at.
+    Accepted(AcceptStatus),
+    /// The call was not looked at.
+    Denied(RejectedReply),
+}
+
+/// One end of a connection, without the connection.
+///
+/// Put what the peer sent into [`input`](Self::input) and say so with [`handle_input`](Self::handle_input);
+/// take events with [`poll_event`](Self::poll_event) until there are none; send
+/// [`output`](Self::output) and say how much went with [`advance_output`](Self::advance_output); call
+/// [`handle_time`](Self::handle_time) when [`next_timeout`](Self::next_timeout) has come. Times are
+/// durations since an epoch of your own. After an error, drop the connection.
+///
+/// ```
+/// use core::time::Duration;
+/// use rpc_frame::{AcceptStatus, Connection, ConnectionConfig, Event, OpaqueAuth, OutgoingCall, Outcome, ReplyBody};
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let now = Duration::ZERO;
+/// let mut client = Connection::new(ConnectionConfig::default());
+/// let mut server = Connection::new(ConnectionConfig::default());
+///
+/// let call = OutgoingCall::new(0x2000_0042, 1, 0);
+/// let xid = client.call(now, &call, &(), None)?;
+/// server.receive(now, client.output());
+/// let Some(Event::Call(call)) = server.poll_event()? else { panic!() };
+/// assert_eq!(call.xid, xid);
+/// server.reply(now, xid, Outcome::Accepted(AcceptStatus::ProgUnavail));
+/// client.receive(now, server.output());
+/// let Some(Event::Reply(reply)) = client.poll_event()? else { panic!() };
+/// assert!(matches!(reply.body?, ReplyBody::Accepted(accepted) if accepted.status == AcceptStatus::ProgUnavail));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    config: ConnectionConfig,
+    records: RecordReader,
+    input: BytesMut,
+    output: Output,
+    client: ClientConnection,
+    server: ServerConnection,
+    expired: VecDeque<u32>,
+    /// When the record that is not whole began.
+    record_since: Option<Duration>,
+    last_activity: Duration,
+}
+
+/// What has to be sent, record by record.
+#[derive(Debug)]
+pub(crate) struct Output {
+    bytes: BytesMut,
+    max_record: usize,
+    /// Since when the peer has not taken any of it.
+    waiting_since: Option<Duration>,
+}
+
+impl Output {
+    /// Writes one record. After an error the output is as it was.
+    pub(crate) fn record(
+        &mut self,
+        now: Duration,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), RecordNotWritten> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; MARK]);
+        let written = write(&mut self.bytes).map_err(RecordNotWritten::Encode).and_then(|()| {
+            let len = self.bytes.len().saturating_sub(start).saturating_sub(MARK);
+            let mark = write_record_mark(len).filter(|_| len <= self.max_record);
+            mark.ok_or(RecordNotWritten::TooLong { len, max: self.max_record })
+        });
+        match (written, self.bytes.get_mut(start..).and_then(|record| record.first_chunk_mut::<MARK>())) {
+            (Ok(mark), Some(space)) => {
+                *space = mark;
+                self.waiting_since.get_or_insert(now);
+                Ok(())
+            }
+            (Err(error), _) => {
+                self.bytes.truncate(start);
+                Err(error)
+            }
+            (Ok(_), None) => Err(RecordNotWritten::TooLong { len: 0, max: self.max_record }),
+        }
+    }
+}
+
+/// Why a message was not sent. The caller is to blame, and nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordNotWritten {
+    /// A value has no XDR form.
+    Encode(EncodeError),
+    /// The record would be longer than [`ConnectionConfig::max_record`].
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The cap.
+        max: usize,
+    },
+}
+
+impl fmt::Display for RecordNotWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(error) => write!(f, "{error}"),
+            Self::TooLong { len, max } => write!(f, "record of {len} bytes is longer than its maximum {max}"),
+        }
+    }
+}
+
+impl core::error::Error for RecordNotWritten {}
+
+impl Connection {
+    /// An end of a new connection.
+    #[must_use]
+    pub fn new(config: ConnectionConfig) -> Self {
+        Self {
+            records: RecordReader::new(config.max_record, config.max_empty_fragments),
+            input: BytesMut::new(),
+            output: Output { bytes: BytesMut::new(), max_record: config.max_record, waiting_since: None },
+            client: ClientConnection::new(config.first_xid),
+            server: ServerConnection::new(&config),
+            expired: VecDeque::new(),
+            record_since: None,
+            last_activity: Duration::ZERO,
+            config,
+        }
+    }
+
+    /// The buffer to append the peer's bytes to.
+    pub const fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// Says that bytes were appended to the input.
+    pub const fn handle_input(&mut self, now: Duration) {
+        self.last_activity = now;
+        if self.record_since.is_none() {
+            self.record_since = Some(now);
+        }
+    }
+
+    /// Appends bytes to the input: [`input`](Self::input) and [`handle_input`](Self::handle_input) in one.
+    pub fn receive(&mut self, now: Duration, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+        self.handle_input(now);
+    }
+
+    /// Says that the peer will send no more.
+    ///
+    /// # Errors
+    /// When it stopped in the middle of a record.
+    pub fn handle_eof(&self) -> Result<(), ConnectionError> {
+        if self.records.in_record(&self.input) { Err(ConnectionError::UnexpectedEof) } else { Ok(()) }
+    }
+
+    /// Whether more input is of use now. Without room for calls, and without calls of our own, it can wait
+    /// with the peer.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        self.has_room() || self.client.in_flight() > 0
+    }
+
+    /// Whether another call of the peer's can be taken up.
+    fn has_room(&self) -> bool {
+        self.server.has_room() && self.output.bytes.len() <= self.config.max_unsent
+    }
+
+    /// The next event, or none until there is more input or room for another call.
+    ///
+    /// # Errors
+    /// When the connection has to be closed.
+    pub fn poll_event(&mut self) -> Result<Option<Event>, ConnectionError> {
+        if let Some(xid) = self.expired.pop_front() {
+            return Ok(Some(Event::DeadlineExceeded { xid }));
+        }
+        loop {
+            let room = self.has_room();
+            if room && let Some(call) = self.server.next_deferred() {
+                return Ok(Some(Event::Call(call)));
+            }
+            // Without calls of our own, the peer's calls may wait in its socket. With them, its replies
+            // must not wait behind its calls.
+            if !room && self.client.in_flight() == 0 {
+                return Ok(None);
+            }
+            let Some(record) = self.records.next_record(&mut self.input)? else {
+                return Ok(None);
+            };
+            let more = self.records.in_record(&self.input);
+            self.record_since = if more { Some(self.last_activity) } else { None };
+            if let Some(event) = self.message(record, room)? {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn message(&mut self, mut record: Bytes, room: bool) -> Result<Option<Event>, ConnectionError> {
+        let len = record.len();
+        let Ok(((xid, kind), _)) = xdr_core::decode_prefix::<(u32, u32)>(&record) else {
+            return Err(ConnectionError::TooShort { len });
+        };
+        let body = record.split_off(8);
+        match kind {
+            CALL => {
+                let call = IncomingCall::read(xid, body);
+                match self.server.take_up(call, room) {
+                    Ok(call) => Ok(call.map(Event::Call)),
+                    Err(xid) => {
+                        self.server.reply(
+                            &mut self.output,
+                            self.last_activity,
+                            xid,
+                            Outcome::Accepted(AcceptStatus::SystemErr),
+                        );
+                        Ok(None)
+                    }
+                }
+            }
+            REPLY => self.client.handle_reply(xid, body).map(|reply| reply.map(Event::Reply)),
+            kind => Err(ConnectionError::UnknownMessageType(kind)),
+        }
+    }
+
+    /// Calls the peer and returns the call's xid. The reply comes as an event.
+    ///
+    /// # Errors
+    /// When the arguments have no XDR form, or are too long for a record. Nothing is sent then.
+    pub fn call<T: Encode + ?Sized>(
+        &mut self,
+        now: Duration,
+        call: &OutgoingCall<'_>,
+        args: &T,
+        deadline: Option<Duration>,
+    ) -> Result<u32, RecordNotWritten> {
+        let xid = self.client.call(&mut self.output, now, call, args, deadline)?;
+        self.last_activity = now;
+        Ok(xid)
+    }
+
+    /// Gives up on a call of ours. A reply that still comes is passed over.
+    pub fn forget(&mut self, xid: u32) {
+        self.client.forget(xid);
+    }
+
+    /// Answers a call of the peer's without results.
+    pub fn reply(&mut self, now: Duration, xid: u32, outcome: Outcome) {
+        self.last_activity = now;
+        self.server.answered();
+        self.server.reply(&mut self.output, now, xid, outcome);
+    }
+
+    /// Answers a call of the peer's with its results.
+    ///
+    /// # Errors
+    /// When the results have no XDR form, or are too long for a record. The peer gets SYSTEM_ERR then.
+    pub fn reply_with<R: EncodeReply + ?Sized>(
+        &mut self,
+        now: Duration,
+        xid: u32,
+        reply: &R,
+    ) -> Result<(), RecordNotWritten> {
+        self.last_activity = now;
+        self.server.answered();
+        self.server.reply_with(&mut self.output, now, xid, reply)
+    }
+
+    /// Ends a call of the peer's without any reply.
+    pub fn leave_unanswered(&mut self) {
+        self.server.answered();
+    }
+
+    /// What has to be sent.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        &self.output.bytes
+    }
+
+    /// Says that the first `len` bytes of the output have been sent.
+    pub fn advance_output(&mut self, now: Duration, len: usize) {
+        self.last_activity = now;
+        let len = len.min(self.output.bytes.len());
+        if len == self.output.bytes.len() {
+            // The room stays for the next replies.
+            self.output.bytes.clear();
+            self.output.waiting_since = None;
+        } else {
+            let _ = self.output.bytes.split_to(len);
+            self.output.waiting_since = Some(now);
+        }
+    }
+
+    /// When [`handle_time`](Self::handle_time) has to be called at the latest.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let record = self.record_since.map(|since| since.saturating_add(self.config.record_timeout));
+        let write = self.output.waiting_since.map(|since| since.saturating_add(self.config.write_timeout));
+        let idle = self.is_idle().then(|| self.last_activity.saturating_add(self.config.idle_timeout));
+        [record, write, idle, self.client.nearest_deadline()].into_iter().flatten().min()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.client.in_flight() == 0 && self.server.in_flight() == 0
+    }
+
+    /// Lets time pass. Calls that have reached their deadlines become events.
+    ///
+    /// # Errors
+    /// When the peer has let a limit pass, and the connection has to be closed.
+    pub fn handle_time(&mut self, now: Duration) -> Result<(), ConnectionError> {
+        let passed = |since: Option<Duration>, limit| since.is_some_and(|since| now >= since.saturating_add(limit));
+        // A record that waits because we do not take up calls is not the peer's fault.
+        let reading = self.has_room();
+        if reading && passed(self.record_since, self.config.record_timeout) {
+            return Err(ConnectionError::RecordTimeout);
+        }
+        if !reading && self.record_since.is_some() {
+            self.record_since = Some(now);
+        }
+        if passed(self.output.waiting_since, self.config.write_timeout) {
+            return Err(ConnectionError::WriteTimeout);
+        }
+        self.client.expire(now, &mut self.expired);
+        if self.is_idle() && passed(Some(self.last_activity), self.config.idle_timeout) {
+            return Err(ConnectionError::Idle);
+        }
+        Ok(())
+    }
+
+    /// The half that calls.
+    #[must_use]
+    pub const fn client(&self) -> &ClientConnection {
+        &self.client
+    }
+
+    /// The half that answers.
+    #[must_use]
+    pub const fn server(&self) -> &ServerConnection {
+        &self.server
+    }
+}

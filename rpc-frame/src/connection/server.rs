@@ -1,0 +1,154 @@
+//! The half of a connection that answers: calls in flight, and replies without and with results.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use xdr_core::Bytes;
+
+use super::{ConnectionConfig, Outcome, Output, REPLY, RecordNotWritten};
+use crate::answer::{EncodeReply, ReplyEncoder};
+use crate::auth::OpaqueAuth;
+use crate::message::{AcceptStatus, AcceptedReply, CallBody, RPC_VERSION, ReplyBody};
+
+/// The reply body before the results of a successful call.
+const SUCCESS: ReplyBody =
+    ReplyBody::Accepted(AcceptedReply { verifier: OpaqueAuth::none(), status: AcceptStatus::Success });
+
+/// A call of the peer's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IncomingCall {
+    /// The transaction; its reply carries the same.
+    pub xid: u32,
+    /// What is called and by whom, or what is wrong with that.
+    pub header: Result<CallBody, Malformed>,
+    /// The arguments.
+    pub args: Bytes,
+}
+
+/// The first thing that is wrong with a call's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// It ends before program, version and procedure do.
+    Header,
+    /// It is of another version of RPC.
+    RpcVersion(u32),
+    /// Its credential does not decode or is longer than 400 bytes.
+    Credential,
+    /// Its verifier does not decode or is longer than 400 bytes.
+    Verifier,
+}
+
+impl IncomingCall {
+    pub(super) fn read(xid: u32, body: Bytes) -> Self {
+        match Self::header(&body) {
+            Ok((header, rest)) => {
+                let args = body.slice_ref(rest);
+                Self { xid, header: Ok(header), args }
+            }
+            Err(malformed) => Self { xid, header: Err(malformed), args: Bytes::new() },
+        }
+    }
+
+    fn header(body: &[u8]) -> Result<(CallBody, &[u8]), Malformed> {
+        let (rpcvers, rest) = xdr_core::decode_prefix::<u32>(body).map_err(|_| Malformed::Header)?;
+        if rpcvers != RPC_VERSION {
+            return Err(Malformed::RpcVersion(rpcvers));
+        }
+        let ((program, version, procedure), rest) =
+            xdr_core::decode_prefix::<(u32, u32, u32)>(rest).map_err(|_| Malformed::Header)?;
+        let (credential, rest) = xdr_core::decode_prefix::<OpaqueAuth>(rest).map_err(|_| Malformed::Credential)?;
+        let (verifier, rest) = xdr_core::decode_prefix::<OpaqueAuth>(rest).map_err(|_| Malformed::Verifier)?;
+        Ok((CallBody { rpcvers, program, version, procedure, credential, verifier }, rest))
+    }
+}
+
+/// The half of a connection that answers.
+#[derive(Debug)]
+pub struct ServerConnection {
+    in_flight: usize,
+    max_in_flight: usize,
+    /// Calls that were read on the way to a reply and wait for room.
+    deferred: VecDeque<IncomingCall>,
+    deferred_bytes: usize,
+    max_deferred_bytes: usize,
+}
+
+impl ServerConnection {
+    pub(super) fn new(config: &ConnectionConfig) -> Self {
+        Self {
+            in_flight: 0,
+            max_in_flight: config.max_calls_in_flight,
+            deferred: VecDeque::new(),
+            deferred_bytes: 0,
+            max_deferred_bytes: config.max_record,
+        }
+    }
+
+    /// Calls that have been handed out and not answered.
+    #[must_use]
+    pub const fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(super) const fn has_room(&self) -> bool {
+        self.in_flight < self.max_in_flight
+    }
+
+    /// Takes up a call, or puts it aside where there is no room. The xid comes back where there is no room aside either.
+    pub(super) fn take_up(&mut self, call: IncomingCall, room: bool) -> Result<Option<IncomingCall>, u32> {
+        if room {
+            self.in_flight = self.in_flight.saturating_add(1);
+            return Ok(Some(call));
+        }
+        let cost = cost(&call);
+        if self.deferred_bytes.saturating_add(cost) > self.max_deferred_bytes {
+            return Err(call.xid);
+        }
+        self.deferred_bytes = self.deferred_bytes.saturating_add(cost);
+        self.deferred.push_back(call);
+        Ok(None)
+    }
+
+    pub(super) fn next_deferred(&mut self) -> Option<IncomingCall> {
+        let call = self.deferred.pop_front()?;
+        self.deferred_bytes = self.deferred_bytes.saturating_sub(cost(&call));
+        self.in_flight = self.in_flight.saturating_add(1);
+        Some(call)
+    }
+
+    pub(super) const fn answered(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    pub(super) fn reply(&self, output: &mut Output, now: Duration, xid: u32, outcome: Outcome) {
+        let body = match outcome {
+            Outcome::Accepted(status) => ReplyBody::Accepted(AcceptedReply { verifier: OpaqueAuth::none(), status }),
+            Outcome::Denied(rejected) => ReplyBody::Denied(rejected),
+        };
+        // A reply without results has no bound that it could exceed, and fits every record.
+        let _ = output.record(now, |out| xdr_core::encode_into(&(xid, REPLY, body), out));
+    }
+
+    pub(super) fn reply_with<R: EncodeReply + ?Sized>(
+        &self,
+        output: &mut Output,
+        now: Duration,
+        xid: u32,
+        reply: &R,
+    ) -> Result<(), RecordNotWritten> {
+        let written = output.record(now, |out| {
+            xdr_core::encode_into(&(xid, REPLY, SUCCESS), out)?;
+            reply.encode_reply(&mut ReplyEncoder::new(out))
+        });
+        if written.is_err() {
+            self.reply(output, now, xid, Outcome::Accepted(AcceptStatus::SystemErr));
+        }
+        written
+    }
+}
+
+fn cost(call: &IncomingCall) -> usize {
+    call.args.len().saturating_add(size_of::<IncomingCall>())
+}

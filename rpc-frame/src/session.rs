@@ -1,0 +1,256 @@
+//! What a connection remembers from call to call, what a handler knows of its call, and the policy over both.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use core::any::Any;
+use core::fmt;
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use xdr_core::{Bytes, Limits};
+
+use crate::auth::Credential;
+use crate::message::AuthStat;
+use crate::procedure::ProcedureInfo;
+
+/// The other end of a connection, as the channel knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// An internet address.
+    Tcp(SocketAddr),
+    /// A process on this machine, as the kernel tells.
+    Unix {
+        /// Its effective user.
+        uid: u32,
+        /// Its effective group.
+        gid: u32,
+        /// Its number.
+        pid: Option<i32>,
+    },
+    /// This process, through memory.
+    InMemory,
+    /// Nothing is known.
+    Unknown,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix { uid, gid, pid: Some(pid) } => write!(f, "uid {uid}, gid {gid}, pid {pid}"),
+            Self::Unix { uid, gid, pid: None } => write!(f, "uid {uid}, gid {gid}"),
+            Self::InMemory => f.write_str("this process"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// What a connection remembers from call to call.
+pub struct Session {
+    peer: Peer,
+    read_only: bool,
+    /// The effective minor version; above it, whether one has been negotiated.
+    minor: AtomicU64,
+    state: Box<dyn Any + Send + Sync>,
+}
+
+const NEGOTIATED: u64 = 1 << 32;
+
+impl Session {
+    /// A session at minor version 0, with no state of the user's.
+    #[must_use]
+    pub fn new(peer: Peer) -> Self {
+        Self { peer, read_only: false, minor: AtomicU64::new(0), state: Box::new(()) }
+    }
+
+    /// Says that only procedures marked read-only are allowed.
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Gives the session a state of your own, which handlers get with [`state`](Self::state).
+    #[must_use]
+    pub fn with_state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.state = Box::new(state);
+        self
+    }
+
+    /// The other end.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Whether only procedures marked read-only are allowed.
+    #[must_use]
+    pub const fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// The user's state, if it is of this type.
+    #[must_use]
+    pub fn state<T: 'static>(&self) -> Option<&T> {
+        self.state.downcast_ref()
+    }
+
+    /// The effective minor version; 0 before anything was negotiated.
+    #[must_use]
+    pub fn minor(&self) -> u32 {
+        u32::try_from(self.minor.load(Ordering::Acquire) & !NEGOTIATED).unwrap_or(0)
+    }
+
+    /// Settles the minor version and returns the effective one. The first time may raise it, later ones only lower it.
+    ///
+    /// # Examples
+    /// ```
+    /// use rpc_frame::{Peer, Session};
+    /// let session = Session::new(Peer::Unknown);
+    /// assert_eq!(session.negotiate_minor(3), 3);
+    /// assert_eq!(session.negotiate_minor(1), 1);
+    /// assert_eq!(session.negotiate_minor(2), 1);
+    /// ```
+    pub fn negotiate_minor(&self, minor: u32) -> u32 {
+        let settle = |before: u64| {
+            let effective =
+                if before & NEGOTIATED == 0 { u64::from(minor) } else { u64::from(minor).min(before & !NEGOTIATED) };
+            Some(effective | NEGOTIATED)
+        };
+        // The closure always gives a value, so the update never fails.
+        let _ = self.minor.fetch_update(Ordering::AcqRel, Ordering::Acquire, settle);
+        self.minor()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("peer", &self.peer)
+            .field("read_only", &self.read_only)
+            .field("minor", &self.minor())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a handler knows of the call that it answers.
+#[derive(Debug)]
+pub struct Context {
+    session: Arc<Session>,
+    xid: u32,
+    procedure: &'static ProcedureInfo,
+    credential: Credential,
+    limits: Limits,
+}
+
+impl Context {
+    pub(crate) const fn new(
+        session: Arc<Session>,
+        xid: u32,
+        procedure: &'static ProcedureInfo,
+        credential: Credential,
+        limits: Limits,
+    ) -> Self {
+        Self { session, xid, procedure, credential, limits }
+    }
+
+    /// What the connection remembers.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The other end.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        self.session.peer()
+    }
+
+    /// The transaction.
+    #[must_use]
+    pub const fn xid(&self) -> u32 {
+        self.xid
+    }
+
+    /// What is called: program, version, number, name.
+    #[must_use]
+    pub const fn procedure(&self) -> &'static ProcedureInfo {
+        self.procedure
+    }
+
+    /// Who the caller says that it is. [`Credential::Sys`] is a claim, not a proof.
+    #[must_use]
+    pub const fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// What decoding the arguments may cost.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+}
+
+/// What a policy says to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// As if there were no such procedure.
+    ProcUnavail,
+    /// The caller is not accepted for this.
+    AuthError(AuthStat),
+    /// Answer with these results, so that a protocol can refuse in its own reply type.
+    Reply(Bytes),
+}
+
+/// Decides on calls to known procedures, before their arguments are looked at.
+pub trait Policy: Send + Sync + 'static {
+    /// Decides on a call.
+    fn check(&self, cx: &Context) -> Verdict;
+}
+
+/// The default policy: procedures that the session's minor version has and nobody switched off, with a credential
+/// where one is demanded, and only read-only ones on a read-only channel.
+///
+/// ```
+/// use rpc_frame::ActivationPolicy;
+/// let policy = ActivationPolicy::default().switch_off(0x2000_0042, 7);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ActivationPolicy {
+    switched_off: BTreeSet<(u32, u32)>,
+}
+
+impl ActivationPolicy {
+    /// Switches a procedure of a program off. It cannot be told from an unknown one.
+    #[must_use]
+    pub fn switch_off(mut self, program: u32, procedure: u32) -> Self {
+        self.switched_off.insert((program, procedure));
+        self
+    }
+
+    /// Whether a procedure exists for a session at this minor version.
+    #[must_use]
+    pub fn is_active(&self, procedure: &ProcedureInfo, minor: u32) -> bool {
+        procedure.exists_at(minor) && !self.switched_off.contains(&(procedure.program, procedure.number))
+    }
+}
+
+impl Policy for ActivationPolicy {
+    fn check(&self, cx: &Context) -> Verdict {
+        let procedure = cx.procedure();
+        if !self.is_active(procedure, cx.session().minor()) {
+            Verdict::ProcUnavail
+        } else if (procedure.auth && *cx.credential() == Credential::None)
+            || (cx.session().is_read_only() && !procedure.read_only)
+        {
+            Verdict::AuthError(AuthStat::TooWeak)
+        } else {
+            Verdict::Allow
+        }
+    }
+}

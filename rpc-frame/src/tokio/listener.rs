@@ -1,0 +1,40 @@
+//! Where connections come from.
+
+use std::future::Future;
+use std::io;
+
+use ::tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use super::Stream;
+use crate::session::Peer;
+
+/// A source of connections: TCP and unix listeners, or one of your own.
+pub trait Listener: Send + 'static {
+    /// A connection.
+    type Io: Stream;
+
+    /// The next connection, and who is at its other end.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
+        let (stream, address) = Self::accept(self).await?;
+        // Replies leave in whole writes already; waiting to fill a packet would only delay them.
+        stream.set_nodelay(true)?;
+        Ok((stream, Peer::Tcp(address)))
+    }
+}
+
+impl Listener for UnixListener {
+    type Io = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<(UnixStream, Peer)> {
+        let (stream, _) = Self::accept(self).await?;
+        let credentials = stream.peer_cred()?;
+        let peer = Peer::Unix { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid() };
+        Ok((stream, peer))
+    }
+}

@@ -1,0 +1,111 @@
+//! Client and server on tokio.
+
+mod client; //   calls, and the task that drives their connection
+mod listener; // where connections come from
+mod serve; //    one connection: slots for handlers, one write for all replies
+mod server; //   many connections, caps, shutdown
+mod slots; //    handlers that wait, and who woke
+
+pub use client::{CallError, CallOptions, Client, ClosedError};
+pub use listener::Listener;
+pub use server::{Server, ServerBuilder, ServerConfig};
+
+use std::boxed::Box;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use ::tokio::time::{Instant, Sleep};
+
+use crate::connection::{Connection, ConnectionError};
+
+/// A byte stream in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// How much is read at a time at least.
+const READ_ROOM: usize = 4096;
+
+/// The engine's clock and alarm.
+struct Alarm {
+    epoch: Instant,
+    sleep: Pin<Box<Sleep>>,
+    armed: bool,
+}
+
+/// The alarm never looks further ahead than this.
+const FARTHEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Alarm {
+    fn new() -> Self {
+        let epoch = Instant::now();
+        Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: false }
+    }
+
+    const fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// Lets time pass in the engine, and wakes this task when it has to pass again.
+    ///
+    /// The alarm is only ever set earlier. When it goes off and nothing is due, it is set anew: traffic, which
+    /// moves what is due, does not touch it.
+    fn poll(&mut self, cx: &mut Context<'_>, engine: &mut Connection) -> Result<(), ConnectionError> {
+        let now = self.now();
+        engine.handle_time(now)?;
+        while let Some(next) = engine.next_timeout() {
+            let earliest = now.saturating_add(Duration::from_millis(1));
+            let due = next.clamp(earliest, now.saturating_add(FARTHEST));
+            let due = self.epoch.checked_add(due).unwrap_or(self.epoch);
+            if !self.armed || due < self.sleep.deadline() {
+                self.sleep.as_mut().reset(due);
+                self.armed = true;
+            }
+            if self.sleep.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            self.armed = false;
+            engine.handle_time(self.now())?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes as much of the engine's output as the peer takes. True when all of it went.
+fn poll_write<IO: AsyncWrite + Unpin>(
+    cx: &mut Context<'_>,
+    io: &mut IO,
+    engine: &mut Connection,
+    now: Duration,
+) -> Poll<std::io::Result<()>> {
+    while !engine.output().is_empty() {
+        match Pin::new(&mut *io).poll_write(cx, engine.output()) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
+            Poll::Ready(Ok(len)) => engine.advance_output(now, len),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    Pin::new(io).poll_flush(cx)
+}
+
+/// Reads what has come into the engine's input; the number of bytes, 0 at the end.
+fn poll_read<IO: AsyncRead + Unpin>(
+    cx: &mut Context<'_>,
+    io: &mut IO,
+    engine: &mut Connection,
+    now: Duration,
+) -> Poll<std::io::Result<usize>> {
+    engine.input().reserve(READ_ROOM);
+    let read = pin!(io.read_buf(engine.input())).poll(cx);
+    if let Poll::Ready(Ok(1..)) = read {
+        engine.handle_input(now);
+    }
+    read
+}

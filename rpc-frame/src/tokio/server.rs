@@ -1,0 +1,229 @@
+//! A server: many connections under one cap, and an end that loses no reply.
+
+use std::boxed::Box;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::tokio::io::DuplexStream;
+use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use xdr_core::Limits;
+
+use super::serve::serve;
+use super::{Listener, Stream};
+use crate::connection::ConnectionConfig;
+use crate::program::Programs;
+use crate::session::{ActivationPolicy, Peer, Policy, Session};
+
+/// What a server may cost. All of it is finite unless you say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Most connections at a time: 1,024. Further ones wait to be accepted.
+    pub max_connections: usize,
+    /// What each connection may cost.
+    pub connection: ConnectionConfig,
+    /// What decoding the arguments of one call may cost.
+    pub limits: Limits,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { max_connections: 1024, connection: ConnectionConfig::default(), limits: Limits::DEFAULT }
+    }
+}
+
+/// A server of one or several programs. Its clones are the same server.
+///
+/// A handler runs in the task of its connection: one that computes for long without waiting stalls that
+/// connection, so move such work to `tokio::task::spawn_blocking`.
+pub struct Server<P> {
+    shared: Arc<Shared<P>>,
+}
+
+pub(super) struct Shared<P> {
+    pub(super) programs: P,
+    pub(super) policy: Box<dyn Policy>,
+    pub(super) config: ServerConfig,
+    sessions: Box<dyn Fn(Peer) -> Session + Send + Sync>,
+    connections: Arc<Semaphore>,
+    phase: watch::Sender<Phase>,
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Serving,
+    /// No more connections and calls.
+    Finishing,
+    /// No more patience.
+    Aborting,
+}
+
+/// A server that is being put together: [`Server::builder`].
+pub struct ServerBuilder<P> {
+    programs: P,
+    policy: Box<dyn Policy>,
+    config: ServerConfig,
+    sessions: Box<dyn Fn(Peer) -> Session + Send + Sync>,
+}
+
+impl<P: Programs> ServerBuilder<P> {
+    /// Sets the policy over calls; [`ActivationPolicy`] else.
+    #[must_use]
+    pub fn policy(mut self, policy: impl Policy) -> Self {
+        self.policy = Box::new(policy);
+        self
+    }
+
+    /// Sets what the server may cost.
+    #[must_use]
+    pub fn config(mut self, config: ServerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets how a new connection's session is made; [`Session::new`] else.
+    #[must_use]
+    pub fn sessions(mut self, make: impl Fn(Peer) -> Session + Send + Sync + 'static) -> Self {
+        self.sessions = Box::new(make);
+        self
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn build(self) -> Server<P> {
+        let Self { programs, policy, config, sessions } = self;
+        let connections = Arc::new(Semaphore::new(config.max_connections));
+        let (phase, _) = watch::channel(Phase::Serving);
+        Server { shared: Arc::new(Shared { programs, policy, config, sessions, connections, phase }) }
+    }
+}
+
+impl<P: Programs> Server<P> {
+    /// A server with the defaults.
+    #[must_use]
+    pub fn new(programs: P) -> Self {
+        Self::builder(programs).build()
+    }
+
+    /// A server to be put together.
+    #[must_use]
+    pub fn builder(programs: P) -> ServerBuilder<P> {
+        ServerBuilder {
+            programs,
+            policy: Box::new(ActivationPolicy::default()),
+            config: ServerConfig::default(),
+            sessions: Box::new(Session::new),
+        }
+    }
+
+    /// Accepts and serves connections until [`shutdown`](Self::shutdown).
+    ///
+    /// A failure to accept is logged and tried again: it is mostly a want of file descriptors.
+    pub async fn serve<L: Listener>(&self, mut listener: L) {
+        let mut phase = self.shared.phase.subscribe();
+        loop {
+            let accepted = async {
+                let permit = Arc::clone(&self.shared.connections).acquire_owned().await;
+                let accepted = listener.accept().await;
+                (permit, accepted)
+            };
+            let (permit, accepted) = ::tokio::select! {
+                accepted = accepted => accepted,
+                () = reached(&mut phase, Phase::Finishing) => return,
+            };
+            match (permit, accepted) {
+                (Ok(permit), Ok((io, peer))) => self.spawn(io, peer, Some(permit)),
+                (_, Err(error)) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    ::tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                // The semaphore is never closed.
+                (Err(_), _) => return,
+            }
+        }
+    }
+
+    /// Serves one connection in a task of its own.
+    ///
+    /// # Errors
+    /// When the server has as many connections as it may have.
+    pub fn serve_connection<IO: Stream>(&self, io: IO, peer: Peer) -> io::Result<()> {
+        let permit = Arc::clone(&self.shared.connections)
+            .try_acquire_owned()
+            .map_err(|_| io::Error::other("the server has as many connections as it may have"))?;
+        self.spawn(io, peer, Some(permit));
+        Ok(())
+    }
+
+    /// The client's end of a new connection through memory. It does not count against the cap.
+    #[must_use]
+    pub fn connect_in_memory(&self) -> DuplexStream {
+        let (client, server) = ::tokio::io::duplex(64 * 1024);
+        self.spawn(server, Peer::InMemory, None);
+        client
+    }
+
+    fn spawn<IO: Stream>(&self, io: IO, peer: Peer, permit: Option<OwnedSemaphorePermit>) {
+        let shared = Arc::clone(&self.shared);
+        ::tokio::spawn(async move {
+            let _permit = permit;
+            let mut finishing = shared.phase.subscribe();
+            let mut aborting = shared.phase.subscribe();
+            let session = (shared.sessions)(peer.clone());
+            tracing::debug!(%peer, "connection opened");
+            let served = serve(io, session, Arc::clone(&shared), reached(&mut finishing, Phase::Finishing));
+            ::tokio::select! {
+                served = served => match served {
+                    Ok(()) => tracing::debug!(%peer, "connection closed"),
+                    Err(error) => tracing::info!(%peer, %error, "connection closed"),
+                },
+                () = reached(&mut aborting, Phase::Aborting) => tracing::warn!(%peer, "connection cut off"),
+            }
+        });
+    }
+
+    /// Stops accepting connections and calls, and waits for the calls in flight: their replies are delivered.
+    /// After `grace` what is left is cut off. True when nothing was.
+    pub async fn shutdown(&self, grace: Duration) -> bool {
+        self.shared.phase.send_replace(Phase::Finishing);
+        let all = u32::try_from(self.shared.config.max_connections).unwrap_or(u32::MAX);
+        let ended = ::tokio::time::timeout(grace, self.shared.connections.acquire_many(all)).await.is_ok();
+        self.shared.phase.send_replace(Phase::Aborting);
+        ended
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.config.max_connections.saturating_sub(self.shared.connections.available_permits())
+    }
+}
+
+/// Ends when the phase has been reached.
+async fn reached(phase: &mut watch::Receiver<Phase>, goal: Phase) {
+    if phase.wait_for(|phase| *phase >= goal).await.is_err() {
+        // The server's handles are gone; its connections live on.
+        std::future::pending::<()>().await;
+    }
+}
+
+impl<P> Clone for Server<P> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<P> fmt::Debug for Server<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+impl<P> fmt::Debug for ServerBuilder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

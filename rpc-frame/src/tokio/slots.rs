@@ -1,0 +1,128 @@
+//! Slots for handlers: made once, used again for call after call.
+
+use std::boxed::Box;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::vec::Vec;
+
+use atomic_waker::AtomicWaker;
+
+use crate::procedure::ProcedureInfo;
+
+/// A handler's slot. The box is made once; futures are set into it, and never move while they live.
+struct Slot<F> {
+    xid: u32,
+    procedure: &'static ProcedureInfo,
+    handler: Pin<Box<Option<F>>>,
+    waker: Waker,
+}
+
+/// The slots of one connection.
+pub(super) struct Slots<F> {
+    slots: Vec<Slot<F>>,
+    free: Vec<usize>,
+    woken: Arc<Woken>,
+}
+
+/// Which slots were woken since they were last polled.
+struct Woken {
+    task: AtomicWaker,
+    bits: Box<[AtomicU64]>,
+}
+
+struct SlotWaker {
+    index: usize,
+    woken: Arc<Woken>,
+}
+
+impl Wake for SlotWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(bits) = self.woken.bits.get(self.index >> 6) {
+            bits.fetch_or(1 << (self.index & 63), Ordering::AcqRel);
+        }
+        self.woken.task.wake();
+    }
+}
+
+/// A call that has ended.
+pub(super) struct Ended<T> {
+    pub(super) xid: u32,
+    pub(super) procedure: &'static ProcedureInfo,
+    /// What the handler returned; nothing when it panicked.
+    pub(super) output: Option<T>,
+}
+
+impl<F: Future> Slots<F> {
+    /// Slots for at most `most` handlers at a time. They are made as they are needed.
+    pub(super) fn new(most: usize) -> Self {
+        let bits = (0..most.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Self { slots: Vec::new(), free: Vec::new(), woken: Arc::new(Woken { task: AtomicWaker::new(), bits }) }
+    }
+
+    /// Whose task is woken when a handler is.
+    pub(super) fn register(&self, task: &Waker) {
+        self.woken.task.register(task);
+    }
+
+    /// Starts a handler and polls it once. None when it waits.
+    pub(super) fn start(
+        &mut self,
+        xid: u32,
+        procedure: &'static ProcedureInfo,
+        handler: F,
+    ) -> Option<Ended<F::Output>> {
+        let index = self.free.pop().unwrap_or(self.slots.len());
+        if index == self.slots.len() {
+            let waker = Waker::from(Arc::new(SlotWaker { index, woken: Arc::clone(&self.woken) }));
+            self.slots.push(Slot { xid, procedure, handler: Box::pin(None), waker });
+        }
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.xid = xid;
+            slot.procedure = procedure;
+            slot.handler.as_mut().set(Some(handler));
+        }
+        self.poll(index)
+    }
+
+    /// Polls the handlers that were woken, and gives those that ended to `ended`. True when there was one to poll.
+    pub(super) fn poll_woken(&mut self, mut ended: impl FnMut(Ended<F::Output>)) -> bool {
+        let mut any = false;
+        for word in 0..self.woken.bits.len() {
+            let mut bits = self.woken.bits.get(word).map_or(0, |bits| bits.swap(0, Ordering::AcqRel));
+            while bits != 0 {
+                any = true;
+                let bit = bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+                let index = word.saturating_mul(64).saturating_add(bit as usize);
+                if let Some(call) = self.poll(index) {
+                    ended(call);
+                }
+            }
+        }
+        any
+    }
+
+    fn poll(&mut self, index: usize) -> Option<Ended<F::Output>> {
+        let slot = self.slots.get_mut(index)?;
+        let handler = slot.handler.as_mut().as_pin_mut()?;
+        let mut context = TaskContext::from_waker(&slot.waker);
+        let output = match catch_unwind(AssertUnwindSafe(|| handler.poll(&mut context))) {
+            Ok(Poll::Pending) => return None,
+            Ok(Poll::Ready(output)) => Some(output),
+            Err(_) => None,
+        };
+        // What the future still holds may panic as well when it is dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| slot.handler.as_mut().set(None)));
+        let ended = Ended { xid: slot.xid, procedure: slot.procedure, output };
+        self.free.push(index);
+        Some(ended)
+    }
+}
