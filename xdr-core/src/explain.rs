@@ -1,14 +1,13 @@
 //! From the one word that travelled to the whole error: the schema is walked over the same bytes.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use core::ops::ControlFlow;
 
-use crate::encode::padded;
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Lengthy};
 use crate::fault::{DecodeCause, DecodeFault, EncodeCause, EncodeFault};
 use crate::limits::Limits;
-use crate::schema::{Arm, Field, Schema, Shape};
+use crate::schema::{Schema, Shape};
+use crate::walk::Walk;
 
 /// The whole error of a decoding that stopped.
 #[cold]
@@ -21,7 +20,7 @@ pub(crate) fn decode_error(fault: DecodeFault, schema: &Schema, input: &[u8], li
     };
     let found = match cause {
         DecodeCause::Trailing => Found::at_root(schema, target),
-        _ => Walk { input, at: 0, target }.find(schema),
+        _ => Found::by_walk(schema, input, target),
     };
     let word = found.word(input);
     let kind = match cause {
@@ -54,7 +53,7 @@ pub(crate) fn decode_error(fault: DecodeFault, schema: &Schema, input: &[u8], li
 /// The whole error of an encoding that stopped after it had written `written`.
 #[cold]
 pub(crate) fn encode_error(fault: EncodeFault, schema: &Schema, written: &[u8], needed: usize) -> EncodeError {
-    let found = Walk { input: written, at: 0, target: written.len() }.find(schema);
+    let found = Found::by_walk(schema, written, written.len());
     let kind = match fault.cause() {
         EncodeCause::Full => EncodeErrorKind::NoSpace { needed },
         EncodeCause::TagOfAnotherArm => {
@@ -98,127 +97,32 @@ impl Found {
         Self { path: schema.name.to_string(), at, missing: 0, shape: schema.shape }
     }
 
+    /// Walks over input that is well formed up to `target`, and stops at the leaf that holds it or that crosses
+    /// the end of the input.
+    fn by_walk(schema: &Schema, input: &[u8], target: usize) -> Self {
+        let mut last = 0;
+        let mut found = None;
+        // The path is made for the one leaf that is wanted: making it for each would cost more than the walk.
+        let walked = Walk::over(schema, input, usize::MAX, |walk, leaf| {
+            let end = leaf.at.saturating_add(leaf.len);
+            last = end;
+            if target >= end && leaf.bytes.len() == leaf.len {
+                return ControlFlow::Continue(());
+            }
+            let missing = leaf.len.saturating_sub(leaf.bytes.len());
+            found = Some(Self { path: walk.path(), at: leaf.at, missing, shape: leaf.shape });
+            ControlFlow::Break(())
+        });
+        let end = match walked {
+            ControlFlow::Continue(end) => end,
+            ControlFlow::Break(_) => last,
+        };
+        found.unwrap_or_else(|| Self::at_root(schema, end))
+    }
+
     /// The word on which the walk stopped.
     fn word(&self, input: &[u8]) -> u32 {
         let word = input.get(self.at..).and_then(|rest| rest.first_chunk::<4>());
         word.map_or(0, |word| u32::from_be_bytes(*word))
     }
-}
-
-/// A walk over bytes that are well formed up to `target`.
-struct Walk<'a> {
-    input: &'a [u8],
-    at: usize,
-    target: usize,
-}
-
-/// Stops with what has been found; the names are added from the inside out.
-type Step<T = ()> = ControlFlow<(Found, Names), T>;
-
-/// The path's parts, innermost first.
-type Names = alloc::vec::Vec<String>;
-
-impl Walk<'_> {
-    fn find(mut self, schema: &Schema) -> Found {
-        match self.value(schema) {
-            ControlFlow::Break((mut found, names)) => {
-                found.path = schema.name.to_string();
-                for name in names.iter().rev() {
-                    found.path.push_str(name);
-                }
-                found
-            }
-            ControlFlow::Continue(()) => Found::at_root(schema, self.at),
-        }
-    }
-
-    /// `len` bytes of a leaf of this shape.
-    fn bytes(&mut self, len: usize, shape: Shape) -> Step<&[u8]> {
-        let end = self.at.saturating_add(len);
-        let inside = len > 0 && self.target < end;
-        match self.input.get(self.at..end) {
-            Some(bytes) if !inside => {
-                self.at = end;
-                ControlFlow::Continue(bytes)
-            }
-            _ => {
-                let missing = end.saturating_sub(self.input.len());
-                let found = Found { path: String::new(), at: self.at, missing, shape };
-                ControlFlow::Break((found, Names::new()))
-            }
-        }
-    }
-
-    fn word(&mut self, shape: Shape) -> Step<u32> {
-        let bytes = self.bytes(4, shape)?;
-        ControlFlow::Continue(bytes.first_chunk::<4>().map_or(0, |word| u32::from_be_bytes(*word)))
-    }
-
-    fn skip(&mut self, len: usize, shape: Shape) -> Step {
-        self.bytes(len, shape).map_continue(|_| ())
-    }
-
-    fn value(&mut self, schema: &Schema) -> Step {
-        let shape = schema.shape;
-        match shape {
-            Shape::Void => ControlFlow::Continue(()),
-            Shape::Hyper | Shape::UnsignedHyper | Shape::Double => self.skip(8, shape),
-            Shape::FixedOpaque(len) => self.skip(padded(len), shape),
-            Shape::Opaque { .. } | Shape::String { .. } => {
-                let len = self.word(shape)?;
-                self.skip(padded(len as usize), shape)
-            }
-            Shape::FixedArray { len, item } => (0..len).try_for_each(|index| self.item(item(), index)),
-            Shape::Array { item, .. } => {
-                let len = self.word(shape)?;
-                (0..len as usize).try_for_each(|index| self.item(item(), index))
-            }
-            Shape::List { item, .. } => {
-                let mut index = 0_usize;
-                while self.word(shape)? == 1 {
-                    self.item(item(), index)?;
-                    index = index.saturating_add(1);
-                }
-                ControlFlow::Continue(())
-            }
-            Shape::Optional(inner) => match self.word(shape)? {
-                1 => self.value(inner()),
-                _ => ControlFlow::Continue(()),
-            },
-            Shape::Struct { fields } => self.fields(fields),
-            Shape::Union { arms, default, .. } => {
-                let word = self.word(shape)?;
-                let selected = |arm: &&Arm| {
-                    arm.labels.iter().any(|label| *label == i64::from(word) || *label == i64::from(word.cast_signed()))
-                };
-                match arms.iter().find(selected).or(default) {
-                    Some(arm) => named(self.fields(arm.fields), || format!(".{}", arm.name)),
-                    None => ControlFlow::Continue(()),
-                }
-            }
-            Shape::Typedef(inner) => self.value(inner()),
-            _ => self.skip(4, shape),
-        }
-    }
-
-    fn item(&mut self, schema: &Schema, index: usize) -> Step {
-        named(self.value(schema), || format!("[{index}]"))
-    }
-
-    fn fields(&mut self, fields: &[Field]) -> Step {
-        fields.iter().try_for_each(|field| {
-            named(self.value((field.schema)()), || match field.name {
-                "" => String::new(),
-                name => format!(".{name}"),
-            })
-        })
-    }
-}
-
-/// Adds a part of the path to what has been found.
-fn named(step: Step, name: impl FnOnce() -> String) -> Step {
-    step.map_break(|(found, mut names)| {
-        names.push(name());
-        (found, names)
-    })
 }

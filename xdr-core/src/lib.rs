@@ -57,6 +57,7 @@ extern crate std;
 // The derives name this crate `::xdr_core`, in its own examples and tests as well.
 extern crate self as xdr_core;
 
+mod annotate; // what each byte means
 mod array; //    arrays and lists
 mod bound; //    maximum lengths as types
 mod codec;
@@ -71,11 +72,13 @@ mod opaque; //   opaque and strings of variable length
 mod optional; // Option, Box, references, Result
 mod schema; //   descriptions of types
 mod tuple; //    tuples
+mod walk; //     along the schema over encoded bytes
 mod wire; //     wire sizes as constants //    to_vec, from_slice and their family
 
 pub use bytes::{Bytes, BytesMut};
 pub use xdr_derive::{Decode, Encode, Xdr};
 
+pub use annotate::{Annotation, annotate};
 pub use bound::{Bound, Each, Len, List, Max, MaxOf, Plain, Shape as BoundShape, Unbounded};
 pub use codec::{
     decode_prefix, decode_prefix_with, encode_into, encode_to_slice, encoded_len, from_bytes, from_bytes_with,

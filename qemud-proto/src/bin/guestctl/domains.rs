@@ -1,0 +1,201 @@
+//! Commands about domains.
+
+use qemud_proto::failure::{Code, Failure};
+use qemud_proto::identity::Uuid;
+use qemud_proto::messages::*;
+use rpc_frame::tokio::Client;
+use serde_json::Value;
+
+use crate::arguments::{Domain, Which};
+use crate::output::Output;
+use crate::{Error, read_xml};
+
+/// A domain that was found by one of its keys.
+struct Found {
+    /// None while it is inactive.
+    id: Option<i32>,
+    uuid: Uuid,
+    name: String,
+}
+
+/// Looks a domain up as virsh does: a number is an id first, then a UUID, then a name.
+async fn find(client: &Client, key: &Domain) -> Result<Found, Error> {
+    let key = key.domain.as_str();
+    if let Ok(id) = key.parse() {
+        match client.call(&DomainLookupById { id }).await? {
+            Ok(Identity { uuid, name }) => return Ok(Found { id: Some(id), uuid, name }),
+            Err(failure) if failure.code == Code::NoDomain => {}
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    if let Ok(uuid) = key.parse() {
+        match client.call(&DomainLookupByUuid { uuid }).await? {
+            Ok(DomainOfUuid { id, name }) => return Ok(Found { id: active(id), uuid, name }),
+            Err(failure) if failure.code == Code::NoDomain => {}
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    let DomainOfName { id, uuid } = client.call(&DomainLookupByName { name: key.to_owned() }).await??;
+    Ok(Found { id: active(id), uuid, name: key.to_owned() })
+}
+
+fn active(id: i32) -> Option<i32> {
+    (id >= 0).then_some(id)
+}
+
+impl Found {
+    /// The id that calls about active domains need.
+    fn active_id(&self) -> Result<i32, Error> {
+        let inactive = || Failure::new(Code::OperationInvalid, format!("domain '{}' is not active", self.name));
+        Ok(self.id.ok_or_else(inactive)?)
+    }
+
+    fn facts(&self) -> [(&'static str, Value); 3] {
+        [("Id", self.id.into()), ("UUID", self.uuid.to_string().into()), ("Name", self.name.clone().into())]
+    }
+}
+
+const fn state_name(state: RunState) -> &'static str {
+    match state {
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        RunState::Stopped => "shut off",
+    }
+}
+
+pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Result<(), Error> {
+    if which.count {
+        let mut facts: Vec<(&str, Value)> = Vec::new();
+        if which.wants_active() {
+            facts.push(("Active", client.call(&NumDomains).await??.into()));
+        }
+        if which.wants_inactive() {
+            facts.push(("Inactive", client.call(&NumDefinedDomains).await??.into()));
+        }
+        return Ok(output.facts(&facts)?);
+    }
+    let mut rows: Vec<Vec<Value>> = Vec::new();
+    if which.wants_active() {
+        for id in client.call(&ListDomains).await??.ids {
+            // A domain may end between the list and the look.
+            let Ok(Identity { uuid, name }) = client.call(&DomainLookupById { id }).await? else { continue };
+            let Ok(info) = client.call(&DomainGetInfo { uuid }).await? else { continue };
+            rows.push(vec![id.into(), name.into(), state_name(info.runstate).into()]);
+        }
+    }
+    if which.wants_inactive() {
+        for name in client.call(&ListDefinedDomains).await??.names {
+            rows.push(vec![Value::Null, name.into(), state_name(RunState::Stopped).into()]);
+        }
+    }
+    Ok(output.table(&["Id", "Name", "State"], &rows)?)
+}
+
+pub(crate) async fn create(client: &Client, output: &Output, file: &str) -> Result<(), Error> {
+    let xml = read_xml(file).await?;
+    let DomainCreated { id, uuid, name } = client.call(&DomainCreate { xml }).await??;
+    let found = Found { id: Some(id), uuid, name };
+    Ok(output.done(&format!("Domain '{}' created, id {id}", found.name), &found.facts())?)
+}
+
+pub(crate) async fn define(client: &Client, output: &Output, file: &str) -> Result<(), Error> {
+    let xml = read_xml(file).await?;
+    let Identity { uuid, name } = client.call(&DomainDefine { xml }).await??;
+    let facts = [("UUID", uuid.to_string().into()), ("Name", name.clone().into())];
+    Ok(output.done(&format!("Domain '{name}' defined"), &facts)?)
+}
+
+pub(crate) async fn undefine(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    client.call(&DomainUndefine { uuid: found.uuid }).await??;
+    Ok(output.done(&format!("Domain '{}' undefined", found.name), &found.facts())?)
+}
+
+pub(crate) async fn start(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    let id = client.call(&DomainStart { uuid: found.uuid }).await??;
+    let found = Found { id: Some(id), ..found };
+    Ok(output.done(&format!("Domain '{}' started, id {id}", found.name), &found.facts())?)
+}
+
+pub(crate) async fn suspend(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    client.call(&DomainSuspend { id: found.active_id()? }).await??;
+    Ok(output.done(&format!("Domain '{}' suspended", found.name), &found.facts())?)
+}
+
+pub(crate) async fn resume(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    client.call(&DomainResume { id: found.active_id()? }).await??;
+    Ok(output.done(&format!("Domain '{}' resumed", found.name), &found.facts())?)
+}
+
+pub(crate) async fn destroy(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    client.call(&DomainDestroy { id: found.active_id()? }).await??;
+    let found = Found { id: None, ..found };
+    Ok(output.done(&format!("Domain '{}' destroyed", found.name), &found.facts())?)
+}
+
+pub(crate) async fn save(client: &Client, output: &Output, domain: &Domain, file: &str) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    client.call(&DomainSave { id: found.active_id()?, path: file.to_owned() }).await??;
+    let found = Found { id: None, ..found };
+    Ok(output.done(&format!("Domain '{}' saved to {file}", found.name), &found.facts())?)
+}
+
+pub(crate) async fn restore(client: &Client, output: &Output, file: &str) -> Result<(), Error> {
+    let id = client.call(&DomainRestore { path: file.to_owned() }).await??;
+    Ok(output.done(&format!("Domain restored from {file}, id {id}"), &[("Id", id.into())])?)
+}
+
+pub(crate) async fn info(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    let info = client.call(&DomainGetInfo { uuid: found.uuid }).await??;
+    let autostart = client.call(&DomainGetAutostart { uuid: found.uuid }).await??;
+    let mut facts = found.facts().to_vec();
+    facts.extend([
+        ("State", state_name(info.runstate).into()),
+        ("CPUs", info.nr_virt_cpu.into()),
+        ("CPU time ns", info.cpu_time.into()),
+        ("Max memory KiB", info.maxmem.into()),
+        ("Used memory KiB", info.memory.into()),
+        ("Autostart", autostart.into()),
+    ]);
+    Ok(output.facts(&facts)?)
+}
+
+pub(crate) async fn state(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    let info = client.call(&DomainGetInfo { uuid: found.uuid }).await??;
+    Ok(output.value("State", state_name(info.runstate).into())?)
+}
+
+pub(crate) async fn id(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    Ok(output.value("Id", found.id.into())?)
+}
+
+pub(crate) async fn uuid(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    Ok(output.value("UUID", found.uuid.to_string().into())?)
+}
+
+pub(crate) async fn name(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    Ok(output.value("Name", found.name.into())?)
+}
+
+pub(crate) async fn dump_xml(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    let description = client.call(&DomainDumpXml { uuid: found.uuid }).await??;
+    Ok(output.document("xml", &description.xml)?)
+}
+
+pub(crate) async fn autostart(client: &Client, output: &Output, domain: &Domain, autostart: bool) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    client.call(&DomainSetAutostart { uuid: found.uuid, autostart }).await??;
+    let how = if autostart { "marked" } else { "unmarked" };
+    let facts = [("Name", found.name.clone().into()), ("Autostart", autostart.into())];
+    Ok(output.done(&format!("Domain '{}' {how} as autostarted", found.name), &facts)?)
+}

@@ -1,0 +1,109 @@
+//! `guestctl`: a client of the guest protocol, named and shaped as users of virsh expect.
+
+mod arguments; // the command line
+mod domains; //   commands about domains
+mod host; //      commands about the daemon and its machine
+mod networks; //  commands about networks
+mod output; //    tables for people, JSON for programs
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use qemud_proto::client::{ConnectError, connect};
+use qemud_proto::failure::Failure;
+use rpc_frame::tokio::{CallError, Client};
+
+use crate::arguments::{Arguments, Command};
+use crate::output::Output;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error("cannot read '{path}': {source}")]
+    File { path: String, source: std::io::Error },
+    #[error("cannot write: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough.
+        Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", output::printable(&error.to_string()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Error> {
+    let client = connect(&arguments.connect).await?;
+    let output = Output { json: arguments.json };
+    dispatch(&client, &arguments.command, &output).await
+}
+
+async fn dispatch(client: &Client, command: &Command, output: &Output) -> Result<(), Error> {
+    match command {
+        Command::Ping => host::ping(client, output).await,
+        Command::Version => host::version(client, output).await,
+        Command::Nodeinfo => host::node_info(client, output).await,
+        Command::Capabilities => host::capabilities(client, output).await,
+        Command::Procedures => host::procedures(client, output).await,
+        Command::List(which) => domains::list(client, output, which).await,
+        Command::Create { file } => domains::create(client, output, file).await,
+        Command::Define { file } => domains::define(client, output, file).await,
+        Command::Undefine(domain) => domains::undefine(client, output, domain).await,
+        Command::Start(domain) => domains::start(client, output, domain).await,
+        Command::Suspend(domain) => domains::suspend(client, output, domain).await,
+        Command::Resume(domain) => domains::resume(client, output, domain).await,
+        Command::Destroy(domain) => domains::destroy(client, output, domain).await,
+        Command::Save { domain, file } => domains::save(client, output, domain, file).await,
+        Command::Restore { file } => domains::restore(client, output, file).await,
+        Command::Dominfo(domain) => domains::info(client, output, domain).await,
+        Command::Domstate(domain) => domains::state(client, output, domain).await,
+        Command::Domid(domain) => domains::id(client, output, domain).await,
+        Command::Domuuid(domain) => domains::uuid(client, output, domain).await,
+        Command::Domname(domain) => domains::name(client, output, domain).await,
+        Command::Dumpxml(domain) => domains::dump_xml(client, output, domain).await,
+        Command::Autostart { domain, disable } => domains::autostart(client, output, domain, !disable).await,
+        Command::NetList(which) => networks::list(client, output, which).await,
+        Command::NetCreate { file } => networks::create(client, output, file).await,
+        Command::NetDefine { file } => networks::define(client, output, file).await,
+        Command::NetUndefine(network) => networks::undefine(client, output, network).await,
+        Command::NetStart(network) => networks::start(client, output, network).await,
+        Command::NetDestroy(network) => networks::destroy(client, output, network).await,
+        Command::NetInfo(network) => networks::info(client, output, network).await,
+        Command::NetUuid(network) => networks::uuid(client, output, network).await,
+        Command::NetName(network) => networks::name(client, output, network).await,
+        Command::NetDumpxml(network) => networks::dump_xml(client, output, network).await,
+        Command::NetAutostart { network, disable } => networks::autostart(client, output, network, !disable).await,
+    }
+}
+
+/// An XML description from a file, or from standard input where the name is `-`.
+async fn read_xml(file: &str) -> Result<String, Error> {
+    use tokio::io::AsyncReadExt;
+    // One byte more than the protocol takes is enough to be refused by it.
+    let limit = qemud_proto::messages::XML_MAX as u64 + 1;
+    let mut xml = String::new();
+    let read = match file {
+        "-" => tokio::io::stdin().take(limit).read_to_string(&mut xml).await,
+        path => match tokio::fs::File::open(path).await {
+            Ok(opened) => opened.take(limit).read_to_string(&mut xml).await,
+            Err(error) => Err(error),
+        },
+    };
+    match read {
+        Ok(_) => Ok(xml),
+        Err(source) => Err(Error::File { path: file.to_owned(), source }),
+    }
+}

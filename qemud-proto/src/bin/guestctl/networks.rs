@@ -1,0 +1,127 @@
+//! Commands about networks.
+
+use qemud_proto::failure::Code;
+use qemud_proto::messages::*;
+use rpc_frame::tokio::Client;
+use serde_json::Value;
+
+use crate::arguments::{Network, Which};
+use crate::output::Output;
+use crate::{Error, read_xml};
+
+/// Looks a network up by UUID, then by name.
+async fn find(client: &Client, key: &Network) -> Result<Identity, Error> {
+    let key = key.network.as_str();
+    if let Ok(uuid) = key.parse() {
+        match client.call(&NetworkLookupByUuid { uuid }).await? {
+            Ok(NetworkOfUuid { name }) => return Ok(Identity { uuid, name }),
+            Err(failure) if failure.code == Code::NoNetwork => {}
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    let uuid = client.call(&NetworkLookupByName { name: key.to_owned() }).await??;
+    Ok(Identity { uuid, name: key.to_owned() })
+}
+
+fn facts(network: &Identity) -> [(&'static str, Value); 2] {
+    [("UUID", network.uuid.to_string().into()), ("Name", network.name.clone().into())]
+}
+
+pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Result<(), Error> {
+    if which.count {
+        let mut facts: Vec<(&str, Value)> = Vec::new();
+        if which.wants_active() {
+            facts.push(("Active", client.call(&NumNetworks).await??.into()));
+        }
+        if which.wants_inactive() {
+            facts.push(("Inactive", client.call(&NumDefinedNetworks).await??.into()));
+        }
+        return Ok(output.facts(&facts)?);
+    }
+    let mut names = Vec::new();
+    if which.wants_active() {
+        let active = client.call(&ListNetworks).await??.names;
+        names.extend(active.into_iter().map(|name| (name, "active")));
+    }
+    if which.wants_inactive() {
+        let inactive = client.call(&ListDefinedNetworks).await??.names;
+        names.extend(inactive.into_iter().map(|name| (name, "inactive")));
+    }
+    let mut rows: Vec<Vec<Value>> = Vec::new();
+    for (name, state) in names {
+        // A network may go between the list and the look.
+        let Ok(uuid) = client.call(&NetworkLookupByName { name: name.clone() }).await? else { continue };
+        let Ok(autostart) = client.call(&NetworkGetAutostart { uuid }).await? else { continue };
+        rows.push(vec![name.into(), state.into(), autostart.into()]);
+    }
+    Ok(output.table(&["Name", "State", "Autostart"], &rows)?)
+}
+
+pub(crate) async fn create(client: &Client, output: &Output, file: &str) -> Result<(), Error> {
+    let xml = read_xml(file).await?;
+    let network = client.call(&NetworkCreate { xml }).await??;
+    Ok(output.done(&format!("Network '{}' created", network.name), &facts(&network))?)
+}
+
+pub(crate) async fn define(client: &Client, output: &Output, file: &str) -> Result<(), Error> {
+    let xml = read_xml(file).await?;
+    let network = client.call(&NetworkDefine { xml }).await??;
+    Ok(output.done(&format!("Network '{}' defined", network.name), &facts(&network))?)
+}
+
+pub(crate) async fn undefine(client: &Client, output: &Output, network: &Network) -> Result<(), Error> {
+    let network = find(client, network).await?;
+    client.call(&NetworkUndefine { uuid: network.uuid }).await??;
+    Ok(output.done(&format!("Network '{}' undefined", network.name), &facts(&network))?)
+}
+
+pub(crate) async fn start(client: &Client, output: &Output, network: &Network) -> Result<(), Error> {
+    let network = find(client, network).await?;
+    client.call(&NetworkStart { uuid: network.uuid }).await??;
+    Ok(output.done(&format!("Network '{}' started", network.name), &facts(&network))?)
+}
+
+pub(crate) async fn destroy(client: &Client, output: &Output, network: &Network) -> Result<(), Error> {
+    let network = find(client, network).await?;
+    client.call(&NetworkDestroy { uuid: network.uuid }).await??;
+    Ok(output.done(&format!("Network '{}' destroyed", network.name), &facts(&network))?)
+}
+
+pub(crate) async fn info(client: &Client, output: &Output, network: &Network) -> Result<(), Error> {
+    let network = find(client, network).await?;
+    let active = client.call(&ListNetworks).await??.names.contains(&network.name);
+    let bridge = client.call(&NetworkGetBridgeName { uuid: network.uuid }).await??;
+    let autostart = client.call(&NetworkGetAutostart { uuid: network.uuid }).await??;
+    let mut all = facts(&network).to_vec();
+    all.extend([("Active", active.into()), ("Autostart", autostart.into()), ("Bridge", bridge.name.into())]);
+    Ok(output.facts(&all)?)
+}
+
+pub(crate) async fn uuid(client: &Client, output: &Output, network: &Network) -> Result<(), Error> {
+    let network = find(client, network).await?;
+    Ok(output.value("UUID", network.uuid.to_string().into())?)
+}
+
+pub(crate) async fn name(client: &Client, output: &Output, network: &Network) -> Result<(), Error> {
+    let network = find(client, network).await?;
+    Ok(output.value("Name", network.name.into())?)
+}
+
+pub(crate) async fn dump_xml(client: &Client, output: &Output, network: &Network) -> Result<(), Error> {
+    let network = find(client, network).await?;
+    let description = client.call(&NetworkDumpXml { uuid: network.uuid }).await??;
+    Ok(output.document("xml", &description.xml)?)
+}
+
+pub(crate) async fn autostart(
+    client: &Client,
+    output: &Output,
+    network: &Network,
+    autostart: bool,
+) -> Result<(), Error> {
+    let network = find(client, network).await?;
+    client.call(&NetworkSetAutostart { uuid: network.uuid, autostart }).await??;
+    let how = if autostart { "marked" } else { "unmarked" };
+    let facts = [("Name", network.name.clone().into()), ("Autostart", autostart.into())];
+    Ok(output.done(&format!("Network '{}' {how} as autostarted", network.name), &facts)?)
+}

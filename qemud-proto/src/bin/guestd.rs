@@ -1,0 +1,151 @@
+//! `guestd`: a daemon of the guest protocol.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use qemud_proto::daemon::Daemon;
+use qemud_proto::driver::test::TestDriver;
+use rpc_frame::tokio::ServerConfig;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How long calls in flight may take when the daemon is told to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serve guests over the guest protocol (SunRPC program 0x20001A64, version 1).
+///
+/// The guests are those of the test driver: they live in memory and end with the daemon. For every socket one
+/// line `listening unix PATH` or `listening tcp ADDRESS` goes to standard output; the log goes to standard
+/// error, and RUST_LOG selects what is in it. SIGTERM and SIGINT end the daemon after the calls in flight.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Listen on this unix socket (mode 0600) [default: $XDG_RUNTIME_DIR/guestd/guestd-sock, unless --tcp is given]
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+
+    /// Listen on this TCP address, neither encrypted nor authenticated; port 0 picks one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    tcp: Option<SocketAddr>,
+
+    /// Begin without any guest, instead of one domain 'test' and one network 'default'
+    #[arg(long)]
+    empty: bool,
+
+    /// Switch a procedure off, by its name in `guestctl procedures`; may be repeated
+    #[arg(long, value_name = "NAME")]
+    switch_off: Vec<String>,
+
+    /// Most connections at a time
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
+    max_connections: u16,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let selected = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter: Targets = selected.parse().context("RUST_LOG")?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    run(arguments).await
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let driver = if arguments.empty { TestDriver::new() } else { TestDriver::with_defaults()? };
+    let mut daemon = Daemon::new(Arc::new(driver));
+    for name in &arguments.switch_off {
+        daemon = daemon.switch_off(name).context("--switch-off")?;
+    }
+    let mut config = ServerConfig::default();
+    config.max_connections = arguments.max_connections.into();
+    let server = daemon.into_server(config);
+
+    let unix = match (&arguments.unix, arguments.tcp) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(_)) => None,
+        (None, None) => {
+            let path =
+                qemud_proto::uri::default_socket().context("give --unix PATH, since XDG_RUNTIME_DIR is not set")?;
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+            Some(path)
+        }
+    };
+    let _socket = match unix {
+        Some(path) => {
+            let listener = listen_unix(&path)?;
+            announce("unix", &path.display())?;
+            let server = server.clone();
+            tokio::spawn(async move { server.serve(listener).await });
+            Some(RemovedAtEnd(path))
+        }
+        None => None,
+    };
+    if let Some(address) = arguments.tcp {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        tracing::warn!(%address, "TCP is neither encrypted nor authenticated");
+        announce("tcp", &listener.local_addr()?)?;
+        let server = server.clone();
+        tokio::spawn(async move { server.serve(listener).await });
+    }
+
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("ending: SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("ending: SIGINT"),
+    }
+    if !server.shutdown(GRACE).await {
+        tracing::warn!("calls were cut off after {} s", GRACE.as_secs());
+    }
+    Ok(())
+}
+
+/// Tells whoever started the daemon that a socket can be connected to.
+fn announce(kind: &str, address: &dyn std::fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening {kind} {address}")?;
+    out.flush()
+}
+
+/// A unix socket that only its owner can connect to. One that a dead daemon left behind is replaced.
+fn listen_unix(path: &Path) -> anyhow::Result<UnixListener> {
+    if let Ok(metadata) = fs::symlink_metadata(path) {
+        if !metadata.file_type().is_socket() {
+            bail!("cannot listen on '{}': there is a file that is no socket", path.display());
+        }
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            bail!("cannot listen on '{}': another daemon does", path.display());
+        }
+        fs::remove_file(path).with_context(|| format!("cannot replace the socket '{}'", path.display()))?;
+    }
+    // Bound under a name of its own and then renamed, so that nobody connects before the mode is set.
+    let begun = path.with_added_extension(format!("{}", std::process::id()));
+    let listener = UnixListener::bind(&begun).with_context(|| format!("cannot listen on '{}'", path.display()))?;
+    let named = fs::set_permissions(&begun, fs::Permissions::from_mode(0o600)).and_then(|()| fs::rename(&begun, path));
+    if let Err(error) = named {
+        let _ = fs::remove_file(&begun);
+        return Err(error).with_context(|| format!("cannot listen on '{}'", path.display()));
+    }
+    Ok(listener)
+}
+
+/// The socket's name goes with the daemon.
+struct RemovedAtEnd(PathBuf);
+
+impl Drop for RemovedAtEnd {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

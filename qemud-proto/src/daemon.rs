@@ -1,0 +1,157 @@
+//! The daemon's service: negotiation, the policy over calls, and the way to a driver.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rpc_frame::tokio::{Server, ServerConfig};
+use rpc_frame::xdr;
+use rpc_frame::{ActivationPolicy, Context, Policy, Procedure, ProcedureInfo, ProcedureTable, Program, Verdict};
+
+use crate::driver::Driver;
+use crate::failure::{Code, Failure, Reply};
+use crate::messages::*;
+
+/// The major version of the protocol: the version of the RPC program.
+pub const MAJOR: u32 = Guest::VERSION;
+
+/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39.
+pub const MINOR: u32 = 0;
+
+/// A server of the guest protocol.
+pub type GuestServer = Server<Program<Guest, Daemon>>;
+
+/// The service behind the procedure table: it negotiates, and hands everything else to its driver.
+pub struct Daemon {
+    driver: Arc<dyn Driver>,
+    activation: ActivationPolicy,
+}
+
+impl Daemon {
+    /// A daemon with this driver and every procedure switched on.
+    #[must_use]
+    pub fn new(driver: Arc<dyn Driver>) -> Self {
+        Self { driver, activation: ActivationPolicy::default() }
+    }
+
+    /// Switches a procedure off, by its name in the table. For clients it is as if there were none.
+    ///
+    /// # Errors
+    /// When no procedure has the name.
+    pub fn switch_off(mut self, name: &str) -> Result<Self, UnknownProcedure> {
+        let named = |procedure: &&ProcedureInfo| procedure.name.eq_ignore_ascii_case(name);
+        let procedure = Guest::PROCEDURES.iter().find(named).ok_or_else(|| UnknownProcedure(name.to_owned()))?;
+        self.activation = self.activation.switch_off(procedure.program, procedure.number);
+        Ok(self)
+    }
+
+    /// A server of this daemon, which counts as one however many connections it has.
+    #[must_use]
+    pub fn into_server(self, config: ServerConfig) -> GuestServer {
+        let policy = GuestPolicy { activation: self.activation.clone() };
+        Server::builder(rpc_frame::program::<Guest, _>(self)).policy(policy).config(config).build()
+    }
+}
+
+impl fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Daemon").field("driver", &self.driver.name()).field("activation", &self.activation).finish()
+    }
+}
+
+/// No procedure has this name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownProcedure(pub String);
+
+impl fmt::Display for UnknownProcedure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no procedure is named '{}'", self.0)
+    }
+}
+
+impl std::error::Error for UnknownProcedure {}
+
+/// What is allowed on which channel. A refusal on a read-only channel is a [`Failure`], not an RPC error.
+#[derive(Debug)]
+struct GuestPolicy {
+    activation: ActivationPolicy,
+}
+
+impl Policy for GuestPolicy {
+    fn check(&self, cx: &Context) -> Verdict {
+        let procedure = cx.procedure();
+        if cx.session().is_read_only()
+            && !procedure.read_only
+            && self.activation.is_active(procedure, cx.session().minor())
+        {
+            let message = format!("{} is not allowed on a read-only channel", procedure.name);
+            // The failure's arm is the same whatever the procedure returns.
+            let refusal: Reply<()> = Err(Failure::new(Code::OperationDenied, message));
+            return xdr::to_bytes(&refusal).map_or(Verdict::ProcUnavail, Verdict::Reply);
+        }
+        self.activation.check(cx)
+    }
+}
+
+macro_rules! to_the_driver {
+    ($($method:ident: $message:ident,)+) => {$(
+        async fn $method(&self, _: &Context, args: $message) -> <$message as Procedure>::Reply {
+            self.driver.$method(args).await
+        }
+    )+};
+}
+
+impl GuestService for Daemon {
+    /// Settles the minor version: the smaller of both sides'. The first call may raise it, later ones only lower it.
+    async fn negotiate(&self, cx: &Context, args: Negotiate) -> Reply<Negotiated> {
+        if args.major != MAJOR {
+            let message = format!("protocol major version {} is not supported, only {MAJOR} to {MAJOR}", args.major);
+            return Err(Failure::new(Code::NoSupport, message));
+        }
+        #[expect(clippy::unnecessary_min_or_max, reason = "0 is the only minor version so far")]
+        let minor = cx.session().negotiate_minor(args.minor.min(MINOR));
+        let active = |procedure: &&ProcedureInfo| self.activation.is_active(procedure, minor);
+        let active = Guest::PROCEDURES.iter().filter(active).map(|procedure| procedure.number).collect();
+        Ok(Negotiated { major: MAJOR, minor, active })
+    }
+
+    to_the_driver! {
+        get_version: GetVersion,
+        get_node_info: GetNodeInfo,
+        get_capabilities: GetCapabilities,
+        list_domains: ListDomains,
+        num_domains: NumDomains,
+        list_defined_domains: ListDefinedDomains,
+        num_defined_domains: NumDefinedDomains,
+        domain_create: DomainCreate,
+        domain_define: DomainDefine,
+        domain_undefine: DomainUndefine,
+        domain_start: DomainStart,
+        domain_suspend: DomainSuspend,
+        domain_resume: DomainResume,
+        domain_destroy: DomainDestroy,
+        domain_save: DomainSave,
+        domain_restore: DomainRestore,
+        domain_lookup_by_id: DomainLookupById,
+        domain_lookup_by_uuid: DomainLookupByUuid,
+        domain_lookup_by_name: DomainLookupByName,
+        domain_get_info: DomainGetInfo,
+        domain_dump_xml: DomainDumpXml,
+        domain_get_autostart: DomainGetAutostart,
+        domain_set_autostart: DomainSetAutostart,
+        list_networks: ListNetworks,
+        num_networks: NumNetworks,
+        list_defined_networks: ListDefinedNetworks,
+        num_defined_networks: NumDefinedNetworks,
+        network_create: NetworkCreate,
+        network_define: NetworkDefine,
+        network_undefine: NetworkUndefine,
+        network_start: NetworkStart,
+        network_destroy: NetworkDestroy,
+        network_lookup_by_uuid: NetworkLookupByUuid,
+        network_lookup_by_name: NetworkLookupByName,
+        network_dump_xml: NetworkDumpXml,
+        network_get_bridge_name: NetworkGetBridgeName,
+        network_get_autostart: NetworkGetAutostart,
+        network_set_autostart: NetworkSetAutostart,
+    }
+}

@@ -1,0 +1,343 @@
+//! The driver `test`: domains and networks in memory, for clients that are being written or taught.
+//!
+//! Everything means what it means to a real hypervisor, down to the failures; only nothing runs. Saved
+//! domains are the one thing that reaches the disk.
+//!
+//! - `domains`, `networks`: what there is and in which state
+//! - `saved`: the file of a saved domain
+
+mod domains;
+mod networks;
+mod saved;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use xmlwriter::XmlWriter;
+
+use self::domains::Domains;
+use self::networks::Networks;
+use super::Driver;
+use super::node::node_info;
+use crate::failure::{Code, Failure, Reply};
+use crate::identity::Uuid;
+use crate::messages::*;
+use crate::xml::domain::DomainType;
+use crate::xml::{DomainDefinition, NetworkDefinition};
+
+/// Types of domains it pretends to run: its own, and those of the real drivers, so that a client is
+/// tested with the XML it will use.
+const ACCEPTED: &[DomainType] = &[DomainType::Test, DomainType::Qemu, DomainType::Kvm];
+
+/// The domain of [`TestDriver::with_defaults`].
+const DEFAULT_DOMAIN: &str = "\
+<domain type='test'>
+  <name>test</name>
+  <uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid>
+  <memory>8388608</memory>
+  <currentMemory>2097152</currentMemory>
+  <vcpu>2</vcpu>
+  <os>
+    <type>hvm</type>
+  </os>
+</domain>
+";
+
+/// The network of [`TestDriver::with_defaults`].
+const DEFAULT_NETWORK: &str = "\
+<network>
+  <name>default</name>
+  <uuid>dd8fe884-6c02-601e-7551-cca97df1c5df</uuid>
+  <bridge name='virbr0'/>
+  <forward/>
+  <ip address='192.168.122.1' netmask='255.255.255.0'>
+    <dhcp>
+      <range start='192.168.122.128' end='192.168.122.253'/>
+    </dhcp>
+  </ip>
+</network>
+";
+
+/// Domains and networks in memory.
+///
+/// Every call is short, except that saving and restoring wait for the disk.
+///
+/// # Examples
+/// ```
+/// use qemud_proto::driver::{Driver, test::TestDriver};
+/// use qemud_proto::messages::DomainLookupByName;
+///
+/// let driver = TestDriver::with_defaults()?;
+/// let lookup = DomainLookupByName { name: "test".to_owned() };
+/// assert_eq!(pollster::block_on(driver.domain_lookup_by_name(lookup))?.id, 1);
+/// # Ok::<(), qemud_proto::failure::Failure>(())
+/// ```
+pub struct TestDriver {
+    domains: Mutex<Domains>,
+    networks: Mutex<Networks>,
+}
+
+impl TestDriver {
+    /// A host without domains and networks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { domains: Mutex::new(Domains::new()), networks: Mutex::new(Networks::new()) }
+    }
+
+    /// The host of `test:///default`: a domain `test` that is defined and runs under id 1, and a network
+    /// `default` that is defined, active and started with the daemon.
+    ///
+    /// # Errors
+    /// None in practice: only when the built-in definitions break the rules.
+    pub fn with_defaults() -> Reply<Self> {
+        let driver = Self::new();
+        let domain = DomainDefinition::parse(DEFAULT_DOMAIN, ACCEPTED)?;
+        let uuid = driver.domains().define(domain)?.uuid;
+        driver.domains().start(uuid)?;
+        let network = NetworkDefinition::parse(DEFAULT_NETWORK)?;
+        let uuid = driver.networks().define(network)?.uuid;
+        driver.networks().start(uuid)?;
+        driver.networks().set_autostart(uuid, true)?;
+        Ok(driver)
+    }
+
+    // Each change is made whole or not at all, so a lock that a panic left behind guards a sound state.
+    fn domains(&self) -> MutexGuard<'_, Domains> {
+        self.domains.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn networks(&self) -> MutexGuard<'_, Networks> {
+        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for TestDriver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Driver for TestDriver {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    async fn get_version(&self, _: GetVersion) -> Reply<u32> {
+        Ok(version())
+    }
+
+    async fn get_node_info(&self, _: GetNodeInfo) -> Reply<NodeInfo> {
+        Ok(node_info())
+    }
+
+    async fn list_domains(&self, _: ListDomains) -> Reply<DomainIds> {
+        Ok(DomainIds { ids: self.domains().ids() })
+    }
+
+    async fn num_domains(&self, _: NumDomains) -> Reply<i32> {
+        Ok(i32::try_from(self.domains().ids().len()).unwrap_or(i32::MAX))
+    }
+
+    async fn domain_create(&self, args: DomainCreate) -> Reply<DomainCreated> {
+        let definition = DomainDefinition::parse(&args.xml, ACCEPTED)?;
+        let (uuid, name) = (definition.uuid, definition.name.clone());
+        let id = self.domains().launch(definition, false)?;
+        Ok(DomainCreated { id, uuid, name })
+    }
+
+    async fn domain_lookup_by_id(&self, args: DomainLookupById) -> Reply<Identity> {
+        self.domains().of_id(args.id)
+    }
+
+    async fn domain_lookup_by_uuid(&self, args: DomainLookupByUuid) -> Reply<DomainOfUuid> {
+        self.domains().of_uuid(args.uuid)
+    }
+
+    async fn domain_lookup_by_name(&self, args: DomainLookupByName) -> Reply<DomainOfName> {
+        self.domains().of_name(&args.name)
+    }
+
+    async fn domain_suspend(&self, args: DomainSuspend) -> Reply<()> {
+        self.domains().suspend(args.id)
+    }
+
+    async fn domain_resume(&self, args: DomainResume) -> Reply<()> {
+        self.domains().resume(args.id)
+    }
+
+    async fn domain_destroy(&self, args: DomainDestroy) -> Reply<()> {
+        self.domains().stop(args.id)
+    }
+
+    async fn domain_get_info(&self, args: DomainGetInfo) -> Reply<DomainInfo> {
+        self.domains().info(args.uuid)
+    }
+
+    async fn domain_save(&self, args: DomainSave) -> Reply<()> {
+        let path = saved::path(&args.path)?;
+        let saved = self.domains().snapshot(args.id)?;
+        saved::write(&path, &saved)?;
+        self.domains().stop(args.id)
+    }
+
+    async fn domain_restore(&self, args: DomainRestore) -> Reply<i32> {
+        let path = saved::path(&args.path)?;
+        let saved = saved::read(&path)?;
+        let definition = DomainDefinition::parse(&saved.xml, ACCEPTED).map_err(|failure| {
+            let message = format!("cannot restore: '{}' is damaged: {}", args.path, failure.message);
+            Failure::new(Code::OperationFailed, message)
+        })?;
+        self.domains().launch(definition, saved.paused)
+    }
+
+    async fn domain_dump_xml(&self, args: DomainDumpXml) -> Reply<Description> {
+        self.domains().xml(args.uuid)
+    }
+
+    async fn list_defined_domains(&self, _: ListDefinedDomains) -> Reply<DomainNames> {
+        Ok(DomainNames { names: self.domains().inactive() })
+    }
+
+    async fn num_defined_domains(&self, _: NumDefinedDomains) -> Reply<u32> {
+        Ok(count(&self.domains().inactive()))
+    }
+
+    async fn domain_start(&self, args: DomainStart) -> Reply<i32> {
+        self.domains().start(args.uuid)
+    }
+
+    async fn domain_define(&self, args: DomainDefine) -> Reply<Identity> {
+        let definition = DomainDefinition::parse(&args.xml, ACCEPTED)?;
+        self.domains().define(definition)
+    }
+
+    async fn domain_undefine(&self, args: DomainUndefine) -> Reply<()> {
+        self.domains().undefine(args.uuid)
+    }
+
+    async fn num_networks(&self, _: NumNetworks) -> Reply<u32> {
+        Ok(count(&self.networks().names(true)))
+    }
+
+    async fn list_networks(&self, _: ListNetworks) -> Reply<NetworkNames> {
+        Ok(NetworkNames { names: self.networks().names(true) })
+    }
+
+    async fn num_defined_networks(&self, _: NumDefinedNetworks) -> Reply<u32> {
+        Ok(count(&self.networks().names(false)))
+    }
+
+    async fn list_defined_networks(&self, _: ListDefinedNetworks) -> Reply<NetworkNames> {
+        Ok(NetworkNames { names: self.networks().names(false) })
+    }
+
+    async fn network_lookup_by_uuid(&self, args: NetworkLookupByUuid) -> Reply<NetworkOfUuid> {
+        self.networks().of_uuid(args.uuid)
+    }
+
+    async fn network_lookup_by_name(&self, args: NetworkLookupByName) -> Reply<Uuid> {
+        self.networks().of_name(&args.name)
+    }
+
+    async fn network_create(&self, args: NetworkCreate) -> Reply<Identity> {
+        let definition = NetworkDefinition::parse(&args.xml)?;
+        self.networks().launch(definition)
+    }
+
+    async fn network_define(&self, args: NetworkDefine) -> Reply<Identity> {
+        let definition = NetworkDefinition::parse(&args.xml)?;
+        self.networks().define(definition)
+    }
+
+    async fn network_undefine(&self, args: NetworkUndefine) -> Reply<()> {
+        self.networks().undefine(args.uuid)
+    }
+
+    async fn network_start(&self, args: NetworkStart) -> Reply<()> {
+        self.networks().start(args.uuid)
+    }
+
+    async fn network_destroy(&self, args: NetworkDestroy) -> Reply<()> {
+        self.networks().stop(args.uuid)
+    }
+
+    async fn network_dump_xml(&self, args: NetworkDumpXml) -> Reply<Description> {
+        self.networks().xml(args.uuid)
+    }
+
+    async fn network_get_bridge_name(&self, args: NetworkGetBridgeName) -> Reply<BridgeName> {
+        self.networks().bridge(args.uuid)
+    }
+
+    async fn domain_get_autostart(&self, args: DomainGetAutostart) -> Reply<bool> {
+        self.domains().autostart(args.uuid)
+    }
+
+    async fn domain_set_autostart(&self, args: DomainSetAutostart) -> Reply<()> {
+        self.domains().set_autostart(args.uuid, args.autostart)
+    }
+
+    async fn network_get_autostart(&self, args: NetworkGetAutostart) -> Reply<bool> {
+        self.networks().autostart(args.uuid)
+    }
+
+    async fn network_set_autostart(&self, args: NetworkSetAutostart) -> Reply<()> {
+        self.networks().set_autostart(args.uuid, args.autostart)
+    }
+
+    async fn get_capabilities(&self, _: GetCapabilities) -> Reply<Description> {
+        Ok(Description { xml: capabilities(&node_info().model) })
+    }
+}
+
+/// The version of this crate, major * 1,000,000 + minor * 1000 + micro.
+fn version() -> u32 {
+    let parts = [env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH")];
+    parts.into_iter().fold(0, |version, part| version * 1000 + part.parse().unwrap_or(0))
+}
+
+fn count(names: &[String]) -> u32 {
+    u32::try_from(names.len()).unwrap_or(u32::MAX)
+}
+
+fn capabilities(arch: &str) -> String {
+    let mut xml = XmlWriter::new(xmlwriter::Options {
+        use_single_quote: true,
+        indent: xmlwriter::Indent::Spaces(2),
+        ..xmlwriter::Options::default()
+    });
+    let text = |xml: &mut XmlWriter, name: &str, text: &str| {
+        xml.start_element(name);
+        xml.set_preserve_whitespaces(true);
+        xml.write_text(text);
+        xml.end_element();
+        xml.set_preserve_whitespaces(false);
+    };
+    xml.start_element("capabilities");
+    xml.start_element("host");
+    xml.start_element("cpu");
+    text(&mut xml, "arch", arch);
+    xml.end_element();
+    xml.end_element();
+    xml.start_element("guest");
+    text(&mut xml, "os_type", "hvm");
+    xml.start_element("arch");
+    xml.write_attribute("name", arch);
+    text(&mut xml, "wordsize", &usize::BITS.to_string());
+    for accepted in ACCEPTED {
+        xml.start_element("domain");
+        xml.write_attribute("type", accepted.as_str());
+        xml.end_element();
+    }
+    xml.end_element();
+    xml.start_element("features");
+    for feature in ["acpi", "apic", "pae"] {
+        xml.start_element(feature);
+        xml.end_element();
+    }
+    xml.end_document()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! The network interfaces of a domain.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::devices::{address, port};
+use super::element::Element;
+use crate::failure::Reply;
+
+/// A network interface, the element `interface`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Where its packets go, `interface@type` with its source.
+    pub link: Link,
+    /// Its address; the driver's choice if absent.
+    pub mac: Option<Mac>,
+    /// Name of the host's end, at most 15 bytes; the driver's choice if absent.
+    pub target: Option<String>,
+    /// What the guest sees, for instance `virtio`; the hypervisor's default if absent.
+    pub model: Option<String>,
+}
+
+/// Where the packets of an interface go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// Through sockets of the hypervisor, without privileges.
+    User,
+    /// To a device of the host that a script sets up.
+    Ethernet {
+        /// Absolute path of the script.
+        script: Option<String>,
+    },
+    /// To a bridge of the host.
+    Bridge {
+        /// Name of the bridge.
+        bridge: String,
+    },
+    /// To the bridge of a network that this daemon manages.
+    Network {
+        /// Name of the network.
+        network: String,
+    },
+    /// To one peer that connects here.
+    Server {
+        /// Address to listen at; any if absent.
+        address: Option<IpAddr>,
+        /// TCP port.
+        port: u16,
+    },
+    /// To a peer that waits for connections.
+    Client {
+        /// Address of the peer.
+        address: IpAddr,
+        /// TCP port.
+        port: u16,
+    },
+    /// To every member of a multicast group.
+    Multicast {
+        /// Address of the group.
+        address: IpAddr,
+        /// UDP port.
+        port: u16,
+    },
+}
+
+/// The address of an interface, six bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, last] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{last:02x}")
+    }
+}
+
+/// Reads an element `interface`.
+pub(super) fn read(element: Element<'_>) -> Reply<Interface> {
+    element.only(&["type"], &["mac", "source", "target", "script", "model"])?;
+    let source = element.child("source")?;
+    let required = || element.required("source");
+    let kind = element.required_attribute("type")?;
+    let mut sources: &[&str] = &[];
+    let link = match kind {
+        "user" => Link::User,
+        "ethernet" => Link::Ethernet { script: script(element)? },
+        "bridge" => {
+            sources = &["bridge"];
+            required()?.required_attribute("bridge")?;
+            Link::Bridge { bridge: required()?.interface_name("bridge")?.unwrap_or_default() }
+        }
+        "network" => {
+            sources = &["network"];
+            Link::Network { network: required()?.required_attribute("network")?.to_owned() }
+        }
+        "server" | "client" | "mcast" => {
+            sources = &["address", "port"];
+            socket(required()?, kind)?
+        }
+        _ => {
+            let kinds = "not one of user, ethernet, bridge, network, server, client, mcast";
+            return Err(element.refuse_value("type", kind, kinds));
+        }
+    };
+    match source {
+        Some(source) if sources.is_empty() => {
+            return Err(source.refuse(format_args!("an interface of type {kind} has no source")));
+        }
+        Some(source) => source.only(sources, &[])?,
+        None => {}
+    }
+    if kind != "ethernet"
+        && let Some(script) = element.child("script")?
+    {
+        return Err(script.refuse(format_args!("an interface of type {kind} has no script")));
+    }
+    let part = |name, attribute| -> Reply<Option<Element<'_>>> {
+        let Some(part) = element.child(name)? else {
+            return Ok(None);
+        };
+        part.only(&[attribute], &[])?;
+        part.required_attribute(attribute)?;
+        Ok(Some(part))
+    };
+    Ok(Interface {
+        link,
+        mac: part("mac", "address")?.map(mac).transpose()?,
+        target: match part("target", "dev")? {
+            Some(target) => target.interface_name("dev")?,
+            None => None,
+        },
+        model: match part("model", "type")? {
+            Some(model) => model.word("type")?,
+            None => None,
+        },
+    })
+}
+
+fn script(element: Element<'_>) -> Reply<Option<String>> {
+    let Some(script) = element.child("script")? else {
+        return Ok(None);
+    };
+    script.only(&["path"], &[])?;
+    script.path(script.required_attribute("path")?).map(Some)
+}
+
+fn socket(source: Element<'_>, kind: &str) -> Reply<Link> {
+    let port = port(source, source.required_attribute("port")?, 1)?;
+    if kind == "server" {
+        return Ok(Link::Server { address: address(source, "address")?, port });
+    }
+    source.required_attribute("address")?;
+    let Some(address) = address(source, "address")? else {
+        return Err(source.refuse("source has no address"));
+    };
+    if kind == "client" {
+        return Ok(Link::Client { address, port });
+    }
+    match address.is_multicast() {
+        true => Ok(Link::Multicast { address, port }),
+        false => Err(source.refuse(format_args!("{address} is no multicast address"))),
+    }
+}
+
+fn mac(element: Element<'_>) -> Reply<Mac> {
+    let text = element.required_attribute("address")?;
+    let mut parts = text.split(':');
+    let mut bytes = [0; 6];
+    let well_formed = bytes.iter_mut().all(|byte| {
+        let digits = parts.next().filter(|part| part.len() == 2 && !part.starts_with('+'));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(value) => {
+                *byte = value;
+                true
+            }
+            None => false,
+        }
+    });
+    let [first, ..] = bytes;
+    if !well_formed || parts.next().is_some() || first & 1 == 1 {
+        let rule = "not six bytes such as 52:54:00:12:34:56 of a single station";
+        return Err(element.refuse_value("address", text, rule));
+    }
+    Ok(Mac(bytes))
+}
+
+#[cfg(test)]
+mod tests;
