@@ -1,1 +1,4 @@
 //! Shared pieces of the tests.
+
+pub mod every_shape; //  a message with every shape that the derives offer
+pub mod foreign_tool; // where a foreign program is, and what happens when it is missing

@@ -1,0 +1,197 @@
+//! Programs that rpcgen made from the protocol's `.x` file, with libtirpc below them: a C client calls our daemon,
+//! and our client calls a C server.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use qemud_proto::daemon::Daemon;
+use qemud_proto::driver::test::TestDriver;
+use qemud_proto::failure::Code;
+use qemud_proto::messages::*;
+use rpc_frame::tokio::{CallError, CallOptions, Client, ServerConfig};
+use rpc_frame::{AuthSys, Credential};
+use xdr_tests::foreign_tool::{missing, require};
+
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
+
+/// The folder with the programs `client` and `server`, built once.
+fn programs() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    BUILT.get_or_init(build).as_deref()
+}
+
+fn build() -> Option<PathBuf> {
+    let (rpcgen, cc, pkg_config) = (require("rpcgen")?, require("cc")?, require("pkg-config")?);
+    require("cpp")?;
+    let flags = Command::new(pkg_config).args(["--cflags", "--libs", "libtirpc"]).output().unwrap();
+    if !flags.status.success() {
+        missing("pkg-config does not know libtirpc");
+        return None;
+    }
+    let flags = String::from_utf8(flags.stdout).unwrap();
+    // rpcgen does not overwrite, so the folder has to be empty.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rpcgen");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    for file in ["guest.x", "client.c", "server.c"] {
+        std::fs::copy(Path::new(SOURCES).join(file), folder.join(file)).unwrap();
+    }
+    for (kind, out) in [("-h", "guest.h"), ("-c", "guest_xdr.c"), ("-l", "guest_clnt.c"), ("-m", "guest_svc.c")] {
+        run(Command::new(&rpcgen).args(["-M", kind, "-o", out, "guest.x"]).current_dir(&folder));
+    }
+    for (program, stub) in [("client", "guest_clnt.c"), ("server", "guest_svc.c")] {
+        let source = format!("{program}.c");
+        let mut compile = Command::new(&cc);
+        // What rpcgen writes is not free of warnings.
+        compile.args(["-std=gnu11", "-O1", "-w", "-o", program, &source, stub, "guest_xdr.c"]);
+        run(compile.args(flags.split_whitespace()).current_dir(&folder));
+    }
+    Some(folder)
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A daemon on a port of its own, as long as the runtime lives.
+async fn daemon() -> SocketAddr {
+    let server = Daemon::new(Arc::new(TestDriver::with_defaults().unwrap())).into_server(ServerConfig::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { server.serve(listener).await });
+    address
+}
+
+/// What the C client printed: each step with its keys and values.
+fn steps(output: &str) -> HashMap<String, String> {
+    let step = |line: &str| {
+        let (name, rest) = line.strip_prefix("step=")?.split_once(' ').unwrap_or((line.strip_prefix("step=")?, ""));
+        Some((name.to_owned(), rest.to_owned()))
+    };
+    output.lines().filter_map(step).collect()
+}
+
+async fn call_with_the_c_client(arguments: &[&str]) -> Option<HashMap<String, String>> {
+    let folder = programs()?;
+    let address = daemon().await;
+    let mut client = Command::new(folder.join("client"));
+    client.args(["--type", "test"]).args(arguments).args([address.ip().to_string(), address.port().to_string()]);
+    let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    Some(steps(&text))
+}
+
+/// What the C client has to see, in a run whatever its fragments.
+fn check(steps: &HashMap<String, String>) {
+    let step = |name: &str| steps.get(name).unwrap_or_else(|| panic!("the client did not take the step {name}"));
+    assert!(step("negotiate").starts_with("major=1 minor=0 active=1,2,3,"), "{}", step("negotiate"));
+    assert!(step("domain_create").contains("name=\"interop-created\""));
+    assert!(step("domain_lookup_missing").starts_with("code=42 message=\"no domain"));
+    assert!(step("domain_define").starts_with("sent=60000 "));
+    assert!(step("domain_get_info").starts_with("runstate=1 memory=65536 "));
+    assert_eq!(step("unknown_procedure"), "status=PROC_UNAVAIL");
+    assert_eq!(step("wrong_version"), "status=PROG_MISMATCH low=1 high=1");
+    assert_eq!(step("wrong_program"), "status=PROG_UNAVAIL");
+    assert_eq!(step("long_name"), "status=GARBAGE_ARGS bytes=300");
+    assert!(step("auth_sys").starts_with("version="));
+    assert_eq!(step("done"), "steps=30");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_made_by_rpcgen_calls_our_daemon() {
+    if let Some(steps) = call_with_the_c_client(&[]).await {
+        check(&steps);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_made_by_rpcgen_sends_its_records_in_many_fragments() {
+    if let Some(steps) = call_with_the_c_client(&["--fragment", "400"]).await {
+        check(&steps);
+    }
+}
+
+/// The C server, which ends with this handle: it reads until its standard input ends.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Option<Self> {
+        let mut child = Command::new(programs()?.join("server"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().strip_prefix("port=").unwrap_or_else(|| panic!("{line}")).parse().unwrap();
+        Some(Self { child, port })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn call_the_c_server(arguments: &[&str]) {
+    let Some(server) = Server::start(arguments) else { return };
+    let client = Client::connect_tcp(("127.0.0.1", server.port)).await.unwrap();
+    client.null(GUEST, 1).await.unwrap();
+    assert_eq!(client.call(&GetVersion).await.unwrap().unwrap(), 42_000_001);
+    assert_eq!(client.call(&ListDomains).await.unwrap().unwrap().ids, [1, 2, 7]);
+    let found = client.call(&DomainLookupByName { name: "alpha".into() }).await.unwrap().unwrap();
+    assert_eq!((found.id, found.uuid.to_string().as_str()), (1, "a1010203-0405-0607-0809-0a0b0c0d0e0f"));
+    let info = client.call(&DomainGetInfo { uuid: found.uuid }).await.unwrap().unwrap();
+    assert_eq!((info.runstate, info.cpu_time), (RunState::Running, 0x0102_0304_0506_0708));
+    let xml = client.call(&DomainDumpXml { uuid: found.uuid }).await.unwrap().unwrap().xml;
+    assert_eq!(xml.len(), 60_000);
+    let failure = client.call(&DomainLookupByName { name: "omega".into() }).await.unwrap().unwrap_err();
+    assert_eq!(failure.code, Code::NoDomain);
+    let failure = client.call(&GetNodeInfo).await.unwrap().unwrap_err();
+    assert_eq!(failure.code, Code::NoSupport);
+    let mismatch = client.null(GUEST, 9).await.unwrap_err();
+    assert!(matches!(mismatch, CallError::ProgMismatch { low: 1, high: 1 }), "{mismatch}");
+    let unavailable = client.null(GUEST + 1, 1).await.unwrap_err();
+    assert!(matches!(unavailable, CallError::ProgUnavail { .. }), "{unavailable}");
+
+    let unix = AuthSys { stamp: 7, machine_name: "here".into(), uid: 1000, gid: 1001, gids: vec![5, 6] };
+    let options = CallOptions::default().with_credential(Credential::Sys(unix).to_opaque().unwrap());
+    assert_eq!(client.with_options(options).call(&GetVersion).await.unwrap().unwrap(), 42_000_001);
+}
+
+#[tokio::test]
+async fn our_client_calls_a_libtirpc_server() {
+    call_the_c_server(&[]).await;
+}
+
+#[tokio::test]
+async fn our_client_reads_replies_in_many_fragments() {
+    call_the_c_server(&["--fragment", "400"]).await;
+}
+
+#[tokio::test]
+async fn a_libtirpc_server_reads_many_calls_in_flight() {
+    let Some(server) = Server::start(&[]) else { return };
+    let client = Client::connect_tcp(("127.0.0.1", server.port)).await.unwrap();
+    let calls: Vec<_> = (0..200)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.call(&ListDomains).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap().unwrap().ids.len(), 3);
+    }
+}
