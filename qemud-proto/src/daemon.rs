@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rpc_frame::tokio::{Server, ServerConfig};
 use rpc_frame::xdr;
-use rpc_frame::{ActivationPolicy, Context, Policy, Procedure, ProcedureInfo, ProcedureTable, Program, Verdict};
+use rpc_frame::{
+    ActivationPolicy, Context, Peer, Policy, Procedure, ProcedureInfo, ProcedureTable, Program, Session, Verdict,
+};
 
 use crate::driver::Driver;
 use crate::failure::{Code, Failure, Reply};
@@ -47,8 +49,18 @@ impl Daemon {
     /// A server of this daemon, which counts as one however many connections it has.
     #[must_use]
     pub fn into_server(self, config: ServerConfig) -> GuestServer {
+        self.into_server_with(config, Session::new)
+    }
+
+    /// A server whose connections get their sessions from `sessions`, which for instance makes some read-only.
+    #[must_use]
+    pub fn into_server_with(
+        self,
+        config: ServerConfig,
+        sessions: impl Fn(Peer) -> Session + Send + Sync + 'static,
+    ) -> GuestServer {
         let policy = GuestPolicy { activation: self.activation.clone() };
-        Server::builder(rpc_frame::program::<Guest, _>(self)).policy(policy).config(config).build()
+        Server::builder(rpc_frame::program::<Guest, _>(self)).policy(policy).config(config).sessions(sessions).build()
     }
 }
 

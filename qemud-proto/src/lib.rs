@@ -26,16 +26,16 @@
 //! | `daemon` | [`daemon::Daemon`] and the drivers |
 //! | `programs` (default) | `guestd` and `guestctl` |
 
-#[cfg(feature = "client")]
-pub mod client; //   the way there
-#[cfg(feature = "daemon")]
-pub mod daemon; //   negotiation, policy, and the way to a driver
-#[cfg(feature = "daemon")]
-pub mod driver; //   what stands behind the procedures
-pub mod failure; //  what a procedure answers when it cannot do what it was asked
 pub mod identity; // UUIDs
+pub mod failure; //  what a procedure answers when it cannot do what it was asked
 pub mod messages; // the protocol: messages and table
 #[cfg(feature = "client")]
 pub mod uri; //      where a daemon is
+#[cfg(feature = "client")]
+pub mod client; //   the way there
 #[cfg(feature = "daemon")]
 pub mod xml; //      descriptions of domains and networks
+#[cfg(feature = "daemon")]
+pub mod driver; //   what stands behind the procedures
+#[cfg(feature = "daemon")]
+pub mod daemon; //   negotiation, policy, and the way to a driver

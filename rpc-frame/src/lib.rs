@@ -84,14 +84,16 @@ extern crate std;
 // The derives name this crate `::rpc_frame`.
 extern crate self as rpc_frame;
 
-mod answer; //     the order of checks, and what is answered without user code
 mod auth; //       OpaqueAuth and the flavors that are known
-mod connection; // the engine of both roles
 mod message; //    calls and replies
-mod procedure; //  what derived messages and tables say of themselves
-mod program; //    tables with their services, several in one server
 mod record; //     record marking over a byte stream
+mod reply; //      results on their way into a record
+mod connection; // the engine of both roles
+mod procedure; //  what derived messages say of themselves
 mod session; //    what a connection remembers, and the policy over its calls
+mod table; //      a program's procedures, and the way to their methods
+mod program; //    tables with their services, several in one server
+mod answer; //     the order of checks, and what is answered without user code
 #[cfg(feature = "tokio")]
 pub mod tokio; //  client and server on tokio
 
@@ -99,7 +101,7 @@ pub mod tokio; //  client and server on tokio
 pub use xdr_core as xdr;
 pub use xdr_derive::ProcedureTable;
 
-pub use answer::{Answer, EncodeReply, ReplyEncoder, check};
+pub use answer::{Answer, check};
 pub use auth::{AuthFlavor, AuthShort, AuthSys, Credential, MAX_AUTH_BYTES, OpaqueAuth};
 pub use connection::{
     ClientConnection, Connection, ConnectionConfig, ConnectionError, Event, IncomingCall, IncomingReply, Malformed,
@@ -108,15 +110,17 @@ pub use connection::{
 pub use message::{
     AcceptStatus, AcceptedReply, AuthStat, CallBody, Message, MessageBody, RPC_VERSION, RejectedReply, ReplyBody,
 };
-pub use procedure::{Dispatch, Procedure, ProcedureInfo, ProcedureTable, Undispatched};
+pub use procedure::{Procedure, ProcedureInfo};
 pub use program::{Either, Found, Program, Programs, program};
 pub use record::{MAX_FRAGMENT, RecordError, RecordReader, write_record_mark};
+pub use reply::{EncodeReply, ReplyEncoder};
 pub use session::{ActivationPolicy, Context, Peer, Policy, Session, Verdict};
+pub use table::{Dispatch, ProcedureTable, Undispatched};
 
 /// What derived code calls, and nobody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::procedure::{decode_args, first_with_number, sorted_by_number};
+    pub use crate::table::{decode_args, first_with_number, sorted_by_number};
     pub use core::clone::Clone;
     pub use core::fmt::Debug;
     pub use core::future::Future;

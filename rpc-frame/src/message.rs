@@ -10,6 +10,12 @@ use crate::auth::OpaqueAuth;
 /// The version of the RPC protocol that RFC 5531 describes.
 pub const RPC_VERSION: u32 = 2;
 
+/// The message type of a call.
+pub(crate) const CALL: u32 = 0;
+
+/// The message type of a reply.
+pub(crate) const REPLY: u32 = 1;
+
 /// `struct rpc_msg { unsigned int xid; union switch (msg_type mtype) … body; }`
 #[derive(Debug, Clone, PartialEq, Eq, Xdr)]
 #[xdr(rename = "rpc_msg")]

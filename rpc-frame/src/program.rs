@@ -6,9 +6,10 @@ use core::marker::PhantomData;
 
 use xdr_core::{Bytes, EncodeError};
 
-use crate::answer::{EncodeReply, ReplyEncoder};
-use crate::procedure::{Dispatch, ProcedureInfo, Undispatched};
+use crate::procedure::ProcedureInfo;
+use crate::reply::{EncodeReply, ReplyEncoder};
 use crate::session::Context;
+use crate::table::{Dispatch, Undispatched};
 
 /// What a program's number, version and procedure lead to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,23 +57,23 @@ extern crate std;
 // The derives name this crate `::xdr_core`, in its own examples and tests as well.
 extern crate self as xdr_core;
 
-mod annotate; // what each byte means
-mod array; //    arrays and lists
 mod bound; //    maximum lengths as types
-mod codec;
-mod decode; //   Decode, DecodeBounded, Reader
-mod encode; //   Encode, EncodeBounded, Writer
-mod error; //    the error that the user sees
-mod explain; //  from the word to the error
-mod fault; //    the word that travels when something fails
-mod integer; //  words, and opaque of fixed length
-mod limits; //   what decoding may cost
-mod opaque; //   opaque and strings of variable length
-mod optional; // Option, Box, references, Result
+mod wire; //     wire sizes as constants
 mod schema; //   descriptions of types
+mod limits; //   what decoding may cost
+mod fault; //    the word that travels when something fails
+mod encode; //   Encode, EncodeBounded, Writer
+mod decode; //   Decode, DecodeBounded, Reader
+mod integer; //  words, and opaque of fixed length
+mod opaque; //   opaque and strings of variable length
+mod array; //    arrays and lists
+mod optional; // Option, Box, references, Result
 mod tuple; //    tuples
 mod walk; //     along the schema over encoded bytes
-mod wire; //     wire sizes as constants //    to_vec, from_slice and their family
+mod error; //    the error that the user sees
+mod explain; //  from the word to the error
+mod annotate; // what each byte means
+mod codec; //    to_vec, from_slice and their family
 
 pub use bytes::{Bytes, BytesMut};
 pub use xdr_derive::{Decode, Encode, Xdr};

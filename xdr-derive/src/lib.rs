@@ -4,9 +4,9 @@
 //! ([`expand`]). Every mistake is collected ([`errors`]) and reported at its own place; beside an error
 //! a stub implementation keeps the rest of the build quiet.
 
-mod ast; //    what the item means, checked
 mod attr; //   #[xdr(…)] and #[rpc(…)], keys and values
 mod errors; // all mistakes at once
+mod ast; //    what the item means, checked
 mod expand; // the implementations
 mod rpc; //    Procedure on messages
 mod table; //  ProcedureTable on enums

@@ -196,16 +196,6 @@ fn disk_target(element: Element<'_>, device: DiskDevice) -> Reply<(String, DiskB
     Ok((target.to_owned(), bus))
 }
 
-pub(super) fn port(element: Element<'_>, text: &str, least: u64) -> Reply<u16> {
-    let number = element.number(text, least, u64::from(u16::MAX))?;
-    Ok(u16::try_from(number).unwrap_or(u16::MAX))
-}
-
-pub(super) fn address(element: Element<'_>, name: &str) -> Reply<Option<IpAddr>> {
-    let parse = |value: &str| value.parse().map_err(|_| element.refuse_value(name, value, "not an IP address"));
-    element.attribute(name).map(parse).transpose()
-}
-
 fn graphics(element: Element<'_>) -> Reply<Graphics> {
     if element.choose("type", element.required_attribute("type")?, &[("vnc", false), ("sdl", true)])? {
         element.only(&["type", "display", "xauth"], &[])?;
@@ -216,12 +206,12 @@ fn graphics(element: Element<'_>) -> Reply<Graphics> {
     element.only(&["type", "port", "autoport", "listen", "keymap"], &[])?;
     let automatic = element.choice("autoport", &[("yes", true), ("no", false)])?;
     let fixed = match element.attribute("port").map(str::trim) {
-        Some(text) if text != "-1" => Some(port(element, text, 5900)?),
+        Some(text) if text != "-1" => Some(element.port(text, 5900)?),
         _ => None,
     };
     Ok(Graphics::Vnc {
         port: fixed.filter(|_| automatic != Some(true)),
-        listen: address(element, "listen")?,
+        listen: element.address("listen")?,
         keymap: element.word("keymap")?,
     })
 }

@@ -5,6 +5,7 @@
 //! are read through this type: no namespace means none, and a text is all of it.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::ops::Range;
 
 use roxmltree::{Attribute, Document, Node};
@@ -173,6 +174,18 @@ impl<'a> Element<'a> {
             )));
         }
         Ok(path.to_owned())
+    }
+
+    /// A port of TCP or UDP.
+    pub(super) fn port(self, text: &str, least: u64) -> Reply<u16> {
+        let number = self.number(text, least, u64::from(u16::MAX))?;
+        Ok(u16::try_from(number).unwrap_or(u16::MAX))
+    }
+
+    /// An attribute that is an IP address.
+    pub(super) fn address(self, name: &str) -> Reply<Option<IpAddr>> {
+        let parse = |value: &str| value.parse().map_err(|_| self.refuse_value(name, value, "not an IP address"));
+        self.attribute(name).map(parse).transpose()
     }
 
     /// A whole number between two bounds.

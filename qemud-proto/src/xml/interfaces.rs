@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::devices::{address, port};
 use super::element::Element;
 use crate::failure::Reply;
 
@@ -145,12 +144,12 @@ fn script(element: Element<'_>) -> Reply<Option<String>> {
 }
 
 fn socket(source: Element<'_>, kind: &str) -> Reply<Link> {
-    let port = port(source, source.required_attribute("port")?, 1)?;
+    let port = source.port(source.required_attribute("port")?, 1)?;
     if kind == "server" {
-        return Ok(Link::Server { address: address(source, "address")?, port });
+        return Ok(Link::Server { address: source.address("address")?, port });
     }
     source.required_attribute("address")?;
-    let Some(address) = address(source, "address")? else {
+    let Some(address) = source.address("address")? else {
         return Err(source.refuse("source has no address"));
     };
     if kind == "client" {

@@ -6,9 +6,10 @@ use core::time::Duration;
 use hashbrown::HashMap;
 use xdr_core::{Bytes, DecodeError, Encode};
 
-use super::{CALL, ConnectionError, Output, RecordNotWritten};
+use super::config::ConnectionError;
+use super::output::{Output, RecordNotWritten};
 use crate::auth::OpaqueAuth;
-use crate::message::{RPC_VERSION, ReplyBody};
+use crate::message::{CALL, RPC_VERSION, ReplyBody};
 
 /// A call to be made: all of its header but the xid.
 #[derive(Debug, Clone, Copy)]

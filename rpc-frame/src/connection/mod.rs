@@ -1,119 +1,23 @@
 //! The engine: bytes and time in, bytes and events out. It serves both roles on one connection.
 
+mod config; // what a connection may cost, and why it is closed
+mod output; // what has to be sent
 mod client; // our calls and the replies to them
 mod server; // the peer's calls and our replies
 
 use alloc::collections::VecDeque;
-use core::fmt;
 use core::time::Duration;
 
-use xdr_core::{Bytes, BytesMut, Encode, EncodeError};
+use xdr_core::{Bytes, BytesMut, Encode};
 
 pub use self::client::{ClientConnection, IncomingReply, OutgoingCall};
-pub use self::server::{IncomingCall, Malformed, ServerConnection};
-use crate::answer::EncodeReply;
-use crate::message::{AcceptStatus, RejectedReply};
-use crate::record::{MARK, RecordError, RecordReader, write_record_mark};
-
-const CALL: u32 = 0;
-const REPLY: u32 = 1;
-
-/// What a connection may cost. All of it is finite unless you say otherwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConnectionConfig {
-    /// Longest record in bytes, in both directions: 1 MiB.
-    pub max_record: usize,
-    /// Most empty fragments of one record: 64.
-    pub max_empty_fragments: usize,
-    /// Most calls of the peer's that are answered at a time: 64. More wait in the peer's socket.
-    pub max_calls_in_flight: usize,
-    /// Most bytes of output that may wait before no further call is taken up: 1 MiB.
-    pub max_unsent: usize,
-    /// Longest time from a record's first byte to its last: 10 s.
-    pub record_timeout: Duration,
-    /// Longest time without a byte in either direction and without a call in flight: 5 min.
-    pub idle_timeout: Duration,
-    /// Longest time that a peer may leave our output unread: 30 s.
-    pub write_timeout: Duration,
-    /// The first xid of our own calls. Give a random one where xids should not be guessed.
-    pub first_xid: u32,
-}
-
-impl Default for ConnectionConfig {
-    fn default() -> Self {
-        Self {
-            max_record: 1024 * 1024,
-            max_empty_fragments: 64,
-            max_calls_in_flight: 64,
-            max_unsent: 1024 * 1024,
-            record_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(300),
-            write_timeout: Duration::from_secs(30),
-            first_xid: 1,
-        }
-    }
-}
-
-/// Why a connection has to be closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConnectionError {
-    /// The peer's bytes are not records within the caps.
-    Record(RecordError),
-    /// A record is too short for an xid and a message type.
-    TooShort {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// A message is neither a call nor a reply.
-    UnknownMessageType(u32),
-    /// A reply to a call that was never made.
-    UnexpectedReply {
-        /// Its xid.
-        xid: u32,
-    },
-    /// The stream ended in the middle of a record.
-    UnexpectedEof,
-    /// A record was begun and not finished in time.
-    RecordTimeout,
-    /// Nothing happened for too long.
-    Idle,
-    /// The peer does not read what it is sent.
-    WriteTimeout,
-}
-
-impl fmt::Display for ConnectionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Record(error) => write!(f, "broken framing: {error}"),
-            Self::TooShort { len } => {
-                write!(f, "message of {len} bytes is too short for an xid and a message type")
-            }
-            Self::UnknownMessageType(kind) => write!(f, "message type {kind} is neither call nor reply"),
-            Self::UnexpectedReply { xid } => write!(f, "reply to a call that was never made, xid {xid}"),
-            Self::UnexpectedEof => f.write_str("connection ended in the middle of a record"),
-            Self::RecordTimeout => f.write_str("peer did not finish a record in time"),
-            Self::Idle => f.write_str("connection was idle for too long"),
-            Self::WriteTimeout => f.write_str("peer does not read what it is sent"),
-        }
-    }
-}
-
-impl core::error::Error for ConnectionError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Record(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<RecordError> for ConnectionError {
-    fn from(error: RecordError) -> Self {
-        Self::Record(error)
-    }
-}
+pub use self::config::{ConnectionConfig, ConnectionError};
+use self::output::Output;
+pub use self::output::RecordNotWritten;
+pub use self::server::{IncomingCall, Malformed, Outcome, ServerConnection};
+use crate::message::{AcceptStatus, CALL, REPLY};
+use crate::record::RecordReader;
+use crate::reply::EncodeReply;
 
 /// What the peer did, or what time did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,15 +32,6 @@ pub enum Event {
         /// The call.
         xid: u32,
     },
-}
-
-/// An answer without results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// The call was looked at.
-    Accepted(AcceptStatus),
-    /// The call was not looked at.
-    Denied(RejectedReply),
 }
 
 /// One end of a connection, without the connection.
@@ -182,70 +77,6 @@ pub struct Connection {
     last_activity: Duration,
 }
 
-/// What has to be sent, record by record.
-#[derive(Debug)]
-pub(crate) struct Output {
-    bytes: BytesMut,
-    max_record: usize,
-    /// Since when the peer has not taken any of it.
-    waiting_since: Option<Duration>,
-}
-
-impl Output {
-    /// Writes one record. After an error the output is as it was.
-    pub(crate) fn record(
-        &mut self,
-        now: Duration,
-        write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
-    ) -> Result<(), RecordNotWritten> {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; MARK]);
-        let written = write(&mut self.bytes).map_err(RecordNotWritten::Encode).and_then(|()| {
-            let len = self.bytes.len().saturating_sub(start).saturating_sub(MARK);
-            let mark = write_record_mark(len).filter(|_| len <= self.max_record);
-            mark.ok_or(RecordNotWritten::TooLong { len, max: self.max_record })
-        });
-        match (written, self.bytes.get_mut(start..).and_then(|record| record.first_chunk_mut::<MARK>())) {
-            (Ok(mark), Some(space)) => {
-                *space = mark;
-                self.waiting_since.get_or_insert(now);
-                Ok(())
-            }
-            (Err(error), _) => {
-                self.bytes.truncate(start);
-                Err(error)
-            }
-            (Ok(_), None) => Err(RecordNotWritten::TooLong { len: 0, max: self.max_record }),
-        }
-    }
-}
-
-/// Why a message was not sent. The caller is to blame, and nothing was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RecordNotWritten {
-    /// A value has no XDR form.
-    Encode(EncodeError),
-    /// The record would be longer than [`ConnectionConfig::max_record`].
-    TooLong {
-        /// Its length in bytes.
-        len: usize,
-        /// The cap.
-        max: usize,
-    },
-}
-
-impl fmt::Display for RecordNotWritten {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Encode(error) => write!(f, "{error}"),
-            Self::TooLong { len, max } => write!(f, "record of {len} bytes is longer than its maximum {max}"),
-        }
-    }
-}
-
-impl core::error::Error for RecordNotWritten {}
-
 impl Connection {
     /// An end of a new connection.
     #[must_use]
@@ -253,7 +84,7 @@ impl Connection {
         Self {
             records: RecordReader::new(config.max_record, config.max_empty_fragments),
             input: BytesMut::new(),
-            output: Output { bytes: BytesMut::new(), max_record: config.max_record, waiting_since: None },
+            output: Output::new(config.max_record),
             client: ClientConnection::new(config.first_xid),
             server: ServerConnection::new(&config),
             expired: VecDeque::new(),

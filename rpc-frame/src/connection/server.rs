@@ -5,10 +5,11 @@ use core::time::Duration;
 
 use xdr_core::Bytes;
 
-use super::{ConnectionConfig, Outcome, Output, REPLY, RecordNotWritten};
-use crate::answer::{EncodeReply, ReplyEncoder};
+use super::config::ConnectionConfig;
+use super::output::{Output, RecordNotWritten};
 use crate::auth::OpaqueAuth;
-use crate::message::{AcceptStatus, AcceptedReply, CallBody, RPC_VERSION, ReplyBody};
+use crate::message::{AcceptStatus, AcceptedReply, CallBody, REPLY, RPC_VERSION, RejectedReply, ReplyBody};
+use crate::reply::{EncodeReply, ReplyEncoder};
 
 /// The reply body before the results of a successful call.
 const SUCCESS: ReplyBody =
@@ -62,6 +63,15 @@ impl IncomingCall {
         let (verifier, rest) = xdr_core::decode_prefix::<OpaqueAuth>(rest).map_err(|_| Malformed::Verifier)?;
         Ok((CallBody { rpcvers, program, version, procedure, credential, verifier }, rest))
     }
+}
+
+/// An answer without results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The call was looked at.
+    Accepted(AcceptStatus),
+    /// The call was not looked at.
+    Denied(RejectedReply),
 }
 
 /// The half of a connection that answers.

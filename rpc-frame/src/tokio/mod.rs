@@ -2,13 +2,15 @@
 
 mod client; //   calls, and the task that drives their connection
 mod listener; // where connections come from
-mod serve; //    one connection: slots for handlers, one write for all replies
-mod server; //   many connections, caps, shutdown
+mod shared; //   what the connections of a server share
 mod slots; //    handlers that wait, and who woke
+mod serve; //    one connection: woken handlers, whole records, one write, one read
+mod server; //   many connections, caps, shutdown
 
 pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
-pub use server::{Server, ServerBuilder, ServerConfig};
+pub use server::{Server, ServerBuilder};
+pub use shared::ServerConfig;
 
 use std::boxed::Box;
 use std::future::Future;

@@ -8,15 +8,15 @@ use std::task::{Context as TaskContext, Poll};
 
 use xdr_core::Bytes;
 
-use super::server::Shared;
+use super::shared::Shared;
 use super::slots::{Ended, Slots};
 use super::{Alarm, Stream, poll_read, poll_write};
 use crate::answer::{Answer, check};
 use crate::connection::{Connection, ConnectionError, Event, IncomingCall, Outcome};
 use crate::message::AcceptStatus;
-use crate::procedure::Undispatched;
 use crate::program::Programs;
 use crate::session::{Context, Session};
+use crate::table::Undispatched;
 
 /// Why a connection ended before its time.
 #[derive(Debug, thiserror::Error)]

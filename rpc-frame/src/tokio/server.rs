@@ -8,31 +8,12 @@ use std::time::Duration;
 
 use ::tokio::io::DuplexStream;
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use xdr_core::Limits;
 
 use super::serve::serve;
+use super::shared::{Phase, ServerConfig, Shared, reached};
 use super::{Listener, Stream};
-use crate::connection::ConnectionConfig;
 use crate::program::Programs;
 use crate::session::{ActivationPolicy, Peer, Policy, Session};
-
-/// What a server may cost. All of it is finite unless you say otherwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServerConfig {
-    /// Most connections at a time: 1,024. Further ones wait to be accepted.
-    pub max_connections: usize,
-    /// What each connection may cost.
-    pub connection: ConnectionConfig,
-    /// What decoding the arguments of one call may cost.
-    pub limits: Limits,
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self { max_connections: 1024, connection: ConnectionConfig::default(), limits: Limits::DEFAULT }
-    }
-}
 
 /// A server of one or several programs. Its clones are the same server.
 ///
@@ -40,25 +21,6 @@ impl Default for ServerConfig {
 /// connection, so move such work to `tokio::task::spawn_blocking`.
 pub struct Server<P> {
     shared: Arc<Shared<P>>,
-}
-
-pub(super) struct Shared<P> {
-    pub(super) programs: P,
-    pub(super) policy: Box<dyn Policy>,
-    pub(super) config: ServerConfig,
-    sessions: Box<dyn Fn(Peer) -> Session + Send + Sync>,
-    connections: Arc<Semaphore>,
-    phase: watch::Sender<Phase>,
-}
-
-/// How far the end has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Serving,
-    /// No more connections and calls.
-    Finishing,
-    /// No more patience.
-    Aborting,
 }
 
 /// A server that is being put together: [`Server::builder`].
@@ -199,14 +161,6 @@ impl<P: Programs> Server<P> {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.config.max_connections.saturating_sub(self.shared.connections.available_permits())
-    }
-}
-
-/// Ends when the phase has been reached.
-async fn reached(phase: &mut watch::Receiver<Phase>, goal: Phase) {
-    if phase.wait_for(|phase| *phase >= goal).await.is_err() {
-        // The server's handles are gone; its connections live on.
-        std::future::pending::<()>().await;
     }
 }
 

@@ -1,9 +1,9 @@
 //! From the checked tree to the implementations of `Encode` and `Decode`.
 
-mod enums; //   names for values
-mod schema; //  descriptions
 mod structs; // fields in runs
+mod enums; //   names for values
 mod unions; //  a discriminant and its arm
+mod schema; //  descriptions
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};

@@ -1,0 +1,76 @@
+//! What has to be sent, record by record.
+
+use core::fmt;
+use core::time::Duration;
+
+use xdr_core::{BytesMut, EncodeError};
+
+use crate::record::{MARK, write_record_mark};
+
+/// What has to be sent, record by record.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) bytes: BytesMut,
+    max_record: usize,
+    /// Since when the peer has not taken any of it.
+    pub(super) waiting_since: Option<Duration>,
+}
+
+impl Output {
+    pub(super) fn new(max_record: usize) -> Self {
+        Self { bytes: BytesMut::new(), max_record, waiting_since: None }
+    }
+
+    /// Writes one record. After an error the output is as it was.
+    pub(super) fn record(
+        &mut self,
+        now: Duration,
+        write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), RecordNotWritten> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; MARK]);
+        let written = write(&mut self.bytes).map_err(RecordNotWritten::Encode).and_then(|()| {
+            let len = self.bytes.len().saturating_sub(start).saturating_sub(MARK);
+            let mark = write_record_mark(len).filter(|_| len <= self.max_record);
+            mark.ok_or(RecordNotWritten::TooLong { len, max: self.max_record })
+        });
+        match (written, self.bytes.get_mut(start..).and_then(|record| record.first_chunk_mut::<MARK>())) {
+            (Ok(mark), Some(space)) => {
+                *space = mark;
+                self.waiting_since.get_or_insert(now);
+                Ok(())
+            }
+            (Err(error), _) => {
+                self.bytes.truncate(start);
+                Err(error)
+            }
+            (Ok(_), None) => Err(RecordNotWritten::TooLong { len: 0, max: self.max_record }),
+        }
+    }
+}
+
+/// Why a message was not sent. The caller is to blame, and nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordNotWritten {
+    /// A value has no XDR form.
+    Encode(EncodeError),
+    /// The record would be longer than [`ConnectionConfig::max_record`].
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// The cap.
+        max: usize,
+    },
+}
+
+impl fmt::Display for RecordNotWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode(error) => write!(f, "{error}"),
+            Self::TooLong { len, max } => write!(f, "record of {len} bytes is longer than its maximum {max}"),
+        }
+    }
+}
+
+impl core::error::Error for RecordNotWritten {}

@@ -1,0 +1,124 @@
+//! The table of a program's procedures, and the way from a number to a method.
+
+use core::fmt;
+use core::future::Future;
+
+use xdr_core::{Bytes, Decode, DecodeError};
+
+use crate::procedure::ProcedureInfo;
+use crate::reply::EncodeReply;
+use crate::session::Context;
+
+/// The procedures of one version of a program. Derived on an enum with one line a procedure.
+pub trait ProcedureTable {
+    /// The table's name.
+    const NAME: &'static str;
+    /// Its documentation comment.
+    const DOCS: &'static str;
+    /// The program's number.
+    const PROGRAM: u32;
+    /// The program's version.
+    const VERSION: u32;
+    /// The procedures, sorted by number.
+    const PROCEDURES: &'static [ProcedureInfo];
+
+    /// The procedure of a number.
+    ///
+    /// # Examples
+    /// ```
+    /// # use rpc_frame::ProcedureTable;
+    /// # #[derive(xdr_core::Xdr)]
+    /// # #[rpc(program = 9, version = 1, proc = 3, reply = bool)]
+    /// # struct Ping;
+    /// #[derive(ProcedureTable)]
+    /// #[rpc(program = 9, version = 1, service = PingService)]
+    /// enum Pings { Ping(Ping) }
+    ///
+    /// assert_eq!(Pings::find(3).unwrap().name, "Ping");
+    /// assert!(Pings::find(4).is_none());
+    /// ```
+    #[must_use]
+    fn find(number: u32) -> Option<&'static ProcedureInfo> {
+        let index = Self::PROCEDURES.binary_search_by_key(&number, |procedure| procedure.number).ok()?;
+        Self::PROCEDURES.get(index)
+    }
+}
+
+/// The way from a procedure's number to a method of a service. Derived with the table.
+pub trait Dispatch<S>: ProcedureTable {
+    /// A reply of any of the procedures.
+    type Reply: EncodeReply + Send;
+
+    /// Decodes the arguments, which end with the record, and calls the method.
+    fn dispatch(
+        service: &S,
+        cx: &Context,
+        args: &Bytes,
+    ) -> impl Future<Output = Result<Self::Reply, Undispatched>> + Send;
+}
+
+/// Why no method was called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Undispatched {
+    /// The table has no such procedure.
+    UnknownProcedure,
+    /// The arguments do not decode.
+    GarbageArgs(DecodeError),
+}
+
+impl fmt::Display for Undispatched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownProcedure => f.write_str("unknown procedure"),
+            Self::GarbageArgs(error) => write!(f, "garbage arguments: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for Undispatched {}
+
+/// The arguments of a call, decoded within the limits of its context.
+#[doc(hidden)]
+pub fn decode_args<'de, T: Decode<'de>>(args: &'de Bytes, cx: &Context) -> Result<T, Undispatched> {
+    xdr_core::from_bytes_with(args, cx.limits()).map_err(Undispatched::GarbageArgs)
+}
+
+/// The lines of a table in the order of their numbers.
+#[doc(hidden)]
+#[must_use]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "runs only in constants, where a mistake does not compile"
+)]
+pub const fn sorted_by_number<const N: usize>(mut lines: [ProcedureInfo; N]) -> [ProcedureInfo; N] {
+    let mut next = 1;
+    while next < N {
+        let mut place = next;
+        while place > 0 && lines[place - 1].number > lines[place].number {
+            let line = lines[place];
+            lines[place] = lines[place - 1];
+            lines[place - 1] = line;
+            place -= 1;
+        }
+        next += 1;
+    }
+    lines
+}
+
+/// The place of the first line with a number.
+#[doc(hidden)]
+#[must_use]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "runs only in constants, where a mistake does not compile"
+)]
+pub const fn first_with_number(lines: &[ProcedureInfo], number: u32) -> usize {
+    let mut index = 0;
+    while index < lines.len() && lines[index].number != number {
+        index += 1;
+    }
+    index
+}

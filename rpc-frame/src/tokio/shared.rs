@@ -1,0 +1,56 @@
+//! What the connections of a server share: its programs, its caps, and how far its end has come.
+
+use std::boxed::Box;
+use std::sync::Arc;
+
+use ::tokio::sync::{Semaphore, watch};
+use xdr_core::Limits;
+
+use crate::connection::ConnectionConfig;
+use crate::session::{Peer, Policy, Session};
+
+/// What a server may cost. All of it is finite unless you say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Most connections at a time: 1,024. Further ones wait to be accepted.
+    pub max_connections: usize,
+    /// What each connection may cost.
+    pub connection: ConnectionConfig,
+    /// What decoding the arguments of one call may cost.
+    pub limits: Limits,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self { max_connections: 1024, connection: ConnectionConfig::default(), limits: Limits::DEFAULT }
+    }
+}
+
+/// What the connections of a server share.
+pub(super) struct Shared<P> {
+    pub(super) programs: P,
+    pub(super) policy: Box<dyn Policy>,
+    pub(super) config: ServerConfig,
+    pub(super) sessions: Box<dyn Fn(Peer) -> Session + Send + Sync>,
+    pub(super) connections: Arc<Semaphore>,
+    pub(super) phase: watch::Sender<Phase>,
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Serving,
+    /// No more connections and calls.
+    Finishing,
+    /// No more patience.
+    Aborting,
+}
+
+/// Ends when the phase has been reached.
+pub(super) async fn reached(phase: &mut watch::Receiver<Phase>, goal: Phase) {
+    if phase.wait_for(|phase| *phase >= goal).await.is_err() {
+        // The server's handles are gone; its connections live on.
+        std::future::pending::<()>().await;
+    }
+}
