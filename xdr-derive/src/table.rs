@@ -1,7 +1,7 @@
 //! `ProcedureTable`: the table's constants, its service trait and its dispatch.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Group, Ident, Spacing, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields, Type};
 
@@ -20,15 +20,14 @@ impl Line<'_> {
     /// The type that implements `Procedure`: the message, or the variant's own marker.
     fn procedure(&self) -> TokenStream {
         match self.keys.present {
-            Some(_) => {
-                let ident = self.ident;
-                quote!(#ident)
-            }
-            None => {
-                let message = self.message;
-                quote!(#message)
-            }
+            Some(_) => self.ident.to_token_stream(),
+            None => self.message_for("static"),
         }
+    }
+
+    /// The message's type, with this lifetime in the place of the table's own.
+    fn message_for(&self, lifetime: &str) -> TokenStream {
+        with_lifetime(self.message.to_token_stream(), lifetime)
     }
 
     fn span(&self) -> Span {
@@ -98,15 +97,13 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     let replies = format_ident!("{table}Reply");
     let procedures: Vec<_> = lines.iter().map(Line::procedure).collect();
     let variants: Vec<_> = lines.iter().map(|line| line.ident).collect();
-    let messages: Vec<_> = lines.iter().map(|line| line.message).collect();
+    let messages: Vec<_> = lines.iter().map(|line| line.message_for("_")).collect();
     let methods: Vec<_> = lines.iter().map(|line| method_name(line.ident)).collect();
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
-    let lifetimes: Vec<_> = item.generics.lifetimes().collect();
-    let elided: Vec<_> = lifetimes.iter().map(|_| quote!('static)).collect();
-    let static_arguments = if elided.is_empty() { quote!() } else { quote!(<#(#elided),*>) };
+    let static_arguments = with_lifetime(arguments.to_token_stream(), "static");
 
     let markers = lines.iter().filter(|line| line.keys.present.is_some()).map(|line| {
-        let (ident, message, reply) = (line.ident, line.message, reply(&line.keys));
+        let (ident, message, reply) = (line.ident, line.message_for("static"), reply(&line.keys));
         let docs = &line.docs;
         let info = info(&line.keys, &krate, &program, &version, &ident.to_string());
         let about = format!("The procedure `{ident}` of [`{table}`].");
@@ -126,7 +123,7 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     });
 
     let declarations = lines.iter().zip(&procedures).zip(&methods).map(|((line, procedure), method)| {
-        let message = line.message;
+        let message = line.message_for("_");
         let docs = match line.docs.as_slice() {
             [] => {
                 let text = format!("Answers [`{}`].", line.ident);
@@ -134,10 +131,9 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
             }
             docs => quote!(#(#docs)*),
         };
-        let generics = if lifetimes.is_empty() { quote!() } else { quote!(<#(#lifetimes),*>) };
         quote! {
             #docs
-            fn #method #generics(&self, cx: &#krate::Context, args: #message)
+            fn #method(&self, cx: &#krate::Context, args: #message)
                 -> impl #p::Future<Output = <#procedure as #krate::Procedure>::Reply> + #p::Send;
         }
     });
@@ -216,6 +212,31 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
             }
         };
     }
+}
+
+/// The tokens with this lifetime in the place of every other. A table's messages borrow from the record that they
+/// came in, whatever the table calls that lifetime.
+fn with_lifetime(tokens: TokenStream, lifetime: &str) -> TokenStream {
+    let mut after_quote = false;
+    tokens
+        .into_iter()
+        .map(|token| {
+            let name = std::mem::replace(
+                &mut after_quote,
+                matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '\'' && punct.spacing() == Spacing::Joint),
+            );
+            match token {
+                TokenTree::Ident(ident) if name => Ident::new(lifetime, ident.span()).into(),
+                TokenTree::Group(group) => {
+                    let inner = with_lifetime(group.stream(), lifetime);
+                    let mut replaced = Group::new(group.delimiter(), inner);
+                    replaced.set_span(group.span());
+                    replaced.into()
+                }
+                other => other,
+            }
+        })
+        .collect()
 }
 
 /// `DomainLookupByUuid` as `domain_lookup_by_uuid`.
