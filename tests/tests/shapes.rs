@@ -367,3 +367,150 @@ fn small_integers_are_checked_words() {
     both_ways(&i16::MIN, &bytes(&[(-32768_i32) as u32]));
     assert_eq!(xdr_core::from_slice::<i8>(&bytes(&[128])).unwrap_err().kind, DecodeErrorKind::OutOfRange(128));
 }
+
+/// Whole seconds on the wire, a duration in Rust.
+mod seconds {
+    use std::time::Duration;
+
+    pub(crate) type Wire = u32;
+
+    pub(crate) fn to_wire(duration: &Duration) -> u32 {
+        u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn from_wire(wire: u32) -> Option<Duration> {
+        (wire != u32::MAX).then(|| Duration::from_secs(wire.into()))
+    }
+}
+
+fn is_even(number: &u32) -> bool {
+    number.is_multiple_of(2)
+}
+
+fn is_ordered(range: &Range) -> bool {
+    range.low <= range.high
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(validate = is_ordered)]
+struct Range {
+    low: u32,
+    high: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Checked {
+    #[xdr(max = 4)]
+    name: String,
+    #[xdr(with = seconds)]
+    timeout: std::time::Duration,
+    #[xdr(validate = is_even)]
+    count: u32,
+    range: Range,
+    #[xdr(max = 2)]
+    ranges: Vec<Range>,
+}
+
+#[test]
+fn what_a_function_refuses_is_neither_encoded_nor_decoded() {
+    let value = Checked {
+        name: "a".into(),
+        timeout: std::time::Duration::from_secs(7),
+        count: 8,
+        range: Range { low: 1, high: 2 },
+        ranges: vec![Range { low: 3, high: 3 }, Range { low: 4, high: 5 }],
+    };
+    let wire = [&bytes(&[1])[..], b"a\0\0\0", &bytes(&[7, 8, 1, 2, 2, 3, 3, 4, 5])].concat();
+    both_ways(&value, &wire);
+
+    let refused = |offset: usize, byte: u8| {
+        let mut wire = wire.clone();
+        wire[offset] = byte;
+        xdr_core::from_slice::<Checked>(&wire).unwrap_err().to_string()
+    };
+    assert_eq!(refused(15, 9), "Checked.count: value is rejected by is_even, at byte 12");
+    assert_eq!(refused(19, 9), "Checked.range: value is rejected by is_ordered, at byte 16");
+    assert_eq!(refused(39, 9), "Checked.ranges[1]: value is rejected by is_ordered, at byte 36");
+    let mut never = wire.clone();
+    never[8..12].fill(0xff);
+    let error = xdr_core::from_slice::<Checked>(&never).unwrap_err();
+    assert_eq!(error.to_string(), "Checked.timeout: value is rejected by seconds, at byte 8");
+
+    let refused = |value: &Checked| xdr_core::to_vec(value).unwrap_err().to_string();
+    assert_eq!(refused(&Checked { count: 9, ..value.clone() }), "Checked.count: value is rejected by is_even");
+    let range = Range { low: 9, high: 2 };
+    assert_eq!(
+        refused(&Checked { range: range.clone(), ..value.clone() }),
+        "Checked.range: value is rejected by is_ordered"
+    );
+    let ranges = vec![Range { low: 1, high: 1 }, range];
+    assert_eq!(refused(&Checked { ranges, ..value }), "Checked.ranges[1]: value is rejected by is_ordered");
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(bound(T: xdr_core::EncodeBounded<xdr_core::Max<xdr_core::Len<4>>> + for<'a> xdr_core::DecodeBounded<'a, xdr_core::Max<xdr_core::Len<4>>>))]
+struct Bounded<T> {
+    #[xdr(max = 4)]
+    value: T,
+}
+
+#[test]
+fn the_conditions_of_a_generic_type_can_be_given() {
+    both_ways(&Bounded { value: "abc".to_owned() }, &[&bytes(&[3])[..], b"abc\0"].concat());
+    both_ways(&Bounded { value: vec![1_u32] }, &bytes(&[1, 1]));
+}
+
+#[test]
+fn text_that_is_not_utf8_has_types_of_its_own() {
+    #[derive(Debug, Clone, PartialEq, Xdr)]
+    struct Names<'a> {
+        #[xdr(max = 4)]
+        borrowed: xdr_core::XdrStr<'a>,
+        #[xdr(max = 4)]
+        owned: xdr_core::XdrString,
+        #[xdr(max = 2, item(max = 4))]
+        many: Vec<xdr_core::XdrString>,
+    }
+    let value = Names {
+        borrowed: xdr_core::XdrStr(&[0xff]),
+        owned: xdr_core::XdrString(vec![0xfe, 0]),
+        many: vec!["ab".into()],
+    };
+    let wire = xdr_core::to_vec(&value).unwrap();
+    assert_eq!(wire, [&bytes(&[1, 0xff00_0000, 2, 0xfe00_0000, 1, 2])[..], b"ab\0\0"].concat());
+    assert_eq!(xdr_core::from_slice::<Names<'_>>(&wire).unwrap(), value);
+}
+
+#[test]
+fn quadruple_and_unsigned_char_are_what_c_sends() {
+    both_ways(&xdr_core::UChar(255), &bytes(&[255]));
+    assert_eq!(
+        xdr_core::from_slice::<xdr_core::UChar>(&bytes(&[256])).unwrap_err().kind,
+        DecodeErrorKind::OutOfRange(256)
+    );
+    both_ways(&xdr_core::Quadruple([7; 16]), &[7; 16]);
+}
+
+#[test]
+fn padding_may_be_anything_where_the_limits_say_so() {
+    let limits = Limits::default().with_lenient_padding(true);
+    let wire = [&bytes(&[7, 1])[..], b"a\x01\x02\x03"].concat();
+    assert!(xdr_core::from_slice::<Tuple>(&wire).is_err());
+    assert_eq!(xdr_core::from_slice_with::<Tuple>(&wire, limits).unwrap(), Tuple(7, "a".into()));
+    assert_eq!(xdr_core::from_slice_with::<[u8; 1]>(&[1, 9, 9, 9], limits).unwrap(), [1]);
+}
+
+#[test]
+fn wire_sizes_are_constants() {
+    use xdr_core::Encode;
+    const TUPLE: Option<usize> = <Tuple as Encode>::MAX_WIRE;
+    const BUFFER: [u8; <Range as Encode>::MIN_WIRE] = [0; 8];
+    assert_eq!(TUPLE, Some(4 + 4 + 4));
+    assert_eq!(BUFFER.len(), 8);
+    assert_eq!(<Range as Encode>::FIXED_WIRE, Some(8));
+    assert_eq!(<Tuple as Encode>::FIXED_WIRE, None);
+    assert_eq!(<Tuple as Encode>::MIN_WIRE, 8);
+    assert_eq!(<Tree as Encode>::MAX_WIRE, None);
+    assert_eq!(<Listing as Encode>::MIN_WIRE, 16);
+    assert_eq!(<Value as Encode>::MAX_WIRE, Some(4 + 4 + 8));
+}

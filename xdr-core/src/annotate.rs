@@ -53,6 +53,9 @@ pub struct Annotation {
 pub fn annotate(schema: &Schema, input: &[u8]) -> Vec<Annotation> {
     let mut annotations = Vec::new();
     let _ = Walk::over(schema, input, DEEPEST, |place, leaf| {
+        if matches!(leaf.role, Role::CheckedBegin | Role::CheckedEnd) {
+            return ControlFlow::Continue(());
+        }
         let annotation =
             Annotation { offset: leaf.at, bytes: leaf.bytes.to_vec(), path: place.path(), meaning: meaning(leaf) };
         annotations.push(annotation);
@@ -69,9 +72,10 @@ fn meaning(leaf: &Leaf<'_>) -> String {
     let long = leaf.bytes.first_chunk::<8>().map_or(0, |long| u64::from_be_bytes(*long));
     match (leaf.role, leaf.shape) {
         (Role::Length, Shape::Array { max, .. }) => format!("{word} elements of at most {max}"),
-        (Role::Length, Shape::Opaque { max } | Shape::String { max }) => format!("{word} bytes of at most {max}"),
+        (Role::Length, Shape::Opaque { max } | Shape::String { max, .. }) => format!("{word} bytes of at most {max}"),
         (Role::Body, Shape::String { .. }) => format!("{:?}", shortened(leaf.bytes)),
         (Role::Body, _) | (_, Shape::FixedOpaque(_)) => "opaque".to_string(),
+        (_, Shape::Quadruple) => "quadruple".to_string(),
         (Role::Flag, Shape::List { .. }) if word == 0 => "end of the list".to_string(),
         (Role::Flag, Shape::List { .. }) => "another node".to_string(),
         (Role::Flag, _) if word == 0 => "absent".to_string(),
@@ -81,7 +85,7 @@ fn meaning(leaf: &Leaf<'_>) -> String {
             None => format!("{}, which selects no arm", word.cast_signed()),
         },
         (_, Shape::Bool) => (word == 1).to_string(),
-        (_, Shape::UnsignedInt | Shape::UnsignedShort) => word.to_string(),
+        (_, Shape::UnsignedInt | Shape::UnsignedShort | Shape::UnsignedChar) => word.to_string(),
         (_, Shape::Hyper) => long.cast_signed().to_string(),
         (_, Shape::UnsignedHyper) => long.to_string(),
         (_, Shape::Float) => f32::from_bits(word).to_string(),

@@ -219,6 +219,13 @@ impl<'de> Reader<'de> {
         Ok(u32::from_be_bytes(self.array::<4>(run, after)?))
     }
 
+    /// Bytes from the open run's rest to the end of the input.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn position(&self, run: &[u8]) -> usize {
+        self.rest.len().saturating_add(run.len())
+    }
+
     /// Bytes from the word before the open run's rest to the end of the input: where a fault about
     /// that word lies.
     #[doc(hidden)]

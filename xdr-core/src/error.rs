@@ -78,6 +78,11 @@ pub enum DecodeErrorKind {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// A value that the type does not accept, though its bytes are well formed.
+    Rejected {
+        /// The path of what decides: the `validate` function or the `with` module.
+        by: &'static str,
+    },
     /// Bytes are left behind the value.
     TrailingBytes {
         /// How many.
@@ -141,6 +146,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::InvalidUtf8 => f.write_str("string is not UTF-8"),
             Self::DepthLimit { limit } => write!(f, "values nest deeper than the limit {limit}"),
             Self::HeapLimit { limit } => write!(f, "decoding needs more heap than the limit of {limit} bytes"),
+            Self::Rejected { by } => write!(f, "value is rejected by {by}"),
             Self::TrailingBytes { count } => write!(f, "{count} bytes are left behind the value"),
         }
     }
@@ -188,6 +194,11 @@ pub enum EncodeErrorKind {
     },
     /// A tag that a variant keeps selects another arm of its union, or is the value of another name of its enum.
     TagOfAnotherArm(i32),
+    /// A value that the type does not accept.
+    Rejected {
+        /// The path of what decides: the `validate` function.
+        by: &'static str,
+    },
     /// The space given is too small.
     NoSpace {
         /// Bytes that the value takes.
@@ -205,6 +216,7 @@ impl fmt::Display for EncodeErrorKind {
         match *self {
             Self::TooLong { what, len, max } => too_long(f, what, len, max),
             Self::TagOfAnotherArm(tag) => write!(f, "tag {tag} belongs to another arm"),
+            Self::Rejected { by } => write!(f, "value is rejected by {by}"),
             Self::NoSpace { needed } => write!(f, "the value takes {needed} bytes, more than there is space"),
             Self::WrongLength { announced } => {
                 write!(f, "its `Encode` announced {announced} bytes and wrote another number")

@@ -4,10 +4,10 @@ use alloc::string::{String, ToString};
 use core::ops::ControlFlow;
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Lengthy};
-use crate::fault::{DecodeCause, DecodeFault, EncodeCause, EncodeFault};
+use crate::fault::{DecodeCause, DecodeFault, EncodeCause, EncodeFault, name_hash};
 use crate::limits::Limits;
 use crate::schema::{Schema, Shape};
-use crate::walk::Walk;
+use crate::walk::{Leaf, Role, Walk};
 
 /// The whole error of a decoding that stopped.
 #[cold]
@@ -20,6 +20,9 @@ pub(crate) fn decode_error(fault: DecodeFault, schema: &Schema, input: &[u8], li
     };
     let found = match cause {
         DecodeCause::Trailing => Found::at_root(schema, target),
+        DecodeCause::Rejected => {
+            Found::checked(schema, input, Role::CheckedEnd, |leaf, _| leaf.at.saturating_add(leaf.len) == target)
+        }
         _ => Found::by_walk(schema, input, target),
     };
     let word = found.word(input);
@@ -41,10 +44,11 @@ pub(crate) fn decode_error(fault: DecodeFault, schema: &Schema, input: &[u8], li
         DecodeCause::InvalidUtf8 => DecodeErrorKind::InvalidUtf8,
         DecodeCause::Depth => DecodeErrorKind::DepthLimit { limit: limits.depth() },
         DecodeCause::Heap => DecodeErrorKind::HeapLimit { limit: limits.heap() },
+        DecodeCause::Rejected => DecodeErrorKind::Rejected { by: found.checked_by() },
         DecodeCause::Trailing => DecodeErrorKind::TrailingBytes { count: fault.detail() },
     };
     let offset = match cause {
-        DecodeCause::Truncated => found.at,
+        DecodeCause::Truncated | DecodeCause::Rejected => found.at,
         _ => target,
     };
     DecodeError { kind, offset, path: found.path }
@@ -53,12 +57,18 @@ pub(crate) fn decode_error(fault: DecodeFault, schema: &Schema, input: &[u8], li
 /// The whole error of an encoding that stopped after it had written `written`.
 #[cold]
 pub(crate) fn encode_error(fault: EncodeFault, schema: &Schema, written: &[u8], needed: usize) -> EncodeError {
-    let found = Found::by_walk(schema, written, written.len());
+    let found = match fault.cause() {
+        EncodeCause::Rejected => Found::checked(schema, written, Role::CheckedBegin, |leaf, by| {
+            leaf.at == written.len() && name_hash(by) == fault.detail()
+        }),
+        _ => Found::by_walk(schema, written, written.len()),
+    };
     let kind = match fault.cause() {
         EncodeCause::Full => EncodeErrorKind::NoSpace { needed },
         EncodeCause::TagOfAnotherArm => {
             EncodeErrorKind::TagOfAnotherArm(u32::try_from(fault.detail()).unwrap_or(u32::MAX).cast_signed())
         }
+        EncodeCause::Rejected => EncodeErrorKind::Rejected { by: found.checked_by() },
         EncodeCause::TooLong => match too_long(&found.shape, fault.detail()) {
             Some((what, _, max)) => EncodeErrorKind::TooLong { what, len: fault.detail(), max },
             None => EncodeErrorKind::NoSpace { needed },
@@ -75,7 +85,7 @@ fn too_long(shape: &Shape, word: usize) -> Option<(Lengthy, usize, usize)> {
     // More than a word can say is too long for the wire, whatever the bound.
     let wire = |max: usize| max.min(u32::MAX as usize);
     match *shape {
-        Shape::String { max } => Some((Lengthy::String, word, wire(max))),
+        Shape::String { max, .. } => Some((Lengthy::String, word, wire(max))),
         Shape::Opaque { max } => Some((Lengthy::Opaque, word, wire(max))),
         Shape::Array { max, .. } => Some((Lengthy::Array, word, wire(max))),
         // A list does not announce its length: one node too many is all that is known.
@@ -104,6 +114,9 @@ impl Found {
         let mut found = None;
         // The path is made for the one leaf that is wanted: making it for each would cost more than the walk.
         let walked = Walk::over(schema, input, usize::MAX, |walk, leaf| {
+            if matches!(leaf.role, Role::CheckedBegin | Role::CheckedEnd) {
+                return ControlFlow::Continue(());
+            }
             let end = leaf.at.saturating_add(leaf.len);
             last = end;
             if target >= end && leaf.bytes.len() == leaf.len {
@@ -118,6 +131,27 @@ impl Found {
             ControlFlow::Break(_) => last,
         };
         found.unwrap_or_else(|| Self::at_root(schema, end))
+    }
+
+    /// The first checked value that `is_it`.
+    fn checked(schema: &Schema, input: &[u8], role: Role, is_it: impl Fn(&Leaf<'_>, &str) -> bool) -> Self {
+        let mut found = None;
+        let _ = Walk::over(schema, input, usize::MAX, |place, leaf| match leaf.shape {
+            Shape::Checked { by, .. } if leaf.role == role && is_it(leaf, by) => {
+                found = Some(Self { path: place.path(), at: leaf.at, missing: 0, shape: leaf.shape });
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        found.unwrap_or_else(|| Self::at_root(schema, 0))
+    }
+
+    /// What decides on the checked value.
+    const fn checked_by(&self) -> &'static str {
+        match self.shape {
+            Shape::Checked { by, .. } => by,
+            _ => "its type",
+        }
     }
 
     /// The word on which the walk stopped.

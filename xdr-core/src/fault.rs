@@ -54,6 +54,7 @@ fault_word! {
         InvalidUtf8,
         Depth,
         Heap,
+        Rejected,
         Trailing,
     }
 }
@@ -64,6 +65,7 @@ fault_word! {
         Full,
         TooLong,
         TagOfAnotherArm,
+        Rejected,
     }
 }
 
@@ -76,6 +78,13 @@ impl DecodeFault {
         Self::new(DecodeCause::UnknownEnumValue, remaining)
     }
 
+    /// A value that is not accepted; `remaining` counts from its last byte to the end of the input.
+    #[doc(hidden)]
+    #[cold]
+    pub fn rejected(remaining: usize) -> Self {
+        Self::new(DecodeCause::Rejected, remaining)
+    }
+
     /// A union's discriminant that none of its arms has.
     #[doc(hidden)]
     #[cold]
@@ -85,10 +94,25 @@ impl DecodeFault {
 }
 
 impl EncodeFault {
+    /// A value that `by` does not accept.
+    #[doc(hidden)]
+    #[cold]
+    pub fn rejected(by: &'static str) -> Self {
+        Self::new(EncodeCause::Rejected, name_hash(by))
+    }
+
     /// A value keeps a tag that belongs to another arm of its union.
     #[doc(hidden)]
     #[cold]
     pub fn tag_of_another_arm(tag: u32) -> Self {
         Self::new(EncodeCause::TagOfAnotherArm, tag as usize)
     }
+}
+
+/// A number that stands for a name in a fault's word (FNV-1a, cut to what fits).
+pub(crate) fn name_hash(name: &str) -> usize {
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0)
 }

@@ -103,6 +103,71 @@ small_integer! {
     i8, i32, Char, "char";
     i16, i32, Short, "short";
     u16, u32, UnsignedShort, "unsigned short";
+    UChar, u32, UnsignedChar, "unsigned char";
+}
+
+/// A C `unsigned char` as rpcgen sends it: one word, 0 to 255.
+///
+/// `u8` itself is no XDR type: bytes are opaque.
+///
+/// # Examples
+/// ```
+/// use xdr_core::UChar;
+/// assert_eq!(xdr_core::to_vec(&UChar(200)).unwrap(), [0, 0, 0, 200]);
+/// assert!(xdr_core::from_slice::<UChar>(&[0, 0, 1, 0]).is_err());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UChar(pub u8);
+
+impl From<UChar> for u32 {
+    fn from(small: UChar) -> Self {
+        small.0.into()
+    }
+}
+
+impl TryFrom<u32> for UChar {
+    type Error = core::num::TryFromIntError;
+
+    fn try_from(word: u32) -> Result<Self, Self::Error> {
+        u8::try_from(word).map(Self)
+    }
+}
+
+/// `quadruple` (RFC 4506 §4.8): IEEE 754 with 128 bits, as the bytes that are on the wire.
+///
+/// Rust has no stable type that computes with it.
+///
+/// # Examples
+/// ```
+/// use xdr_core::Quadruple;
+/// let one = Quadruple([0x3f, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+/// assert_eq!(xdr_core::to_vec(&one).unwrap(), one.0);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Quadruple(pub [u8; 16]);
+
+impl Encode for Quadruple {
+    const WIRE: Wire = Wire::fixed(16);
+    const MAX_WIRE: Option<usize> = Some(16);
+    #[inline(always)]
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+        write_array(self.0, out)
+    }
+    fn schema() -> &'static Schema {
+        const { &Schema::builtin("quadruple", Shape::Quadruple) }
+    }
+}
+
+impl<'de> Decode<'de> for Quadruple {
+    const WIRE: Wire = Wire::fixed(16);
+    const MAX_WIRE: Option<usize> = Some(16);
+    #[inline(always)]
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        Ok(Self(reader.array::<16>(run, after)?))
+    }
+    fn schema() -> &'static Schema {
+        <Self as Encode>::schema()
+    }
 }
 
 impl Encode for bool {

@@ -25,15 +25,18 @@
 //! - Decoding is strict and never costs more than its [`Limits`]; no input makes it panic.
 //! - Errors name the field, the limit and the byte.
 //! - `no_std` with `alloc`; the feature `std` (on by default) adds conversions into `std::io::Error`.
+//! - The features `arbitrary` and `proptest` make values within their bounds, from the same attributes.
 //!
 //! # How the types map
 //!
 //! | Rust | XDR |
 //! |---|---|
 //! | `i32 u32 i64 u64 f32 f64 bool ()` | `int`, `unsigned int`, `hyper`, `unsigned hyper`, `float`, `double`, `bool`, `void` |
-//! | `i8 i16 u16` | one word, checked, as rpcgen sends `char`, `short`, `unsigned short` |
+//! | `i8 i16 u16`, `UChar` | one word, checked, as rpcgen sends `char`, `short`, `unsigned short`, `unsigned char` |
+//! | `Quadruple` | `quadruple`, as bytes |
 //! | `[u8; N]`; `Vec<u8>`, `&[u8]`, `Bytes`, `Cow<[u8]>` with `max` | `opaque[N]`; `opaque<max>` |
 //! | `String`, `&str`, `Box<str>`, `Cow<str>` with `max` | `string<max>`, UTF-8 |
+//! | `XdrString`, `XdrStr` with `max` | `string<max>`, any bytes |
 //! | `[T; N]`; `Vec<T>` with `max` | `T[N]`; `T<max>` |
 //! | `Vec<T>` with `list, max` | a linked list of optional data |
 //! | `Option<T>` | `T *` |
@@ -73,6 +76,8 @@ mod walk; //     along the schema over encoded bytes
 mod error; //    the error that the user sees
 mod explain; //  from the word to the error
 mod annotate; // what each byte means
+#[cfg(feature = "arbitrary")]
+mod generate; // values within their bounds
 mod codec; //    to_vec, from_slice and their family
 
 pub use bytes::{Bytes, BytesMut};
@@ -88,7 +93,13 @@ pub use decode::{Decode, DecodeBounded, DecodeOwned, Reader};
 pub use encode::{Encode, EncodeBounded, Writer};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Lengthy};
 pub use fault::{DecodeFault, EncodeFault};
+#[cfg(feature = "proptest")]
+pub use generate::proptest;
+#[cfg(feature = "arbitrary")]
+pub use generate::{arbitrary, arbitrary_wire};
+pub use integer::{Quadruple, UChar};
 pub use limits::Limits;
+pub use opaque::{XdrStr, XdrString};
 pub use schema::{Arm, EnumValue, Field, Schema, Shape, Type};
 pub use wire::{Wire, max_of_arms, max_of_fields};
 

@@ -3,6 +3,7 @@
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -12,6 +13,96 @@ use crate::encode::{EncodeBounded, Writer, length_word, padded, write_padded};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::schema::{Schema, Shape};
 use crate::wire::{Wire, max_of_opaque};
+
+/// A `string` that need not be UTF-8, borrowed from the input: RFC 4506 §4.11 knows only bytes.
+///
+/// # Examples
+/// ```
+/// use xdr_core::{Xdr, XdrStr};
+/// #[derive(Xdr)]
+/// struct Name<'a> { #[xdr(max = 8)] name: XdrStr<'a> }
+///
+/// let Name { name } = xdr_core::from_slice(&[0, 0, 0, 1, 0xe9, 0, 0, 0]).unwrap();
+/// assert_eq!(name.0, [0xe9]);
+/// assert_eq!(name.to_string(), "\u{fffd}");
+/// assert!(name.to_str().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct XdrStr<'a>(pub &'a [u8]);
+
+/// A `string` that need not be UTF-8.
+///
+/// # Examples
+/// ```
+/// use xdr_core::XdrString;
+/// let name = XdrString::from("café");
+/// assert_eq!(name.len(), 5);
+/// assert_eq!(name.to_str(), Ok("café"));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct XdrString(pub Vec<u8>);
+
+macro_rules! text_of_bytes {
+    ($([$($generics:tt)*] $text:ty;)+) => {$(
+        impl<$($generics)*> $text {
+            /// The length in bytes.
+            #[must_use]
+            pub const fn len(&self) -> usize {
+                self.0.len()
+            }
+
+            /// Whether there are no bytes.
+            #[must_use]
+            pub const fn is_empty(&self) -> bool {
+                self.0.is_empty()
+            }
+
+            /// The text, if it is UTF-8.
+            ///
+            /// # Errors
+            /// When it is not.
+            pub fn to_str(&self) -> Result<&str, core::str::Utf8Error> {
+                core::str::from_utf8(self.as_ref())
+            }
+        }
+
+        impl<$($generics)*> AsRef<[u8]> for $text {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+
+        /// What is not UTF-8 is shown as U+FFFD.
+        impl<$($generics)*> fmt::Display for $text {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&String::from_utf8_lossy(self.as_ref()), f)
+            }
+        }
+    )+};
+}
+
+text_of_bytes! {
+    ['a] XdrStr<'a>;
+    [] XdrString;
+}
+
+impl<'a> From<&'a str> for XdrStr<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+}
+
+impl From<&str> for XdrString {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for XdrString {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
 
 macro_rules! opaque_like {
     ($type:ty, $bytes:ident, $name:literal, $shape:expr) => {
@@ -40,7 +131,9 @@ macro_rules! opaque_like {
 
 opaque_like!([u8], as_ref, "opaque", Shape::Opaque { max: B::MAX });
 opaque_like!(Bytes, as_ref, "opaque", Shape::Opaque { max: B::MAX });
-opaque_like!(str, as_bytes, "string", Shape::String { max: B::MAX });
+opaque_like!(str, as_bytes, "string", Shape::String { max: B::MAX, utf8: true });
+opaque_like!(XdrStr<'_>, as_ref, "string", Shape::String { max: B::MAX, utf8: false });
+opaque_like!(XdrString, as_ref, "string", Shape::String { max: B::MAX, utf8: false });
 
 /// Decoding, which differs only in what is made of the body.
 macro_rules! decode_opaque_like {
@@ -72,6 +165,8 @@ decode_opaque_like! {
         reader.charge(text.len(), reader.remaining())?;
         Ok(text.to_owned())
     };
+    ['de: 'a, 'a,] XdrStr<'a>, XdrStr<'_>, |reader, body| Ok(XdrStr(body));
+    ['de,] XdrString, XdrString, |reader, body| { reader.charge(body.len(), reader.remaining())?; Ok(XdrString(body.to_vec())) };
     ['de: 'a, 'a,] Cow<'a, str>, str, |reader, body| Ok(Cow::Borrowed(utf8(reader, body)?));
 }
 

@@ -48,6 +48,8 @@ pub enum Shape {
     Short,
     /// A C `unsigned short`: one word, 0 to 65535.
     UnsignedShort,
+    /// A C `unsigned char`: one word, 0 to 255.
+    UnsignedChar,
     /// A signed word.
     Int,
     /// An unsigned word.
@@ -60,6 +62,8 @@ pub enum Shape {
     Float,
     /// IEEE 754, eight bytes.
     Double,
+    /// IEEE 754, sixteen bytes.
+    Quadruple,
     /// A word that is 0 or 1.
     Bool,
     /// `opaque[n]`: that many bytes and their padding.
@@ -69,10 +73,12 @@ pub enum Shape {
         /// Most bytes.
         max: usize,
     },
-    /// `string<max>` that is UTF-8: a length word, the bytes, their padding.
+    /// `string<max>`: a length word, the bytes, their padding.
     String {
         /// Most bytes.
         max: usize,
+        /// The bytes must be UTF-8.
+        utf8: bool,
     },
     /// `item[len]`: the elements.
     FixedArray {
@@ -120,6 +126,13 @@ pub enum Shape {
     },
     /// The same on the wire as another type.
     Typedef(Type),
+    /// A type not all of whose values are accepted.
+    Checked {
+        /// The path of what decides.
+        by: &'static str,
+        /// The type.
+        inner: Type,
+    },
 }
 
 /// A field of a struct or of an arm.

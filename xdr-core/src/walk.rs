@@ -31,6 +31,10 @@ pub(crate) enum Role {
     Flag,
     /// The discriminant of a union.
     Discriminant,
+    /// A checked value, before its leaves.
+    CheckedBegin,
+    /// A checked value, after its leaves.
+    CheckedEnd,
 }
 
 /// The walk. `visit` sees each leaf in order and says whether to go on.
@@ -77,6 +81,15 @@ impl<'a, V: FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>> Walk<'a, V> {
         ControlFlow::Continue(bytes)
     }
 
+    /// A leaf of no bytes of its own, that tells where a checked value begins or ends.
+    fn mark(&mut self, start: usize, shape: Shape, role: Role) -> ControlFlow<Stopped> {
+        let bytes = self.input.get(start..self.at).unwrap_or_default();
+        match (self.visit)(&self.place, &Leaf { at: start, len: bytes.len(), bytes, shape, role }) {
+            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            ControlFlow::Break(()) => ControlFlow::Break(Stopped),
+        }
+    }
+
     fn word(&mut self, shape: Shape, role: Role) -> ControlFlow<Stopped, u32> {
         let bytes = self.leaf(4, shape, role)?;
         ControlFlow::Continue(bytes.first_chunk::<4>().map_or(0, |word| u32::from_be_bytes(*word)))
@@ -95,6 +108,9 @@ impl<'a, V: FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>> Walk<'a, V> {
             Shape::Void => {}
             Shape::Hyper | Shape::UnsignedHyper | Shape::Double => {
                 self.leaf(8, shape, Role::Value)?;
+            }
+            Shape::Quadruple => {
+                self.leaf(16, shape, Role::Value)?;
             }
             Shape::FixedOpaque(len) => {
                 self.leaf(padded(len), shape, Role::Value)?;
@@ -128,6 +144,12 @@ impl<'a, V: FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>> Walk<'a, V> {
                 }
             }
             Shape::Typedef(inner) => self.value(inner())?,
+            Shape::Checked { inner, .. } => {
+                let start = self.at;
+                self.mark(start, shape, Role::CheckedBegin)?;
+                self.value(inner())?;
+                self.mark(start, shape, Role::CheckedEnd)?;
+            }
             _ => {
                 self.leaf(4, shape, Role::Value)?;
             }

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Member, Type};
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Member, Path, Type, WherePredicate};
 
 use crate::attr::{Bounds, Place, XdrKeys, crate_path, docs};
 use crate::errors::Errors;
@@ -14,6 +14,10 @@ pub(crate) struct Input<'a> {
     pub(crate) krate: TokenStream,
     pub(crate) name: String,
     pub(crate) docs: String,
+    /// Decides whether a value is accepted.
+    pub(crate) validate: Option<Path>,
+    /// The conditions of the implementations, where they are not `T: Encode` and `T: Decode`.
+    pub(crate) bound: Option<Vec<WherePredicate>>,
     pub(crate) shape: Shape<'a>,
 }
 
@@ -33,6 +37,10 @@ pub(crate) struct Field<'a> {
     pub(crate) bounds: Bounds,
     pub(crate) role: Role,
     pub(crate) recursive: bool,
+    /// The module that turns the field into what is on the wire.
+    pub(crate) with: Option<Path>,
+    /// Decides whether a value is accepted.
+    pub(crate) validate: Option<Path>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -112,6 +120,8 @@ impl<'a> Input<'a> {
             krate: crate_path(keys.krate.as_ref(), "xdr_core"),
             name: wire_name(&keys, &item.ident),
             docs: docs(&item.attrs),
+            validate: keys.validate.map(|validate| validate.value),
+            bound: keys.bound.map(|bound| bound.value),
             shape,
         }
     }
@@ -152,8 +162,13 @@ fn read_fields<'a>(fields: &'a Fields, in_union: bool, errors: &mut Errors) -> V
             }
             (None, None) => Role::Wire,
         };
-        if let (Some(key), true) = (keys.bounds.first(), role != Role::Wire) {
-            errors.at(key, "a field that is not on the wire has no bounds");
+        if role != Role::Wire {
+            if let Some(key) = keys.bounds.first() {
+                errors.at(key, "a field that is not on the wire has no bounds");
+            }
+            for key in [&keys.with, &keys.validate].into_iter().flatten() {
+                errors.at(&key.key, format!("`{}` is for a field that is on the wire", key.key));
+            }
         }
         let member = match &field.ident {
             Some(ident) => Member::Named(ident.clone()),
@@ -171,6 +186,8 @@ fn read_fields<'a>(fields: &'a Fields, in_union: bool, errors: &mut Errors) -> V
             bounds: keys.bounds,
             role,
             recursive: keys.recursive.is_some(),
+            with: keys.with.map(|with| with.value),
+            validate: keys.validate.map(|validate| validate.value),
         }
     };
     fields.iter().enumerate().map(read).collect()
@@ -358,6 +375,14 @@ impl Switch {
 }
 
 impl Field<'_> {
+    /// The type that is on the wire.
+    pub(crate) fn wire_type(&self) -> TokenStream {
+        match &self.with {
+            Some(module) => quote!(#module::Wire),
+            None => self.ty.to_token_stream(),
+        }
+    }
+
     pub(crate) fn span(&self) -> Span {
         self.ty.span()
     }

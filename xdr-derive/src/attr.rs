@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Attribute, Expr, LitStr, Path, Token, Type, bracketed, parenthesized};
+use syn::{Attribute, Expr, LitStr, Path, Token, Type, WherePredicate, bracketed, parenthesized};
 
 use crate::errors::Errors;
 
@@ -45,6 +45,9 @@ pub(crate) struct XdrKeys {
     pub(crate) switch: Option<Keyed<Type>>,
     pub(crate) transparent: Option<Ident>,
     pub(crate) rename: Option<Keyed<LitStr>>,
+    pub(crate) with: Option<Keyed<Path>>,
+    pub(crate) validate: Option<Keyed<Path>>,
+    pub(crate) bound: Option<Keyed<Vec<WherePredicate>>>,
     pub(crate) krate: Option<Keyed<Path>>,
 }
 
@@ -81,6 +84,9 @@ const XDR_KEYS: &[(&str, &[Place])] = &[
     ("switch", &[Place::Item]),
     ("transparent", &[Place::Item]),
     ("rename", &[Place::Item, Place::Field, Place::Variant]),
+    ("with", &[Place::Field]),
+    ("validate", &[Place::Item, Place::Field]),
+    ("bound", &[Place::Item]),
     ("crate", &[Place::Item]),
 ];
 
@@ -129,6 +135,20 @@ impl XdrKeys {
                 "rename" => {
                     let value = assigned(input)?;
                     set(&mut keys.rename, Keyed { key: key.clone(), value }, &key, errors);
+                }
+                "with" => {
+                    let value = assigned_path(input)?;
+                    set(&mut keys.with, Keyed { key: key.clone(), value }, &key, errors);
+                }
+                "validate" => {
+                    let value = assigned_path(input)?;
+                    set(&mut keys.validate, Keyed { key: key.clone(), value }, &key, errors);
+                }
+                "bound" => {
+                    let content;
+                    parenthesized!(content in input);
+                    let value = content.parse_terminated(WherePredicate::parse, Token![,])?.into_iter().collect();
+                    set(&mut keys.bound, Keyed { key: key.clone(), value }, &key, errors);
                 }
                 "crate" => {
                     let value = assigned_path(input)?;

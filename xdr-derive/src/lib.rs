@@ -18,10 +18,14 @@ use crate::expand::Direction;
 
 /// `Encode` and `Decode` for a struct or an enum, and `Procedure` where there is `#[rpc(…)]`.
 ///
-/// On the item: `switch = i32|u32|bool|Enum`, `transparent`, `rename = "name"`, `crate = path`.
-/// On a field: `max = N`, `item(max = M, …)`, `unbounded`, `list`, `skip`, `recursive`, `rename`, and
-/// `tag` in a union's variant.
+/// On the item: `switch = i32|u32|bool|Enum`, `transparent`, `rename = "name"`, `validate = function`,
+/// `bound(T: …)`, `crate = path`.
+/// On a field: `max = N`, `item(max = M, …)`, `unbounded`, `list`, `skip`, `recursive`, `rename`,
+/// `with = module`, `validate = function`, and `tag` in a union's variant.
 /// On a variant: `case = label`, `case = [label, …]`, `default`, `other`, `rename`.
+///
+/// A `validate` function is `fn(&T) -> bool`; what it refuses is neither encoded nor decoded. A `with` module has
+/// `type Wire`, `fn to_wire(&T) -> Wire` and `fn from_wire(Wire) -> Option<T>`; bounds beside it are those of `Wire`.
 #[proc_macro_derive(Xdr, attributes(xdr, rpc))]
 pub fn derive_xdr(input: TokenStream) -> TokenStream {
     expand::derive(&parse_macro_input!(input as DeriveInput), Direction::Both).into()

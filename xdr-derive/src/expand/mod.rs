@@ -7,7 +7,7 @@ mod schema; //  descriptions
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{DeriveInput, Expr, GenericParam, Generics, Lifetime, parse_quote};
+use syn::{DeriveInput, Expr, GenericParam, Generics, Lifetime, Path, WherePredicate, parse_quote};
 
 use crate::ast::{Field, Input, Shape};
 use crate::attr::{Bounds, mentions};
@@ -100,6 +100,7 @@ impl<'a> Context<'a> {
         let schema = schema::schema(self, Side::Encode);
         let EncodeParts { wire, max, head, tail } = parts;
         let (krate, p) = (self.krate, &self.private);
+        let check = self.check_before(self.input.validate.as_ref(), quote!(self));
         let tail = tail.map(|(tail, len)| {
             quote! {
                 #[inline]
@@ -109,7 +110,7 @@ impl<'a> Context<'a> {
             }
         });
         let ident = &self.input.item.ident;
-        let generics = bounded(&self.input.item.generics, &quote!(#krate::Encode));
+        let generics = bounded(&self.input.item.generics, &quote!(#krate::Encode), self.input.bound.as_ref());
         let (parameters, _, conditions) = generics.split_for_impl();
         let (_, arguments, _) = self.input.item.generics.split_for_impl();
         quote! {
@@ -118,7 +119,7 @@ impl<'a> Context<'a> {
                 const WIRE: #krate::Wire = #wire;
                 const MAX_WIRE: #p::Option<#p::usize> = #max;
                 #[inline]
-                fn head(&self, out: &mut [#p::u8]) -> #p::Result<(), #krate::EncodeFault> { #head }
+                fn head(&self, out: &mut [#p::u8]) -> #p::Result<(), #krate::EncodeFault> { #check #head }
                 #tail
                 fn schema() -> &'static #krate::Schema { #schema }
             }
@@ -141,7 +142,12 @@ impl<'a> Context<'a> {
             Shape::Union(union) => unions::decode(self, union),
         };
         let (krate, p, de) = (self.krate, self.private.clone(), self.de.clone());
-        let DecodeParts { mut wire, mut max, decode } = parts;
+        let DecodeParts { mut wire, mut max, mut decode } = parts;
+        if self.input.validate.is_some() {
+            let read = quote!((|| -> #p::Result<Self, #krate::DecodeFault> { #decode })()?);
+            let accepted = self.accepted(None, self.input.validate.as_ref(), read, quote!(run));
+            decode = quote!(#p::Ok(#accepted));
+        }
         let generics = &self.input.item.generics;
         let schema = if self.direction == Direction::Both && generics.type_params().next().is_none() {
             // The same constants, computed once.
@@ -153,7 +159,7 @@ impl<'a> Context<'a> {
         };
         let ident = &self.input.item.ident;
         let (_, arguments, _) = generics.split_for_impl();
-        let mut generics = bounded(generics, &quote!(#krate::Decode<#de>));
+        let mut generics = bounded(generics, &quote!(#krate::Decode<#de>), self.input.bound.as_ref());
         let borrowed = generics.lifetimes().map(|lifetime| lifetime.lifetime.clone()).collect::<Vec<_>>();
         generics
             .params
@@ -269,7 +275,7 @@ impl<'a> Context<'a> {
 
     /// `<Type as Encode>`, with the field's bounds.
     pub(crate) fn codec(&mut self, field: &Field<'_>, side: Side) -> TokenStream {
-        let (krate, ty, de) = (self.krate, field.ty, self.de.clone());
+        let (krate, ty, de) = (self.krate, field.wire_type(), self.de.clone());
         let plain = field.bounds.first().is_none();
         let shape = self.shape(&field.bounds);
         match (side, plain) {
@@ -277,6 +283,44 @@ impl<'a> Context<'a> {
             (Side::Decode, true) => quote_spanned!(field.span()=> <#ty as #krate::Decode<#de>>),
             (Side::Encode, false) => quote_spanned!(field.span()=> <#ty as #krate::EncodeBounded<#shape>>),
             (Side::Decode, false) => quote_spanned!(field.span()=> <#ty as #krate::DecodeBounded<#de, #shape>>),
+        }
+    }
+
+    /// A reference to what is written for a field, given a reference to the field.
+    pub(crate) fn written(&self, field: &Field<'_>, reference: TokenStream) -> TokenStream {
+        match &field.with {
+            Some(module) => quote!(&#module::to_wire(#reference)),
+            None => reference,
+        }
+    }
+
+    /// ```text
+    /// if !is_even(&self.count) { return Err(EncodeFault::rejected("is_even")); }
+    /// ```
+    pub(crate) fn check_before(&self, validate: Option<&Path>, reference: TokenStream) -> TokenStream {
+        let Some(validate) = validate else { return TokenStream::new() };
+        let (krate, p) = (self.krate, &self.private);
+        let by = path_text(validate);
+        quote!(if !#validate(#reference) { return #p::Err(#krate::EncodeFault::rejected(#by)); })
+    }
+
+    /// What was read, as the field's value, if it is accepted.
+    pub(crate) fn accepted(
+        &self,
+        with: Option<&Path>,
+        validate: Option<&Path>,
+        read: TokenStream,
+        run: TokenStream,
+    ) -> TokenStream {
+        let (krate, p) = (self.krate, &self.private);
+        let rejected = quote!(return #p::Err(#krate::DecodeFault::rejected(reader.position(#run))));
+        let read = match with {
+            Some(module) => quote!(match #module::from_wire(#read) { #p::Some(value) => value, #p::None => #rejected }),
+            None => read,
+        };
+        match validate {
+            Some(validate) => quote!({ let value = #read; if !#validate(&value) { #rejected; } value }),
+            None => read,
         }
     }
 
@@ -302,9 +346,18 @@ pub(crate) enum Side {
     Decode,
 }
 
-/// The generics with `T: bound` for each type parameter.
-fn bounded(generics: &Generics, bound: &TokenStream) -> Generics {
+/// The text of a path, as it stands in errors.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.to_token_stream().to_string().replace(' ', "")
+}
+
+/// The generics with `T: bound` for each type parameter, or with the conditions that were given.
+fn bounded(generics: &Generics, bound: &TokenStream, given: Option<&Vec<WherePredicate>>) -> Generics {
     let mut generics = generics.clone();
+    if let Some(given) = given {
+        generics.make_where_clause().predicates.extend(given.iter().cloned());
+        return generics;
+    }
     let parameters: Vec<_> = generics.type_params().map(|parameter| parameter.ident.clone()).collect();
     if !parameters.is_empty() {
         let conditions = generics.make_where_clause();

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::{Context, Side};
+use super::{Context, Side, path_text};
 use crate::ast::{Arm, Enum, Field, Shape, Union};
 
 /// ```text
@@ -12,24 +12,32 @@ use crate::ast::{Arm, Enum, Field, Shape, Union};
 pub(crate) fn schema(context: &mut Context<'_>, side: Side) -> TokenStream {
     let krate = context.krate;
     let (name, docs) = (&context.input.name, &context.input.docs);
-    let shape = match &context.input.shape {
+    let mut shape = match &context.input.shape {
         Shape::Struct(list) => {
             let fields = fields(context, list, side, false);
             quote!(#krate::Shape::Struct { fields: #fields })
         }
         Shape::Transparent(fields) => {
-            let codec = context.codec(&fields[0], side);
-            quote!(#krate::Shape::Typedef(#codec::schema))
+            let inner = field_schema(context, &fields[0], side);
+            quote!(#krate::Shape::Typedef(#inner))
         }
         Shape::Enum(item) => values(context, item),
         Shape::Union(union) => arms(context, union, side),
     };
+    if let Some(validate) = &context.input.validate {
+        let by = path_text(validate);
+        shape = quote! {
+            #krate::Shape::Checked { by: #by, inner: || const { &#krate::Schema::builtin(#name, #shape) } }
+        };
+    }
     let de = &context.de;
     let arguments: Vec<_> = context
         .input
         .item
         .generics
         .type_params()
+        // Under conditions of the user's own, a parameter may have no description by itself.
+        .filter(|_| context.input.bound.is_none())
         .map(|parameter| {
             let ident = &parameter.ident;
             match side {
@@ -41,6 +49,23 @@ pub(crate) fn schema(context: &mut Context<'_>, side: Side) -> TokenStream {
     quote!(const { &#krate::Schema { name: #name, docs: #docs, arguments: &[#(#arguments),*], shape: #shape } })
 }
 
+/// A field's type, with the check that it must pass.
+fn field_schema(context: &mut Context<'_>, field: &Field<'_>, side: Side) -> TokenStream {
+    let krate = context.krate;
+    let codec = context.codec(field, side);
+    match field.validate.as_ref().or(field.with.as_ref()) {
+        Some(path) => {
+            let by = path_text(path);
+            quote! {
+                || const {
+                    &#krate::Schema::builtin("", #krate::Shape::Checked { by: #by, inner: #codec::schema })
+                }
+            }
+        }
+        None => quote!(#codec::schema),
+    }
+}
+
 /// The fields on the wire. `alone`: the only field of a tuple variant has no name.
 fn fields(context: &mut Context<'_>, fields: &[Field<'_>], side: Side, alone: bool) -> TokenStream {
     let krate = context.krate;
@@ -50,8 +75,8 @@ fn fields(context: &mut Context<'_>, fields: &[Field<'_>], side: Side, alone: bo
         .map(|field| {
             let name = if alone { "" } else { &field.name };
             let docs = &field.docs;
-            let codec = context.codec(field, side);
-            quote!(#krate::Field { name: #name, docs: #docs, schema: #codec::schema })
+            let schema = field_schema(context, field, side);
+            quote!(#krate::Field { name: #name, docs: #docs, schema: #schema })
         })
         .collect();
     quote!(&[#(#described),*])

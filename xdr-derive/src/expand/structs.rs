@@ -32,19 +32,26 @@ pub(crate) fn encode(context: &mut Context<'_>, fields: &[Field<'_>]) -> EncodeP
         };
     }
     let (runs, next) = runs(&codecs, &quote!(0));
+    let written: Vec<_> =
+        fields.iter().zip(&members).map(|(field, member)| context.written(field, quote!(&self.#member))).collect();
+    let checks: Vec<_> = fields
+        .iter()
+        .zip(&members)
+        .map(|(field, member)| context.check_before(field.validate.as_ref(), quote!(&self.#member)))
+        .collect();
     let head = quote! {
         let mut run = out;
-        #(if #codecs::head_of(&self.#members, &mut run)? { return #p::Ok(()); })*
+        #(#checks if #codecs::head_of(#written, &mut run)? { return #p::Ok(()); })*
         #p::Ok(())
     };
     let tail = quote! {
         #runs
         let mut run = #p::None;
-        #(#codecs::tail_of(&self.#members, writer, &mut run, #next)?;)*
+        #(#checks #codecs::tail_of(#written, writer, &mut run, #next)?;)*
         #p::Ok(())
     };
     let tail_len = quote! {
-        (0 as #p::usize) #(.saturating_add(#codecs::len_of(&self.#members)))*
+        (0 as #p::usize) #(.saturating_add(#codecs::len_of(#written)))*
             .saturating_sub(<Self as #krate::Encode>::WIRE.head)
     };
     EncodeParts {
@@ -75,11 +82,13 @@ pub(crate) fn encode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
     let codec = context.codec(field, Side::Encode);
     let member = &field.member;
     let max = context.max_of(&[field], Side::Encode);
+    let written = context.written(field, quote!(&self.#member));
+    let check = context.check_before(field.validate.as_ref(), quote!(&self.#member));
     EncodeParts {
         wire: quote!(#codec::WIRE),
         max,
-        head: quote!(#codec::head(&self.#member, out)),
-        tail: Some((quote!(#codec::tail(&self.#member, writer)), quote!(#codec::tail_len(&self.#member)))),
+        head: quote!(#check #codec::head(#written, out)),
+        tail: Some((quote!(#codec::tail(#written, writer)), quote!(#codec::tail_len(#written)))),
     }
 }
 
@@ -103,7 +112,8 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
             let value = match field.role {
                 Role::Wire => {
                     let (codec, next) = (context.codec(field, Side::Decode), next.next());
-                    quote!(#codec::field(reader, run, #next)?)
+                    let read = quote!(#codec::field(reader, run, #next)?);
+                    context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(run))
                 }
                 Role::Skip | Role::Tag => quote!(#p::Default::default()),
             };
@@ -128,9 +138,7 @@ pub(crate) fn decode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
         let member = &field.member;
         quote!(#member: #p::Default::default())
     });
-    DecodeParts {
-        wire: quote!(#codec::WIRE),
-        max,
-        decode: quote!(#p::Ok(Self { #member: #codec::decode(reader, run, after)?, #(#skipped),* })),
-    }
+    let read = quote!(#codec::decode(reader, run, after)?);
+    let value = context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(run));
+    DecodeParts { wire: quote!(#codec::WIRE), max, decode: quote!(#p::Ok(Self { #member: #value, #(#skipped),* })) }
 }

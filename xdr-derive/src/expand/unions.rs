@@ -110,10 +110,14 @@ pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
         heads.extend(quote!(Self::#ident { #used .. } => #word,));
         let on_wire: Vec<_> = arm.fields.iter().zip(&bindings).filter(|(field, _)| field.on_wire()).collect();
         let codecs: Vec<_> = on_wire.iter().map(|(field, _)| context.codec(field, Side::Encode)).collect();
-        let values: Vec<_> = on_wire.iter().map(|(_, binding)| binding).collect();
+        let values: Vec<_> = on_wire.iter().map(|(field, binding)| context.written(field, quote!(#binding))).collect();
+        let checks: Vec<_> = on_wire
+            .iter()
+            .map(|(field, binding)| context.check_before(field.validate.as_ref(), quote!(#binding)))
+            .collect();
         let unused = arm.fields.iter().zip(&bindings).filter(|(field, _)| !field.on_wire()).map(|(_, binding)| binding);
         let unused: TokenStream = unused.map(|binding| quote!(let _ = #binding;)).collect();
-        tails.extend(quote!(#pattern => { #unused #(#codecs::encode_whole(#values, writer)?;)* }));
+        tails.extend(quote!(#pattern => { #unused #(#checks #codecs::encode_whole(#values, writer)?;)* }));
         lens.extend(quote!(#pattern => { #unused (0 as #p::usize) #(.saturating_add(#codecs::len_of(#values)))* }));
     }
     let (consts, word) = (&labels.consts, union.switch.word(&p));
@@ -160,7 +164,8 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
                 let value = match field.role {
                     Role::Wire => {
                         let codec = context.codec(field, Side::Decode);
-                        quote!(#codec::decode_whole(reader)?)
+                        let read = quote!(#codec::decode_whole(reader)?);
+                        context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(&[]))
                     }
                     Role::Skip => quote!(#p::Default::default()),
                     Role::Tag => quote!(tag),
