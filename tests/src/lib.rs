@@ -2,3 +2,4 @@
 
 pub mod every_shape; //  a message with every shape that the derives offer
 pub mod foreign_tool; // where a foreign program is, and what happens when it is missing
+pub mod shape_table; //  hundreds of types for properties

@@ -76,6 +76,7 @@ mod walk; //     along the schema over encoded bytes
 mod error; //    the error that the user sees
 mod explain; //  from the word to the error
 mod annotate; // what each byte means
+mod export; //   a .x file for rpcgen
 #[cfg(feature = "arbitrary")]
 mod generate; // values within their bounds
 mod codec; //    to_vec, from_slice and their family
@@ -92,6 +93,7 @@ pub use codec::{
 pub use decode::{Decode, DecodeBounded, DecodeOwned, Reader};
 pub use encode::{Encode, EncodeBounded, Writer};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Lengthy};
+pub use export::{export_x, x_name};
 pub use fault::{DecodeFault, EncodeFault};
 #[cfg(feature = "proptest")]
 pub use generate::proptest;
