@@ -101,6 +101,27 @@ impl RecordReader {
         self.started || !input.is_empty()
     }
 
+    /// Whether the stream may end behind `input`: it holds whole records and nothing else.
+    #[must_use]
+    pub fn may_end_behind(&self, mut input: &[u8]) -> bool {
+        let (mut fragment, mut started) = (self.fragment, self.started);
+        loop {
+            let (len, last) = match fragment.take() {
+                Some(fragment) => fragment,
+                None => match input.split_first_chunk::<MARK>() {
+                    Some((mark, rest)) => {
+                        input = rest;
+                        length_and_last(u32::from_be_bytes(*mark))
+                    }
+                    None => return input.is_empty() && !started,
+                },
+            };
+            let Some(rest) = input.get(len..) else { return false };
+            input = rest;
+            started = !last;
+        }
+    }
+
     /// Takes the next whole record off the front of `input`, if there is one.
     ///
     /// A record in one fragment is a slice of the buffer, not a copy.
@@ -143,8 +164,7 @@ impl RecordReader {
 
     /// A mark's length and last-fragment bit, within the caps.
     fn announced(&mut self, mark: u32) -> Result<(usize, bool), RecordError> {
-        let len = usize::try_from(mark & !LAST_FRAGMENT).unwrap_or(usize::MAX);
-        let last = mark & LAST_FRAGMENT != 0;
+        let (len, last) = length_and_last(mark);
         let whole = self.assembled.len().saturating_add(len);
         if whole > self.max_record {
             return Err(RecordError::TooLong { len: whole, max: self.max_record });
@@ -157,4 +177,8 @@ impl RecordReader {
         }
         Ok((len, last))
     }
+}
+
+fn length_and_last(mark: u32) -> (usize, bool) {
+    (usize::try_from(mark & !LAST_FRAGMENT).unwrap_or(usize::MAX), mark & LAST_FRAGMENT != 0)
 }

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Group, Ident, Spacing, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Fields, Type};
 
@@ -94,18 +95,19 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     let (table, visibility) = (&item.ident, &item.vis);
     let (program, version) = (value(&keys.program), value(&keys.version));
     let service = keys.service.as_ref().map(|service| &service.value);
-    let replies = format_ident!("{table}Reply");
+    let (name, replies) = (table.unraw().to_string(), format_ident!("{table}Reply"));
     let procedures: Vec<_> = lines.iter().map(Line::procedure).collect();
     let variants: Vec<_> = lines.iter().map(|line| line.ident).collect();
     let messages: Vec<_> = lines.iter().map(|line| line.message_for("_")).collect();
     let methods: Vec<_> = lines.iter().map(|line| method_name(line.ident)).collect();
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
+    let statics: Vec<_> = lines.iter().map(|line| line.message_for("static")).collect();
     let static_arguments = with_lifetime(arguments.to_token_stream(), "static");
 
     let markers = lines.iter().filter(|line| line.keys.present.is_some()).map(|line| {
         let (ident, message, reply) = (line.ident, line.message_for("static"), reply(&line.keys));
         let docs = &line.docs;
-        let info = info(&line.keys, &krate, &program, &version, &ident.to_string());
+        let info = info(&line.keys, &krate, &program, &version, &ident.unraw().to_string());
         let about = format!("The procedure `{ident}` of [`{table}`].");
         quote! {
             #[doc = #about]
@@ -183,10 +185,13 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
             const LINES: [#krate::ProcedureInfo; #count] = [#(<#procedures as #krate::Procedure>::INFO),*];
             const SORTED: [#krate::ProcedureInfo; #count] = #p::sorted_by_number(LINES);
             #(#checks)*
+            // A table's variants are never made; this says that they are meant.
+            #(const _: fn(#statics) -> #table #static_arguments = #table::#variants;)*
+            const _: fn(#table #static_arguments) = |table| match table { #(#table::#variants(_message) => {})* };
 
             #[automatically_derived]
             impl #parameters #krate::ProcedureTable for #table #arguments #conditions {
-                const NAME: &'static #p::str = #p::stringify!(#table);
+                const NAME: &'static #p::str = #name;
                 const DOCS: &'static #p::str = #table_docs;
                 const PROGRAM: #p::u32 = #program;
                 const VERSION: #p::u32 = #version;
@@ -241,8 +246,7 @@ fn with_lifetime(tokens: TokenStream, lifetime: &str) -> TokenStream {
 
 /// `DomainLookupByUuid` as `domain_lookup_by_uuid`.
 fn method_name(variant: &Ident) -> Ident {
-    let name = variant.to_string();
-    let name = name.trim_start_matches("r#");
+    let name = variant.unraw().to_string();
     let mut snake = String::with_capacity(name.len() + 8);
     let mut before_is_lower = false;
     for letter in name.chars() {
@@ -254,6 +258,10 @@ fn method_name(variant: &Ident) -> Ident {
     }
     match syn::parse_str::<Ident>(&snake) {
         Ok(_) => Ident::new(&snake, variant.span()),
+        // Keywords that have no raw form.
+        Err(_) if matches!(snake.as_str(), "crate" | "self" | "super") => {
+            Ident::new(&format!("{snake}_"), variant.span())
+        }
         Err(_) => Ident::new_raw(&snake, variant.span()),
     }
 }

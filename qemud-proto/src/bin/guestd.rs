@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// line `listening unix PATH` or `listening tcp ADDRESS` goes to standard output; the log goes to standard
 /// error, and RUST_LOG selects what is in it. SIGTERM and SIGINT end the daemon after the calls in flight.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "guestd", version)]
 struct Arguments {
     /// Listen on this unix socket (mode 0600) [default: $XDG_RUNTIME_DIR/guestd/guestd-sock, unless --tcp is given]
     #[arg(long, value_name = "PATH")]
@@ -87,17 +87,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let _socket = match unix {
         Some(path) => {
             let listener = listen_unix(&path)?;
-            announce("unix", &path.display())?;
+            let socket = RemovedAtEnd::new(path)?;
+            announce("unix", &socket.path.display())?;
             let server = server.clone();
             tokio::spawn(async move { server.serve(listener).await });
-            Some(RemovedAtEnd(path))
+            Some(socket)
         }
         None => None,
     };
     if let Some(address) = arguments.tcp {
         let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        let address = listener.local_addr()?;
         tracing::warn!(%address, "TCP is neither encrypted nor authenticated");
-        announce("tcp", &listener.local_addr()?)?;
+        announce("tcp", &address)?;
         let server = server.clone();
         tokio::spawn(async move { server.serve(listener).await });
     }
@@ -141,11 +143,28 @@ fn listen_unix(path: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
-/// The socket's name goes with the daemon.
-struct RemovedAtEnd(PathBuf);
+/// The socket's name goes with the daemon, unless it is another's by then.
+struct RemovedAtEnd {
+    path: PathBuf,
+    /// Device and number of the socket's own inode.
+    inode: (u64, u64),
+}
+
+impl RemovedAtEnd {
+    fn new(path: PathBuf) -> io::Result<Self> {
+        let inode = inode(&path)?;
+        Ok(Self { path, inode })
+    }
+}
 
 impl Drop for RemovedAtEnd {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }

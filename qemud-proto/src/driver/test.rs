@@ -117,6 +117,15 @@ impl Default for TestDriver {
     }
 }
 
+/// Does what waits for a disk beside the connections' tasks, or here where there is no runtime.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Reply<T> + Send + 'static) -> Reply<T> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return work();
+    }
+    let lost = |_| Failure::new(Code::InternalError, "the task that works on the file was lost");
+    tokio::task::spawn_blocking(work).await.map_err(lost)?
+}
+
 #[async_trait]
 impl Driver for TestDriver {
     fn name(&self) -> &'static str {
@@ -177,13 +186,13 @@ impl Driver for TestDriver {
     async fn domain_save(&self, args: DomainSave) -> Reply<()> {
         let path = saved::path(&args.path)?;
         let saved = self.domains().snapshot(args.id)?;
-        saved::write(&path, &saved)?;
+        blocking(move || saved::write(&path, &saved)).await?;
         self.domains().stop(args.id)
     }
 
     async fn domain_restore(&self, args: DomainRestore) -> Reply<i32> {
         let path = saved::path(&args.path)?;
-        let saved = saved::read(&path)?;
+        let saved = blocking(move || saved::read(&path)).await?;
         let definition = DomainDefinition::parse(&saved.xml, ACCEPTED).map_err(|failure| {
             let message = format!("cannot restore: '{}' is damaged: {}", args.path, failure.message);
             Failure::new(Code::OperationFailed, message)

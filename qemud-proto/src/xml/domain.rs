@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::devices::{self, Devices, Graphics};
 use super::element::Element;
 use super::resources::{memory, vcpus};
-use super::{Edit, edited, identity, name, parse, too_long};
+use super::{Edit, edited, identity, name, parse, too_long_to_dump};
 use crate::failure::{Code, Reply};
 use crate::identity::Uuid;
 use crate::messages::XML_MAX;
@@ -210,7 +210,7 @@ impl DomainDefinition {
         };
         // Whatever a later dump inserts, it must still fit a reply.
         match definition.live_xml(i32::MAX, Some(u16::MAX)).len() {
-            length if length > XML_MAX => Err(too_long(length)),
+            length if length > XML_MAX => Err(too_long_to_dump(length)),
             _ => Ok(definition),
         }
     }

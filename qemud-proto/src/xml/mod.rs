@@ -75,6 +75,12 @@ fn too_long(length: usize) -> Failure {
     Failure::new(Code::XmlError, format!("xml of {length} bytes, its maximum is {XML_MAX}"))
 }
 
+/// The description fits, but not with the id, the UUID and the ports that a dump adds.
+fn too_long_to_dump(length: usize) -> Failure {
+    let message = format!("xml of {length} bytes with what a dump adds, its maximum is {XML_MAX}");
+    Failure::new(Code::XmlError, message)
+}
+
 /// One change to a text: what stands at `span` is replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Edit {

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::element::Element;
-use super::{Edit, INTERFACE_NAME_MAX, edited, identity, name, parse, too_long};
+use super::{Edit, INTERFACE_NAME_MAX, edited, identity, name, parse, too_long_to_dump};
 use crate::failure::{Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::XML_MAX;
@@ -121,7 +121,7 @@ impl NetworkDefinition {
         let mut longest = definition.clone();
         longest.assign_bridge(&"x".repeat(INTERFACE_NAME_MAX));
         match longest.stored_xml().len() {
-            length if length > XML_MAX => Err(too_long(length)),
+            length if length > XML_MAX => Err(too_long_to_dump(length)),
             _ => Ok(definition),
         }
     }

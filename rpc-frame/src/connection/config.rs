@@ -68,6 +68,8 @@ pub enum ConnectionError {
     Idle,
     /// The peer does not read what it is sent.
     WriteTimeout,
+    /// The peer calls without end, and does not read what it is answered.
+    Overloaded,
 }
 
 impl fmt::Display for ConnectionError {
@@ -83,6 +85,7 @@ impl fmt::Display for ConnectionError {
             Self::RecordTimeout => f.write_str("peer did not finish a record in time"),
             Self::Idle => f.write_str("connection was idle for too long"),
             Self::WriteTimeout => f.write_str("peer does not read what it is sent"),
+            Self::Overloaded => f.write_str("peer calls without end and does not read what it is answered"),
         }
     }
 }

@@ -74,7 +74,8 @@ pub struct Connection {
     expired: VecDeque<u32>,
     /// When the record that is not whole began.
     record_since: Option<Duration>,
-    last_activity: Duration,
+    /// None before the connection was told the time.
+    last_activity: Option<Duration>,
 }
 
 impl Connection {
@@ -89,7 +90,7 @@ impl Connection {
             server: ServerConnection::new(&config),
             expired: VecDeque::new(),
             record_since: None,
-            last_activity: Duration::ZERO,
+            last_activity: None,
             config,
         }
     }
@@ -100,9 +101,9 @@ impl Connection {
     }
 
     /// Says that bytes were appended to the input.
-    pub const fn handle_input(&mut self, now: Duration) {
-        self.last_activity = now;
-        if self.record_since.is_none() {
+    pub fn handle_input(&mut self, now: Duration) {
+        self.last_activity = Some(now);
+        if self.record_since.is_none() && !self.input.is_empty() {
             self.record_since = Some(now);
         }
     }
@@ -113,12 +114,20 @@ impl Connection {
         self.handle_input(now);
     }
 
-    /// Says that the peer will send no more.
+    /// Says that the peer will send no more. Whole records that have come are still taken.
     ///
     /// # Errors
     /// When it stopped in the middle of a record.
     pub fn handle_eof(&self) -> Result<(), ConnectionError> {
-        if self.records.in_record(&self.input) { Err(ConnectionError::UnexpectedEof) } else { Ok(()) }
+        if self.records.may_end_behind(&self.input) { Ok(()) } else { Err(ConnectionError::UnexpectedEof) }
+    }
+
+    /// Forgets what has come and was not taken up, because no more will be: the rest of a record that has
+    /// begun is not waited for.
+    pub fn discard_input(&mut self) {
+        self.input.clear();
+        self.records = RecordReader::new(self.config.max_record, self.config.max_empty_fragments);
+        self.record_since = None;
     }
 
     /// Whether more input is of use now. Without room for calls, and without calls of our own, it can wait
@@ -155,7 +164,7 @@ impl Connection {
                 return Ok(None);
             };
             let more = self.records.in_record(&self.input);
-            self.record_since = if more { Some(self.last_activity) } else { None };
+            self.record_since = if more { self.last_activity } else { None };
             if let Some(event) = self.message(record, room)? {
                 return Ok(Some(event));
             }
@@ -173,13 +182,10 @@ impl Connection {
                 let call = IncomingCall::read(xid, body);
                 match self.server.take_up(call, room) {
                     Ok(call) => Ok(call.map(Event::Call)),
+                    Err(_) if self.output.bytes.len() > self.config.max_unsent => Err(ConnectionError::Overloaded),
                     Err(xid) => {
-                        self.server.reply(
-                            &mut self.output,
-                            self.last_activity,
-                            xid,
-                            Outcome::Accepted(AcceptStatus::SystemErr),
-                        );
+                        let now = self.last_activity.unwrap_or_default();
+                        self.server.reply(&mut self.output, now, xid, Outcome::Accepted(AcceptStatus::SystemErr));
                         Ok(None)
                     }
                 }
@@ -201,7 +207,7 @@ impl Connection {
         deadline: Option<Duration>,
     ) -> Result<u32, RecordNotWritten> {
         let xid = self.client.call(&mut self.output, now, call, args, deadline)?;
-        self.last_activity = now;
+        self.last_activity = Some(now);
         Ok(xid)
     }
 
@@ -212,7 +218,7 @@ impl Connection {
 
     /// Answers a call of the peer's without results.
     pub fn reply(&mut self, now: Duration, xid: u32, outcome: Outcome) {
-        self.last_activity = now;
+        self.last_activity = Some(now);
         self.server.answered();
         self.server.reply(&mut self.output, now, xid, outcome);
     }
@@ -227,7 +233,7 @@ impl Connection {
         xid: u32,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
-        self.last_activity = now;
+        self.last_activity = Some(now);
         self.server.answered();
         self.server.reply_with(&mut self.output, now, xid, reply)
     }
@@ -245,7 +251,7 @@ impl Connection {
 
     /// Says that the first `len` bytes of the output have been sent.
     pub fn advance_output(&mut self, now: Duration, len: usize) {
-        self.last_activity = now;
+        self.last_activity = Some(now);
         let len = len.min(self.output.bytes.len());
         if len == self.output.bytes.len() {
             // The room stays for the next replies.
@@ -262,7 +268,10 @@ impl Connection {
     pub fn next_timeout(&self) -> Option<Duration> {
         let record = self.record_since.map(|since| since.saturating_add(self.config.record_timeout));
         let write = self.output.waiting_since.map(|since| since.saturating_add(self.config.write_timeout));
-        let idle = self.is_idle().then(|| self.last_activity.saturating_add(self.config.idle_timeout));
+        // A connection begins when it is first told the time, which is due at once.
+        let idle = self
+            .is_idle()
+            .then(|| self.last_activity.map_or(Duration::ZERO, |last| last.saturating_add(self.config.idle_timeout)));
         [record, write, idle, self.client.nearest_deadline()].into_iter().flatten().min()
     }
 
@@ -276,8 +285,9 @@ impl Connection {
     /// When the peer has let a limit pass, and the connection has to be closed.
     pub fn handle_time(&mut self, now: Duration) -> Result<(), ConnectionError> {
         let passed = |since: Option<Duration>, limit| since.is_some_and(|since| now >= since.saturating_add(limit));
-        // A record that waits because we do not take up calls is not the peer's fault.
-        let reading = self.has_room();
+        self.last_activity.get_or_insert(now);
+        // A record that waits because we do not read is not the peer's fault.
+        let reading = self.wants_input();
         if reading && passed(self.record_since, self.config.record_timeout) {
             return Err(ConnectionError::RecordTimeout);
         }
@@ -288,7 +298,7 @@ impl Connection {
             return Err(ConnectionError::WriteTimeout);
         }
         self.client.expire(now, &mut self.expired);
-        if self.is_idle() && passed(Some(self.last_activity), self.config.idle_timeout) {
+        if self.is_idle() && passed(self.last_activity, self.config.idle_timeout) {
             return Err(ConnectionError::Idle);
         }
         Ok(())

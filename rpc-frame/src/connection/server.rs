@@ -52,6 +52,16 @@ impl IncomingCall {
         }
     }
 
+    /// The call apart from the buffer that it came in, which may hold much more.
+    fn copied(mut self) -> Self {
+        if let Ok(header) = &mut self.header {
+            header.credential.body = Bytes::copy_from_slice(&header.credential.body);
+            header.verifier.body = Bytes::copy_from_slice(&header.verifier.body);
+        }
+        self.args = Bytes::copy_from_slice(&self.args);
+        self
+    }
+
     fn header(body: &[u8]) -> Result<(CallBody, &[u8]), Malformed> {
         let (rpcvers, rest) = xdr_core::decode_prefix::<u32>(body).map_err(|_| Malformed::Header)?;
         if rpcvers != RPC_VERSION {
@@ -117,7 +127,7 @@ impl ServerConnection {
             return Err(call.xid);
         }
         self.deferred_bytes = self.deferred_bytes.saturating_add(cost);
-        self.deferred.push_back(call);
+        self.deferred.push_back(call.copied());
         Ok(None)
     }
 
@@ -160,5 +170,9 @@ impl ServerConnection {
 }
 
 fn cost(call: &IncomingCall) -> usize {
-    call.args.len().saturating_add(size_of::<IncomingCall>())
+    let header = call
+        .header
+        .as_ref()
+        .map_or(0, |header| header.credential.body.len().saturating_add(header.verifier.body.len()));
+    call.args.len().saturating_add(header).saturating_add(size_of::<IncomingCall>())
 }

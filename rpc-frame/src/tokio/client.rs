@@ -31,6 +31,9 @@ pub enum CallError {
     /// The arguments have no XDR form. Nothing was sent.
     #[error("cannot send the call: {0}")]
     NotSent(#[source] RecordNotWritten),
+    /// The connection was lost before. Nothing was sent.
+    #[error("not connected: {0}")]
+    NotConnected(#[source] ClosedError),
     /// The connection is lost.
     #[error("connection lost: {0}")]
     Closed(#[source] ClosedError),
@@ -260,7 +263,7 @@ impl Client {
         let call = OutgoingCall::new(program, version, procedure).with_credential(&self.options.credential);
         let mut state = shared.lock();
         if let Some(closed) = &state.closed {
-            return Err(CallError::Closed(closed.clone()));
+            return Err(CallError::NotConnected(closed.clone()));
         }
         let xid = state.engine.call(now, &call, args, deadline).map_err(CallError::NotSent)?;
         state.waiting.insert(xid, Waiting::For(None));
@@ -314,6 +317,9 @@ impl Drop for Call {
         let mut state = self.client.shared.lock();
         if state.waiting.remove(&self.xid).is_some() {
             state.engine.forget(self.xid);
+            drop(state);
+            // A connection without calls may be idle.
+            self.client.shared.driver.wake();
         }
     }
 }
@@ -372,6 +378,7 @@ impl Waiting {
 
 /// Reads and writes until the connection ends, for one reason or another.
 async fn drive<IO: Stream>(mut io: IO, mut alarm: Alarm, shared: Arc<Shared>) {
+    let _driven = Driven(Arc::clone(&shared));
     let why = poll_fn(|cx| {
         shared.driver.register(cx.waker());
         shared.lock().poll(cx, &mut io, &mut alarm)
@@ -379,6 +386,15 @@ async fn drive<IO: Stream>(mut io: IO, mut alarm: Alarm, shared: Arc<Shared>) {
     .await;
     shared.close(why);
     let _ = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
+}
+
+/// Dropped with the task that drives a connection, also where its runtime ends.
+struct Driven(Arc<Shared>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.close(ClosedError::ByUs);
+    }
 }
 
 impl State {
@@ -398,18 +414,25 @@ impl State {
     ) -> Result<Poll<()>, ClosedError> {
         loop {
             let now = alarm.now();
-            let _ = poll_write(cx, io, &mut self.engine, now)?;
+            let written = poll_write(cx, io, &mut self.engine, now)?;
             if self.closed.is_some() {
                 // The last handle is gone: what it had to say has been said, or nobody listens.
                 return Ok(Poll::Ready(()));
             }
+            // What was written may have made room for what has come before.
+            self.take_events(now)?;
+            if written.is_ready() && !self.engine.output().is_empty() {
+                continue;
+            }
+            if !self.engine.wants_input() {
+                break;
+            }
             match poll_read(cx, io, &mut self.engine, now)? {
                 Poll::Ready(0) => {
-                    self.take_events(now)?;
                     self.engine.handle_eof().map_err(ClosedError::Protocol)?;
                     return Ok(Poll::Ready(()));
                 }
-                Poll::Ready(_) => self.take_events(now)?,
+                Poll::Ready(_) => {}
                 Poll::Pending => break,
             }
         }

@@ -46,6 +46,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         session: Arc::new(session),
         alarm: Alarm::new(),
         state: State::Open,
+        broken: None,
         io,
         shared,
         start,
@@ -53,6 +54,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     poll_fn(|cx| {
         if served.state != State::Finishing && finish.as_mut().poll(cx).is_ready() {
             served.state = State::Finishing;
+            served.engine.discard_input();
         }
         served.poll(cx)
     })
@@ -66,7 +68,7 @@ enum State {
     Open,
     /// The peer sends no more: what has come is answered.
     Eof,
-    /// Shutting down: what was taken up is answered.
+    /// Shutting down, or the stream is broken: what was taken up is answered.
     Finishing,
 }
 
@@ -76,6 +78,8 @@ struct Served<P: Programs, IO, S, F> {
     session: Arc<Session>,
     alarm: Alarm,
     state: State,
+    /// Why the peer is not listened to any more.
+    broken: Option<ConnectionError>,
     io: IO,
     shared: Arc<Shared<P>>,
     /// Makes a handler's future, whose type has no name.
@@ -96,18 +100,29 @@ where
             let engine = &mut self.engine;
             let now = self.alarm.now();
             let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
-            if self.state != State::Finishing {
-                while let Some(event) = self.engine.poll_event()? {
-                    moved = true;
-                    if let Event::Call(call) = event {
-                        self.take_up(&call);
+            while self.state != State::Finishing {
+                match self.engine.poll_event() {
+                    Ok(Some(event)) => {
+                        moved = true;
+                        if let Event::Call(call) = event {
+                            self.take_up(&call);
+                        }
+                    }
+                    Ok(None) => break,
+                    // The stream is lost, but what came before it was broken is answered.
+                    Err(error) => {
+                        self.broken = Some(error);
+                        self.state = State::Finishing;
+                        self.engine.discard_input();
                     }
                 }
             }
             let unsent = self.engine.output().len();
             let written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
             moved |= self.engine.output().len() < unsent;
-            if self.state != State::Open && written.is_ready() && self.engine.server().in_flight() == 0 {
+            // After the end of the input there may be calls that have waited for room, which this write made.
+            let taken = self.state == State::Finishing || !moved;
+            if self.state != State::Open && taken && written.is_ready() && self.engine.server().in_flight() == 0 {
                 return Poll::Ready(self.end(cx));
             }
             if self.state == State::Open && self.engine.wants_input() {
@@ -130,11 +145,14 @@ where
     }
 
     fn end(&mut self, cx: &mut TaskContext<'_>) -> Result<(), ServeError> {
+        // The peer may be gone already; there is nothing left to lose.
+        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
+        if let Some(error) = self.broken.take() {
+            return Err(error.into());
+        }
         if self.state == State::Eof {
             self.engine.handle_eof()?;
         }
-        // The peer may be gone already; there is nothing left to lose.
-        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
         Ok(())
     }
 

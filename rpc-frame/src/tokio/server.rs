@@ -10,7 +10,7 @@ use ::tokio::io::DuplexStream;
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::serve::serve;
-use super::shared::{Phase, ServerConfig, Shared, reached};
+use super::shared::{Counted, Phase, ServerConfig, Shared, reached};
 use super::{Listener, Stream};
 use crate::program::Programs;
 use crate::session::{ActivationPolicy, Peer, Policy, Session};
@@ -57,9 +57,9 @@ impl<P: Programs> ServerBuilder<P> {
     #[must_use]
     pub fn build(self) -> Server<P> {
         let Self { programs, policy, config, sessions } = self;
-        let connections = Arc::new(Semaphore::new(config.max_connections));
-        let (phase, _) = watch::channel(Phase::Serving);
-        Server { shared: Arc::new(Shared { programs, policy, config, sessions, connections, phase }) }
+        let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
+        Server { shared: Arc::new(Shared { programs, policy, config, sessions, places, open, phase }) }
     }
 }
 
@@ -88,22 +88,21 @@ impl<P: Programs> Server<P> {
         let mut phase = self.shared.phase.subscribe();
         loop {
             let accepted = async {
-                let permit = Arc::clone(&self.shared.connections).acquire_owned().await;
-                let accepted = listener.accept().await;
-                (permit, accepted)
+                let (io, peer) = listener.accept().await?;
+                // It takes its place when it is here: a listener that waits must not keep one from the others.
+                let place = Arc::clone(&self.shared.places).acquire_owned().await.map_err(io::Error::other)?;
+                io::Result::Ok((io, peer, place))
             };
-            let (permit, accepted) = ::tokio::select! {
+            let accepted = ::tokio::select! {
                 accepted = accepted => accepted,
                 () = reached(&mut phase, Phase::Finishing) => return,
             };
-            match (permit, accepted) {
-                (Ok(permit), Ok((io, peer))) => self.spawn(io, peer, Some(permit)),
-                (_, Err(error)) => {
+            match accepted {
+                Ok((io, peer, place)) => self.spawn(io, peer, Some(place)),
+                Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     ::tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                // The semaphore is never closed.
-                (Err(_), _) => return,
             }
         }
     }
@@ -113,10 +112,10 @@ impl<P: Programs> Server<P> {
     /// # Errors
     /// When the server has as many connections as it may have.
     pub fn serve_connection<IO: Stream>(&self, io: IO, peer: Peer) -> io::Result<()> {
-        let permit = Arc::clone(&self.shared.connections)
+        let place = Arc::clone(&self.shared.places)
             .try_acquire_owned()
             .map_err(|_| io::Error::other("the server has as many connections as it may have"))?;
-        self.spawn(io, peer, Some(permit));
+        self.spawn(io, peer, Some(place));
         Ok(())
     }
 
@@ -128,10 +127,11 @@ impl<P: Programs> Server<P> {
         client
     }
 
-    fn spawn<IO: Stream>(&self, io: IO, peer: Peer, permit: Option<OwnedSemaphorePermit>) {
+    fn spawn<IO: Stream>(&self, io: IO, peer: Peer, place: Option<OwnedSemaphorePermit>) {
         let shared = Arc::clone(&self.shared);
+        let counted = Counted::new(Arc::clone(&self.shared));
         ::tokio::spawn(async move {
-            let _permit = permit;
+            let _held = (place, counted);
             let mut finishing = shared.phase.subscribe();
             let mut aborting = shared.phase.subscribe();
             let session = (shared.sessions)(peer.clone());
@@ -151,16 +151,16 @@ impl<P: Programs> Server<P> {
     /// After `grace` what is left is cut off. True when nothing was.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         self.shared.phase.send_replace(Phase::Finishing);
-        let all = u32::try_from(self.shared.config.max_connections).unwrap_or(u32::MAX);
-        let ended = ::tokio::time::timeout(grace, self.shared.connections.acquire_many(all)).await.is_ok();
+        let mut open = self.shared.open.subscribe();
+        let ended = ::tokio::time::timeout(grace, open.wait_for(|open| *open == 0)).await.is_ok();
         self.shared.phase.send_replace(Phase::Aborting);
         ended
     }
 
-    /// Connections that are open.
+    /// Connections that are open, those through memory included.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shared.config.max_connections.saturating_sub(self.shared.connections.available_permits())
+        *self.shared.open.borrow()
     }
 }
 

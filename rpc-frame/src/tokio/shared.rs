@@ -13,7 +13,7 @@ use crate::session::{Peer, Policy, Session};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerConfig {
-    /// Most connections at a time: 1,024. Further ones wait to be accepted.
+    /// Most connections at a time: 1,024. Further ones wait: one a listener to be served, the others to be accepted.
     pub max_connections: usize,
     /// What each connection may cost.
     pub connection: ConnectionConfig,
@@ -33,8 +33,27 @@ pub(super) struct Shared<P> {
     pub(super) policy: Box<dyn Policy>,
     pub(super) config: ServerConfig,
     pub(super) sessions: Box<dyn Fn(Peer) -> Session + Send + Sync>,
-    pub(super) connections: Arc<Semaphore>,
+    /// Places for connections under the cap.
+    pub(super) places: Arc<Semaphore>,
+    /// Connections that are open, under the cap or not.
+    pub(super) open: watch::Sender<usize>,
     pub(super) phase: watch::Sender<Phase>,
+}
+
+/// Counts a connection as long as it is open.
+pub(super) struct Counted<P>(Arc<Shared<P>>);
+
+impl<P> Counted<P> {
+    pub(super) fn new(shared: Arc<Shared<P>>) -> Self {
+        shared.open.send_modify(|open| *open = open.saturating_add(1));
+        Self(shared)
+    }
+}
+
+impl<P> Drop for Counted<P> {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open = open.saturating_sub(1));
+    }
 }
 
 /// How far the end has come.

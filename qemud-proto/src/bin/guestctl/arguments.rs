@@ -5,10 +5,17 @@ use qemud_proto::uri::ConnectUri;
 
 /// Manage guests through a daemon of the guest protocol.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "guestctl", version)]
 pub(crate) struct Arguments {
     /// The daemon: test:///default (inside this program), test+unix:///default[?socket=PATH], test+tcp://HOST[:PORT]/default
-    #[arg(short, long, value_name = "URI", default_value = "test:///default", env = "GUESTD_DEFAULT_URI")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "URI",
+        default_value = "test:///default",
+        env = "GUESTD_DEFAULT_URI"
+    )]
     pub(crate) connect: ConnectUri,
 
     /// Print JSON instead of tables

@@ -1,6 +1,6 @@
 //! Commands about domains.
 
-use qemud_proto::failure::{Code, Failure};
+use qemud_proto::failure::{Code, Failure, Reply};
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
 use rpc_frame::tokio::Client;
@@ -63,6 +63,15 @@ const fn state_name(state: RunState) -> &'static str {
     }
 }
 
+/// A reply about a domain that may be gone by now.
+fn still_there<T>(reply: Reply<T>) -> Result<Option<T>, Error> {
+    match reply {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if matches!(failure.code, Code::NoDomain | Code::InvalidDomain) => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
 pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Result<(), Error> {
     if which.count {
         let mut facts: Vec<(&str, Value)> = Vec::new();
@@ -78,8 +87,10 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
     if which.wants_active() {
         for id in client.call(&ListDomains).await??.ids {
             // A domain may end between the list and the look.
-            let Ok(Identity { uuid, name }) = client.call(&DomainLookupById { id }).await? else { continue };
-            let Ok(info) = client.call(&DomainGetInfo { uuid }).await? else { continue };
+            let Some(Identity { uuid, name }) = still_there(client.call(&DomainLookupById { id }).await?)? else {
+                continue;
+            };
+            let Some(info) = still_there(client.call(&DomainGetInfo { uuid }).await?)? else { continue };
             rows.push(vec![id.into(), name.into(), state_name(info.runstate).into()]);
         }
     }
@@ -195,7 +206,7 @@ pub(crate) async fn dump_xml(client: &Client, output: &Output, domain: &Domain) 
 pub(crate) async fn autostart(client: &Client, output: &Output, domain: &Domain, autostart: bool) -> Result<(), Error> {
     let found = find(client, domain).await?;
     client.call(&DomainSetAutostart { uuid: found.uuid, autostart }).await??;
-    let how = if autostart { "marked" } else { "unmarked" };
+    let how = if autostart { "now starts" } else { "no longer starts" };
     let facts = [("Name", found.name.clone().into()), ("Autostart", autostart.into())];
-    Ok(output.done(&format!("Domain '{}' {how} as autostarted", found.name), &facts)?)
+    Ok(output.done(&format!("Domain '{}' {how} together with the daemon", found.name), &facts)?)
 }

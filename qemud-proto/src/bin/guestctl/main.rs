@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use qemud_proto::client::{ConnectError, connect};
 use qemud_proto::failure::Failure;
+use qemud_proto::messages::XML_MAX;
 use rpc_frame::tokio::{CallError, Client};
 
 use crate::arguments::{Arguments, Command};
@@ -27,6 +28,8 @@ enum Error {
     Failure(#[from] Failure),
     #[error("cannot read '{path}': {source}")]
     File { path: String, source: std::io::Error },
+    #[error("'{0}' is longer than {XML_MAX} bytes, the longest description that can be sent")]
+    TooLong(String),
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -92,18 +95,19 @@ async fn dispatch(client: &Client, command: &Command, output: &Output) -> Result
 /// An XML description from a file, or from standard input where the name is `-`.
 async fn read_xml(file: &str) -> Result<String, Error> {
     use tokio::io::AsyncReadExt;
-    // One byte more than the protocol takes is enough to be refused by it.
-    let limit = qemud_proto::messages::XML_MAX as u64 + 1;
-    let mut xml = String::new();
+    // One byte more than can be sent is enough to know.
+    let limit = XML_MAX as u64 + 1;
+    let mut xml = Vec::new();
     let read = match file {
-        "-" => tokio::io::stdin().take(limit).read_to_string(&mut xml).await,
+        "-" => tokio::io::stdin().take(limit).read_to_end(&mut xml).await,
         path => match tokio::fs::File::open(path).await {
-            Ok(opened) => opened.take(limit).read_to_string(&mut xml).await,
+            Ok(opened) => opened.take(limit).read_to_end(&mut xml).await,
             Err(error) => Err(error),
         },
     };
-    match read {
-        Ok(_) => Ok(xml),
-        Err(source) => Err(Error::File { path: file.to_owned(), source }),
+    let failed = |source| Error::File { path: file.to_owned(), source };
+    if read.map_err(failed)? > XML_MAX {
+        return Err(Error::TooLong(file.to_owned()));
     }
+    String::from_utf8(xml).map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))
 }

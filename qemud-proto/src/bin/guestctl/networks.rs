@@ -1,6 +1,6 @@
 //! Commands about networks.
 
-use qemud_proto::failure::Code;
+use qemud_proto::failure::{Code, Reply};
 use qemud_proto::messages::*;
 use rpc_frame::tokio::Client;
 use serde_json::Value;
@@ -27,6 +27,15 @@ fn facts(network: &Identity) -> [(&'static str, Value); 2] {
     [("UUID", network.uuid.to_string().into()), ("Name", network.name.clone().into())]
 }
 
+/// A reply about a network that may be gone by now.
+fn still_there<T>(reply: Reply<T>) -> Result<Option<T>, Error> {
+    match reply {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if failure.code == Code::NoNetwork => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
 pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Result<(), Error> {
     if which.count {
         let mut facts: Vec<(&str, Value)> = Vec::new();
@@ -50,8 +59,9 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
     let mut rows: Vec<Vec<Value>> = Vec::new();
     for (name, state) in names {
         // A network may go between the list and the look.
-        let Ok(uuid) = client.call(&NetworkLookupByName { name: name.clone() }).await? else { continue };
-        let Ok(autostart) = client.call(&NetworkGetAutostart { uuid }).await? else { continue };
+        let lookup = NetworkLookupByName { name: name.clone() };
+        let Some(uuid) = still_there(client.call(&lookup).await?)? else { continue };
+        let Some(autostart) = still_there(client.call(&NetworkGetAutostart { uuid }).await?)? else { continue };
         rows.push(vec![name.into(), state.into(), autostart.into()]);
     }
     Ok(output.table(&["Name", "State", "Autostart"], &rows)?)
@@ -121,7 +131,7 @@ pub(crate) async fn autostart(
 ) -> Result<(), Error> {
     let network = find(client, network).await?;
     client.call(&NetworkSetAutostart { uuid: network.uuid, autostart }).await??;
-    let how = if autostart { "marked" } else { "unmarked" };
+    let how = if autostart { "now starts" } else { "no longer starts" };
     let facts = [("Name", network.name.clone().into()), ("Autostart", autostart.into())];
-    Ok(output.done(&format!("Network '{}' {how} as autostarted", network.name), &facts)?)
+    Ok(output.done(&format!("Network '{}' {how} together with the daemon", network.name), &facts)?)
 }

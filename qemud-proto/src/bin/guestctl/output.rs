@@ -80,12 +80,12 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// A text that cannot move the cursor or change colours: control characters are written as escapes.
+/// A text of one line that cannot move the cursor or change colours: control characters are written as escapes.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|letter| {
-            let escape = letter.is_control() && letter != '\n';
-            let (escaped, plain) = if escape { (Some(letter.escape_default()), None) } else { (None, Some(letter)) };
+            let (escaped, plain) =
+                if letter.is_control() { (Some(letter.escape_default()), None) } else { (None, Some(letter)) };
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()

@@ -62,7 +62,8 @@ fn the_version_is_that_of_the_crate() {
 #[test]
 fn the_machine_is_described() {
     let info = block_on(TestDriver::new().get_node_info(GetNodeInfo)).unwrap();
-    assert_eq!(info, node_info());
+    // The clock's speed changes from one moment to the next.
+    assert_eq!(info, NodeInfo { mhz: info.mhz, ..node_info() });
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! The daemon, its machine, and what a driver leaves out.
+
+use qemud_proto::driver::Driver;
+use qemud_proto::driver::node::node_info;
+use qemud_proto::failure::{Code, Failure};
+use qemud_proto::identity::Uuid;
+use qemud_proto::messages::*;
+use rpc_frame::ProcedureTable;
+
+use crate::every_call::call_each;
+use crate::wire::{Wire, proofs, refused};
+
+proofs! {
+    the_version_is_that_of_the_package,
+    the_machine_is_described,
+    capabilities_name_the_machine_and_the_types_of_guests,
+    a_negotiation_tells_the_versions_and_the_active_procedures,
+    another_major_version_is_refused_with_the_range,
+    what_a_driver_leaves_out_is_not_supported,
+}
+
+async fn the_version_is_that_of_the_package(wire: &Wire) {
+    let version = wire.call(GetVersion).await.unwrap();
+    let parts = [version / 1_000_000, version / 1000 % 1000, version % 1000];
+    assert_eq!(parts.map(|part| part.to_string()).join("."), env!("CARGO_PKG_VERSION"));
+}
+
+async fn the_machine_is_described(wire: &Wire) {
+    let told = wire.call(GetNodeInfo).await.unwrap();
+    // The clock's speed changes from one moment to the next.
+    assert_eq!(told, NodeInfo { mhz: told.mhz, ..node_info() });
+    assert!(told.memory > 0 && told.cpus > 0);
+}
+
+async fn capabilities_name_the_machine_and_the_types_of_guests(wire: &Wire) {
+    let xml = wire.call(GetCapabilities).await.unwrap().xml;
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    assert!(document.root_element().has_tag_name("capabilities"), "{xml}");
+    let arch = document.descendants().find(|node| node.has_tag_name("arch")).unwrap();
+    assert_eq!(arch.text(), Some(node_info().model.as_str()));
+    let domains = document.descendants().filter(|node| node.has_tag_name("domain"));
+    assert_eq!(domains.filter_map(|node| node.attribute("type")).collect::<Vec<_>>(), ["test", "qemu", "kvm"]);
+}
+
+async fn a_negotiation_tells_the_versions_and_the_active_procedures(wire: &Wire) {
+    let negotiated = wire.call(Negotiate { major: 1, minor: 0 }).await.unwrap();
+    assert_eq!(negotiated, Negotiated { major: 1, minor: 0, active: (1..=39).collect() });
+}
+
+async fn another_major_version_is_refused_with_the_range(wire: &Wire) {
+    for major in [0, 2, u32::MAX] {
+        let message = format!("protocol major version {major} is not supported, only 1 to 1");
+        refused(wire.call(Negotiate { major, minor: 0 }).await, Code::NoSupport, &message);
+    }
+}
+
+struct Bare;
+
+impl Driver for Bare {
+    fn name(&self) -> &'static str {
+        "bare"
+    }
+}
+
+async fn what_a_driver_leaves_out_is_not_supported(wire: &Wire) {
+    let bare = Wire::with(Bare);
+    let mut called = Vec::new();
+    for (name, ending) in call_each(&bare.client, Uuid([0; 16])).await {
+        let failure = ending.unwrap_or_else(|error| panic!("{name}: {error}"));
+        // Negotiation is the daemon's, not its driver's.
+        let expected = (name != "Negotiate").then(|| Failure::no_support(name));
+        assert_eq!(failure, expected);
+        wire.record(name, failure.as_ref());
+        called.push(name);
+    }
+    assert_eq!(called, Guest::PROCEDURES.iter().map(|line| line.name).collect::<Vec<_>>());
+}

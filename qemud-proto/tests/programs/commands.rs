@@ -1,0 +1,301 @@
+//! Every command of guestctl, once for people over a unix socket and once for programs over TCP.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::processes::{Ctl, Guestd, guestctl};
+
+const DOMAIN: &str = "6695eb01-f6a4-8304-79aa-97f2502e193f";
+const WEB: &str = "c8e749fe-69e8-4180-9271-f56f6823be96";
+const NETWORK: &str = "dd8fe884-6c02-601e-7551-cca97df1c5df";
+const LAN: &str = "0b1bd0a4-50d4-4a7c-8b0e-1a1dd0a2f001";
+
+/// A scene, played for people or for programs.
+struct Scene {
+    ctl: Ctl,
+    json: bool,
+    daemon: Guestd,
+}
+
+/// Plays a scene on a daemon of its own: as text over a unix socket, as JSON over TCP. It uses these commands.
+fn play(commands: &[&str], scene: fn(&Scene)) {
+    for json in [false, true] {
+        let (daemon, uri) = match json {
+            false => {
+                let daemon = Guestd::start(&[]);
+                let uri = daemon.uri();
+                (daemon, uri)
+            }
+            true => {
+                let (daemon, address) = Guestd::start_tcp(&[]);
+                (daemon, format!("test+tcp://{address}/default"))
+            }
+        };
+        let played = Scene { ctl: Ctl::new(uri), json, daemon };
+        scene(&played);
+        let used: BTreeSet<_> = commands.iter().map(|&command| (command.to_owned(), json)).collect();
+        assert_eq!(played.ctl.used(), used);
+    }
+}
+
+impl Scene {
+    /// A command, and what is to be seen.
+    #[track_caller]
+    fn shows(&self, arguments: &[&str], text: &str, value: &Value) {
+        match self.json {
+            true => assert_eq!(self.ctl.json(arguments), *value, "{arguments:?}"),
+            false => assert_eq!(self.ctl.text(arguments), format!("{text}\n"), "{arguments:?}"),
+        }
+    }
+
+    /// The facts that a command tells: names and values for people, an object for programs.
+    #[track_caller]
+    fn facts(&self, arguments: &[&str]) -> Vec<(String, String)> {
+        if self.json {
+            let Value::Object(facts) = self.ctl.json(arguments) else { panic!("no object") };
+            return facts.into_iter().map(|(name, value)| (name, value.to_string())).collect();
+        }
+        let fact = |line: &str| {
+            let (name, value) = line.split_once(':').unwrap();
+            (name.trim().to_lowercase().replace(' ', "_"), value.trim().to_owned())
+        };
+        let mut facts: Vec<_> = self.ctl.text(arguments).lines().map(fact).collect();
+        facts.sort();
+        facts
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.daemon.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn xml(&self, name: &str, content: &str) -> String {
+        let file = self.file(name);
+        fs::write(&file, content).unwrap();
+        file
+    }
+}
+
+const HOST: [&str; 5] = ["ping", "version", "nodeinfo", "capabilities", "procedures"];
+
+#[test]
+fn commands_about_the_daemon_and_its_machine() {
+    play(&HOST, |scene| {
+        scene.shows(&["ping"], "The daemon answers", &json!({"answers": true}));
+        scene.shows(&["version"], " Version:  0.1.0\n Number:   1000", &json!({"version": "0.1.0", "number": 1000}));
+        let facts = scene.facts(&["nodeinfo"]);
+        let names: Vec<_> = facts.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = [
+            "cores_per_socket",
+            "cpu_frequency_mhz",
+            "cpu_model",
+            "cpus",
+            "memory_kib",
+            "numa_nodes",
+            "sockets_per_node",
+            "threads_per_core",
+        ];
+        assert_eq!(names, expected);
+        assert!(facts[4].1.parse::<u32>().unwrap() > 0, "{facts:?}");
+        let xml = match scene.json {
+            true => scene.ctl.json(&["capabilities"])["xml"].as_str().unwrap().to_owned(),
+            false => scene.ctl.text(&["capabilities"]),
+        };
+        assert!(roxmltree::Document::parse(&xml).unwrap().root_element().has_tag_name("capabilities"), "{xml}");
+        if scene.json {
+            let table = scene.ctl.json(&["procedures"]);
+            assert_eq!(table.as_array().unwrap().len(), 39);
+            assert_eq!(table[4], json!({"number": 5, "name": "DomainCreate", "since": "1.0", "active": true}));
+        } else {
+            let table = scene.ctl.text(&["procedures"]);
+            assert_eq!(table.lines().count(), 40);
+            assert_eq!(table.lines().next().unwrap(), " Number  Name                  Since  Active");
+            assert_eq!(table.lines().nth(5).unwrap(), " 5       DomainCreate          1.0    yes");
+        }
+    });
+}
+
+const LISTS: [&str; 3] = ["list", "define", "create"];
+
+#[test]
+fn domains_are_listed_and_counted_by_their_state() {
+    play(&LISTS, |scene| {
+        let web = scene.xml("web.xml", &domain("web", WEB));
+        let short = scene.xml("short.xml", &domain("short", "a0000000-0000-4000-8000-000000000001"));
+        scene.shows(&["define", &web], "Domain 'web' defined", &json!({"uuid": WEB, "name": "web"}));
+        let created = json!({"id": 2, "uuid": "a0000000-0000-4000-8000-000000000001", "name": "short"});
+        scene.shows(&["create", &short], "Domain 'short' created, id 2", &created);
+        let active = [
+            json!({"id": 1, "name": "test", "state": "running"}),
+            json!({"id": 2, "name": "short", "state": "running"}),
+        ];
+        let inactive = json!({"id": null, "name": "web", "state": "shut off"});
+        scene.shows(&["list"], " Id  Name   State\n 1   test   running\n 2   short  running", &json!(active));
+        scene.shows(&["list", "--inactive"], " Id  Name  State\n -   web   shut off", &json!([inactive]));
+        scene.shows(
+            &["list", "--all"],
+            " Id  Name   State\n 1   test   running\n 2   short  running\n -   web    shut off",
+            &json!([active[0], active[1], inactive]),
+        );
+        scene.shows(&["list", "--count"], " Active:  2", &json!({"active": 2}));
+        scene.shows(&["list", "--count", "--inactive"], " Inactive:  1", &json!({"inactive": 1}));
+        let both = json!({"active": 2, "inactive": 1});
+        scene.shows(&["list", "--count", "--all"], " Active:    2\n Inactive:  1", &both);
+    });
+}
+
+const LIFE: [&str; 16] = [
+    "define",
+    "start",
+    "suspend",
+    "resume",
+    "save",
+    "restore",
+    "destroy",
+    "undefine",
+    "dominfo",
+    "domstate",
+    "domid",
+    "domuuid",
+    "domname",
+    "dumpxml",
+    "autostart",
+    "list",
+];
+
+#[test]
+fn a_domain_lives_through_all_of_its_commands() {
+    play(&LIFE, |scene| {
+        let (xml, saved) = (domain("web", WEB), scene.file("web.saved"));
+        let web = |id: Value| json!({"id": id, "uuid": WEB, "name": "web"});
+        let named = json!({"uuid": WEB, "name": "web"});
+        scene.shows(&["define", &scene.xml("web.xml", &xml)], "Domain 'web' defined", &named);
+        scene.shows(&["domid", "web"], "-", &json!({"id": null}));
+        scene.shows(&["dumpxml", "web"], &xml, &json!({"xml": xml}));
+        scene.shows(&["start", "web"], "Domain 'web' started, id 2", &web(json!(2)));
+        scene.shows(&["domid", "web"], "2", &json!({"id": 2}));
+        // Any of the keys will do.
+        for key in ["2", "web", WEB, &WEB.to_uppercase(), &WEB.replace('-', "")] {
+            scene.shows(&["domuuid", key], WEB, &json!({"uuid": WEB}));
+            scene.shows(&["domname", key], "web", &json!({"name": "web"}));
+        }
+        let live = xml.replace("<domain ", "<domain id='2' ");
+        scene.shows(&["dumpxml", "2"], &live, &json!({"xml": live}));
+        scene.shows(&["suspend", "web"], "Domain 'web' suspended", &web(json!(2)));
+        scene.shows(&["domstate", "web"], "paused", &json!({"state": "paused"}));
+        scene.shows(&["resume", WEB], "Domain 'web' resumed", &web(json!(2)));
+        scene.shows(&["domstate", "web"], "running", &json!({"state": "running"}));
+        let marked = |autostart| json!({"name": "web", "autostart": autostart});
+        scene.shows(&["autostart", "web"], "Domain 'web' now starts together with the daemon", &marked(true));
+        let facts = scene.facts(&["dominfo", "web"]);
+        let value = |name| facts.iter().find(|(fact, _)| fact == name).unwrap().1.trim_matches('"').to_owned();
+        assert_eq!([value("id"), value("uuid"), value("name"), value("state")], ["2", WEB, "web", "running"]);
+        assert_eq!([value("cpus"), value("max_memory_kib"), value("used_memory_kib")], ["3", "2048", "1024"]);
+        assert!(value("cpu_time_ns").parse::<u64>().unwrap() > 0);
+        assert_eq!((value("autostart"), facts.len()), (if scene.json { "true" } else { "yes" }.to_owned(), 9));
+        scene.shows(
+            &["autostart", "web", "--disable"],
+            "Domain 'web' no longer starts together with the daemon",
+            &marked(false),
+        );
+        scene.shows(&["save", "web", &saved], &format!("Domain 'web' saved to {saved}"), &web(Value::Null));
+        scene.shows(&["domstate", "web"], "shut off", &json!({"state": "shut off"}));
+        scene.shows(&["restore", &saved], &format!("Domain restored from {saved}, id 3"), &json!({"id": 3}));
+        scene.shows(&["destroy", "3"], "Domain 'web' destroyed", &web(Value::Null));
+        scene.shows(&["undefine", "web"], "Domain 'web' undefined", &web(Value::Null));
+        let test = json!([{"id": 1, "name": "test", "state": "running"}]);
+        scene.shows(&["list", "--all"], " Id  Name  State\n 1   test  running", &test);
+    });
+}
+
+const NETWORKS: [&str; 11] = [
+    "net-list",
+    "net-create",
+    "net-define",
+    "net-undefine",
+    "net-start",
+    "net-destroy",
+    "net-info",
+    "net-uuid",
+    "net-name",
+    "net-dumpxml",
+    "net-autostart",
+];
+
+#[test]
+fn a_network_lives_through_all_of_its_commands() {
+    play(&NETWORKS, |scene| {
+        let xml = format!("<network><name>lan</name><uuid>{LAN}</uuid><bridge name='br7'/></network>");
+        let file = &scene.xml("lan.xml", &xml);
+        let lan = json!({"uuid": LAN, "name": "lan"});
+        scene.shows(&["net-create", file], "Network 'lan' created", &lan);
+        scene.shows(&["net-destroy", "lan"], "Network 'lan' destroyed", &lan);
+        scene.shows(&["net-define", file], "Network 'lan' defined", &lan);
+        let line = |name, state, autostart| json!({"name": name, "state": state, "autostart": autostart});
+        let inactive = json!([line("lan", "inactive", false)]);
+        scene.shows(&["net-list", "--inactive"], " Name  State     Autostart\n lan   inactive  no", &inactive);
+        scene.shows(&["net-start", LAN], "Network 'lan' started", &lan);
+        let both = json!([line("default", "active", true), line("lan", "active", false)]);
+        let text = " Name     State   Autostart\n default  active  yes\n lan      active  no";
+        scene.shows(&["net-list", "--all"], text, &both);
+        scene.shows(&["net-list"], text, &both);
+        scene.shows(&["net-list", "--count"], " Active:  2", &json!({"active": 2}));
+        scene.shows(&["net-uuid", "default"], NETWORK, &json!({"uuid": NETWORK}));
+        scene.shows(&["net-name", NETWORK], "default", &json!({"name": "default"}));
+        scene.shows(&["net-dumpxml", "lan"], &xml, &json!({"xml": xml}));
+        let marked = |autostart| json!({"name": "lan", "autostart": autostart});
+        scene.shows(&["net-autostart", "lan"], "Network 'lan' now starts together with the daemon", &marked(true));
+        let text =
+            format!(" UUID:       {LAN}\n Name:       lan\n Active:     yes\n Autostart:  yes\n Bridge:     br7",);
+        let facts = json!({"uuid": LAN, "name": "lan", "active": true, "autostart": true, "bridge": "br7"});
+        scene.shows(&["net-info", "lan"], &text, &facts);
+        scene.shows(
+            &["net-autostart", "--disable", "lan"],
+            "Network 'lan' no longer starts together with the daemon",
+            &marked(false),
+        );
+        scene.shows(&["net-destroy", LAN], "Network 'lan' destroyed", &lan);
+        scene.shows(&["net-undefine", "lan"], "Network 'lan' undefined", &lan);
+    });
+}
+
+#[test]
+fn no_command_is_left_out() {
+    let help = guestctl(&["--help"]);
+    assert_eq!((help.status, help.stderr.as_str()), (0, ""));
+    let (_, commands) = help.stdout.split_once("Commands:\n").unwrap();
+    let (commands, _) = commands.split_once("\n\n").unwrap();
+    let commands: BTreeSet<_> = commands.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    let tested = HOST.iter().chain(&LISTS).chain(&LIFE).chain(&NETWORKS).copied();
+    assert_eq!(commands, tested.chain(["help"]).collect());
+}
+
+#[test]
+fn without_a_uri_the_test_host_is_served_inside_the_program() {
+    let ended = guestctl(&["domuuid", "test"]);
+    assert_eq!((ended.status, ended.stdout.trim_end(), ended.stderr.as_str()), (0, DOMAIN, ""));
+}
+
+#[test]
+fn a_name_that_looks_like_an_id_or_a_uuid_is_found_as_a_name_last() {
+    let daemon = Guestd::start(&[]);
+    let ctl = Ctl::new(daemon.uri());
+    for name in ["1", "17", DOMAIN, "-1"] {
+        let file = daemon.folder.path().join("domain.xml");
+        let uuid = qemud_proto::identity::Uuid::random().to_string();
+        fs::write(&file, domain(name, &uuid)).unwrap();
+        ctl.text(&["define", file.to_str().unwrap()]);
+        let found = ctl.text(&["domuuid", "--", name]);
+        // An id or a UUID that somebody has comes first.
+        let expected = if ["1", DOMAIN].contains(&name) { DOMAIN } else { &uuid };
+        assert_eq!(found.trim_end(), expected, "{name}");
+    }
+}
+
+fn domain(name: &str, uuid: &str) -> String {
+    format!(
+        "<domain type='test'><name>{name}</name><uuid>{uuid}</uuid><memory>2048</memory>\
+         <currentMemory>1024</currentMemory><vcpu>3</vcpu><os><type>hvm</type></os></domain>"
+    )
+}
