@@ -205,7 +205,10 @@ impl<'de, B: Bound, I, T: DecodeBounded<'de, I>> DecodeBounded<'de, List<B, I>> 
             if items.len() >= B::MAX {
                 return Err(DecodeFault::new(DecodeCause::TooLong, reader.remaining().saturating_add(4)));
             }
-            if items.len() == items.capacity() {
+            if size_of::<T>() == 0 {
+                // Without size there is no room to pay for, and the nodes themselves cost their unit.
+                reader.charge(unit::<T>(), reader.remaining())?;
+            } else if items.len() == items.capacity() {
                 grow(reader, &mut items)?;
             }
             items.push(decode_whole::<I, T>(reader)?);
@@ -232,9 +235,6 @@ pub(crate) fn flag<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8]) -> Result
 /// Doubles a list's room. While it grows, old and new room exist side by side, and both are charged.
 fn grow<T>(reader: &mut Reader<'_>, items: &mut Vec<T>) -> Result<(), DecodeFault> {
     let position = reader.remaining().saturating_add(4);
-    if size_of::<T>() == 0 {
-        return reader.charge(1, position);
-    }
     let old = items.capacity();
     let room = old.saturating_mul(2).max(4);
     reader.charge(room.saturating_mul(unit::<T>()), position)?;

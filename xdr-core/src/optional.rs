@@ -158,7 +158,7 @@ impl<'de, S: BoundShape, T: DecodeBounded<'de, S>> DecodeBounded<'de, S> for Box
 
 /// A boxed slice or string is what the vector or the `String` is.
 macro_rules! boxed_slice {
-    ($([$($generics:tt)*] $slice:ty, $owned:ty;)+) => {$(
+    ($([$($generics:tt)*] $slice:ty, $owned:ty, |$reader:ident, $value:ident| $boxed:expr;)+) => {$(
         impl<'de, S: BoundShape, $($generics)*> DecodeBounded<'de, S> for Box<$slice>
         where
             $owned: DecodeBounded<'de, S>,
@@ -166,8 +166,9 @@ macro_rules! boxed_slice {
             const WIRE: Wire = <$owned as DecodeBounded<'de, S>>::WIRE;
             const MAX_WIRE: Option<usize> = None;
             #[inline(always)]
-            fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
-                Ok(<$owned>::decode(reader, run, after)?.into())
+            fn decode($reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+                let $value = <$owned>::decode($reader, run, after)?;
+                $boxed
             }
             fn schema() -> &'static Schema {
                 <$owned as DecodeBounded<'de, S>>::schema()
@@ -177,8 +178,14 @@ macro_rules! boxed_slice {
 }
 
 boxed_slice! {
-    [] str, String;
-    [T] [T], Vec<T>;
+    [] str, String, |_reader, text| Ok(text.into_boxed_str());
+    [T] [T], Vec<T>, |reader, items| {
+        if size_of::<T>() > 0 && items.capacity() > items.len() {
+            // A list's room is given back by moving it: for a moment both are there.
+            reader.charge(items.len().saturating_mul(unit::<T>()), reader.remaining())?;
+        }
+        Ok(items.into_boxed_slice())
+    };
 }
 
 /// `union switch (int) { case 0: T; case 1: E; }`, so that handlers can use `?`.
