@@ -8,6 +8,7 @@ use std::hint::black_box;
 use rpc_frame::AuthSys;
 use xdr_core::to_vec;
 
+use crate::measure;
 use crate::measure::{Group, Operation, Side};
 use crate::ours::input;
 use crate::shapes::{self, Attributes, Entry, EntryBorrowed, S1, S2, S2Borrowed, S3, S3Borrowed, S4};
@@ -112,10 +113,10 @@ fn decoder<T: 'static>(
     group: &mut Group,
     name: &str,
     input: &'static [u8],
-    read: impl Fn(&'static [u8]) -> Option<T> + 'static,
+    read: impl Fn(&'static [u8]) -> Option<T> + Copy + 'static,
     encode: impl Fn(&T) -> Vec<u8> + 'static,
 ) {
-    group.decoder(Side::Ideal, name, move || read(black_box(input)).unwrap(), encode);
+    measure::decoder!(group, Side::Ideal, name, read(black_box(input)).unwrap(), encode);
 }
 
 fn memcpy(group: &mut Group, len: usize) {

@@ -32,7 +32,6 @@ pub(crate) enum Side {
     Ours,
     Ideal,
     Memcpy,
-    #[cfg_attr(not(feature = "peers"), expect(dead_code))]
     Peer,
     Libtirpc,
 }
@@ -134,15 +133,15 @@ impl Group {
         self.push(name, side, ToNew { make });
     }
 
-    /// A decoder, and how its result is encoded again.
-    pub(crate) fn decoder<T: 'static>(
+    /// A decoder, as [`decoder!`] makes it: so many times in a row, and once with its result encoded again.
+    pub(crate) fn decoder(
         &mut self,
         side: Side,
         name: &str,
-        decode: impl FnMut() -> T + 'static,
-        encode: impl Fn(&T) -> Vec<u8> + 'static,
+        batch: impl FnMut(u32) + 'static,
+        once: impl FnMut() -> Vec<u8> + 'static,
     ) {
-        self.push(name, side, Decoder { decode, encode });
+        self.push(name, side, Decoder { batch, once });
     }
 
     fn push(&mut self, name: &str, side: Side, run: impl Run + 'static) {
@@ -267,18 +266,36 @@ impl<F: FnMut() -> Vec<u8>> Run for ToNew<F> {
 }
 
 struct Decoder<F, G> {
-    decode: F,
-    encode: G,
+    batch: F,
+    once: G,
 }
 
-impl<T, F: FnMut() -> T, G: Fn(&T) -> Vec<u8>> Run for Decoder<F, G> {
+impl<F: FnMut(u32), G: FnMut() -> Vec<u8>> Run for Decoder<F, G> {
     fn batch(&mut self, times: u32) {
-        for _ in 0..times {
-            black_box((self.decode)());
-        }
+        (self.batch)(times);
     }
 
     fn bytes(&mut self) -> Vec<u8> {
-        (self.encode)(&(self.decode)())
+        (self.once)()
     }
 }
+
+/// Adds a decoder to a group: an expression that decodes, and a function that encodes its value again.
+///
+/// The expression stands in the loop itself. Were it a closure that the compiler does not inline, the value would be
+/// written and copied, and the copy would cost more than decoding a small struct.
+macro_rules! decoder {
+    ($group:expr, $side:expr, $name:expr, $decode:expr, $encode:expr) => {
+        $group.decoder(
+            $side,
+            $name,
+            move |times| {
+                for _ in 0..times {
+                    ::std::hint::black_box($decode);
+                }
+            },
+            move || ($encode)(&$decode),
+        )
+    };
+}
+pub(crate) use decoder;

@@ -8,42 +8,40 @@ macro_rules! peer {
 
         use $codec $(:: $more)* ::{List, Opaque, Pack, Result, Unpack, XdrCodec};
 
-        use crate::measure::{Group, Operation, Side};
+        use crate::measure::{Group, Operation, Side, decoder};
         use crate::{ours, shapes};
 
         const NAME: &str = $name;
 
         pub(crate) fn join(group: &mut Group) {
             match group.shape {
-                "S1" => add(group, ours::input(&shapes::s1()), S1::unpack),
-                "S2" => add(group, ours::input(&shapes::s2()), S2::unpack),
-                "S3" => add(group, ours::input(&shapes::s3()), S3::unpack),
-                "S4" => add(group, ours::input(&shapes::s4(100)), S4::unpack),
-                "S4L" => add(group, ours::input(&shapes::s4(10_000)), S4::unpack),
-                "S5" => add(group, ours::input(&shapes::s5()), S5::unpack),
-                "S6" => add(group, ours::input(&shapes::s6()), S67::unpack),
-                "S7" => add(group, ours::input(&shapes::s7()), S67::unpack),
-                "S9" => add(group, ours::input(&shapes::s9()), S9::unpack),
+                "S1" => add::<S1>(group, ours::input(&shapes::s1())),
+                "S2" => add::<S2>(group, ours::input(&shapes::s2())),
+                "S3" => add::<S3>(group, ours::input(&shapes::s3())),
+                "S4" => add::<S4>(group, ours::input(&shapes::s4(100))),
+                "S4L" => add::<S4>(group, ours::input(&shapes::s4(10_000))),
+                "S5" => add::<S5>(group, ours::input(&shapes::s5())),
+                "S6" => add::<S67>(group, ours::input(&shapes::s6())),
+                "S7" => add::<S67>(group, ours::input(&shapes::s7())),
+                "S9" => add::<S9>(group, ours::input(&shapes::s9())),
                 _ => join_rpc(group),
             }
         }
 
         /// The value is what the crate itself reads out of the bytes.
-        fn add<T: Pack + 'static>(
-            group: &mut Group,
-            input: &'static [u8],
-            unpack: impl Fn(&mut &'static [u8]) -> Result<(T, usize)> + 'static,
-        ) {
-            let decode = move || unpack(&mut black_box(input)).unwrap().0;
+        fn add<T: Pack + Unpack + 'static>(group: &mut Group, input: &'static [u8]) {
             match group.operation {
                 Operation::Encode => {
-                    super::super::writers!(group, NAME, decode(), input.len(), |value, out| value.pack(out).unwrap());
+                    let value = T::unpack(&mut &*input).unwrap().0;
+                    super::super::writers!(group, NAME, value, input.len(), |value, out| value.pack(out).unwrap());
                 }
-                Operation::Decode => group.decoder(Side::Peer, NAME, decode, |value| {
-                    let mut out = Vec::new();
-                    value.pack(&mut out).unwrap();
-                    out
-                }),
+                Operation::Decode => {
+                    decoder!(group, Side::Peer, NAME, T::unpack(&mut black_box(input)).unwrap().0, |value: &T| {
+                        let mut out = Vec::new();
+                        value.pack(&mut out).unwrap();
+                        out
+                    });
+                }
             }
         }
 
@@ -172,8 +170,8 @@ pub(crate) mod nfs3_types {
     fn join_rpc(group: &mut Group) {
         use nfs3_types::rpc::rpc_msg;
         match group.shape {
-            "S8" => add(group, ours::input(&shapes::s8()), rpc_msg::<'static, 'static>::unpack),
-            _ => add(group, ours::input(&shapes::s8_reply()), rpc_msg::<'static, 'static>::unpack),
+            "S8" => add::<rpc_msg<'static, 'static>>(group, ours::input(&shapes::s8())),
+            _ => add::<rpc_msg<'static, 'static>>(group, ours::input(&shapes::s8_reply())),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use onc_rpc::auth::{AuthFlavor, AuthUnixParams};
 use onc_rpc::{AcceptedReply, AcceptedStatus, CallBody, MessageType, ReplyBody, RpcMessage};
 
-use crate::measure::{Group, Operation, Side};
+use crate::measure::{Group, Operation, Side, decoder};
 use crate::shapes;
 
 type Message = RpcMessage<&'static [u8], &'static [u8]>;
@@ -33,8 +33,9 @@ pub(crate) fn join(group: &mut Group) {
         }
         Operation::Decode => {
             let input: &'static [u8] = message.serialise().unwrap().leak();
-            let decode = move || Message::try_from(black_box(input)).unwrap();
-            group.decoder(Side::Peer, name, decode, |message| message.serialise().unwrap()[4..].to_vec());
+            decoder!(group, Side::Peer, name, Message::try_from(black_box(input)).unwrap(), |message: &Message| {
+                message.serialise().unwrap()[4..].to_vec()
+            });
         }
     }
 }

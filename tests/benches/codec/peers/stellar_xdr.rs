@@ -6,8 +6,10 @@ use std::io::{Read, Write};
 use stellar_xdr::{BytesM, Error, Limited, Limits, ReadXdr, StringM, VecM, WriteXdr};
 
 use super::writers;
-use crate::measure::{Group, Operation, Side};
+use crate::measure::{Group, Operation, Side, decoder};
 use crate::{ours, shapes};
+
+const NAME: &str = "stellar-xdr";
 
 pub(crate) fn join(group: &mut Group) {
     match group.shape {
@@ -25,19 +27,24 @@ pub(crate) fn join(group: &mut Group) {
 }
 
 fn add<T: ReadXdr + WriteXdr + 'static>(group: &mut Group, input: &'static [u8]) {
-    let decode = move || T::read_xdr(&mut Limited::new(black_box(input), Limits::none())).unwrap();
     match group.operation {
         Operation::Encode => {
-            writers!(group, "stellar-xdr", decode(), input.len(), |value, out| {
+            let value = read::<T>(input);
+            writers!(group, NAME, value, input.len(), |value, out| {
                 value.write_xdr(&mut Limited::new(out, Limits::none())).unwrap()
             });
         }
-        Operation::Decode => group.decoder(Side::Peer, "stellar-xdr", decode, |value| {
+        Operation::Decode => decoder!(group, Side::Peer, NAME, read::<T>(black_box(input)), |value: &T| {
             let mut out = Limited::new(Vec::new(), Limits::none());
             value.write_xdr(&mut out).unwrap();
             out.inner
         }),
     }
+}
+
+#[inline(always)]
+fn read<T: ReadXdr>(input: &[u8]) -> T {
+    T::read_xdr(&mut Limited::new(input, Limits::none())).unwrap()
 }
 
 macro_rules! fields {

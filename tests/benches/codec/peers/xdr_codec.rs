@@ -9,8 +9,10 @@ use xdr_codec::{
 };
 
 use super::writers;
-use crate::measure::{Group, Operation, Side};
+use crate::measure::{Group, Operation, Side, decoder};
 use crate::{ours, shapes};
+
+const NAME: &str = "xdr-codec";
 
 pub(crate) fn join(group: &mut Group) {
     match group.shape {
@@ -31,16 +33,18 @@ fn add<T>(group: &mut Group, input: &'static [u8])
 where
     T: Unpack<&'static [u8]> + Pack<Vec<u8>> + for<'a> Pack<&'a mut [u8]> + 'static,
 {
-    let decode = move || T::unpack(&mut black_box(input)).unwrap().0;
     match group.operation {
         Operation::Encode => {
-            writers!(group, "xdr-codec", decode(), input.len(), |value, out| value.pack(out).unwrap());
+            let value = T::unpack(&mut &*input).unwrap().0;
+            writers!(group, NAME, value, input.len(), |value, out| value.pack(out).unwrap());
         }
-        Operation::Decode => group.decoder(Side::Peer, "xdr-codec", decode, |value| {
-            let mut out = Vec::new();
-            value.pack(&mut out).unwrap();
-            out
-        }),
+        Operation::Decode => {
+            decoder!(group, Side::Peer, NAME, T::unpack(&mut black_box(input)).unwrap().0, |value: &T| {
+                let mut out = Vec::new();
+                value.pack(&mut out).unwrap();
+                out
+            });
+        }
     }
 }
 
