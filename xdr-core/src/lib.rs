@@ -108,11 +108,11 @@ pub use wire::{Wire, max_of_arms, max_of_fields};
 /// What derived code calls, and nobody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::wire::distinct;
+    pub use crate::wire::contains;
     pub use core::assert;
     pub use core::default::Default;
     pub use core::marker::PhantomData;
     pub use core::option::Option::{self, None, Some};
-    pub use core::primitive::{bool, i32, i64, u8, u32, usize};
+    pub use core::primitive::{bool, i32, i64, i128, u8, u32, usize};
     pub use core::result::Result::{self, Err, Ok};
 }

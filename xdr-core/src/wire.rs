@@ -113,19 +113,15 @@ pub(crate) const fn max_of_opaque(max: usize) -> Option<usize> {
     }
 }
 
-/// Whether all labels of a union differ.
+/// Whether a label is among these.
 #[doc(hidden)]
 #[must_use]
-pub const fn distinct(mut labels: &[i64]) -> bool {
-    while let [label, rest @ ..] = labels {
-        let mut others = rest;
-        while let [other, behind @ ..] = others {
-            if *label == *other {
-                return false;
-            }
-            others = behind;
+pub const fn contains(mut labels: &[i64], label: i64) -> bool {
+    while let [first, rest @ ..] = labels {
+        if *first == label {
+            return true;
         }
         labels = rest;
     }
-    true
+    false
 }

@@ -55,7 +55,8 @@ pub(crate) enum Role {
 
 pub(crate) struct Enum<'a> {
     pub(crate) values: Vec<EnumValue<'a>>,
-    pub(crate) other: Option<&'a Ident>,
+    /// The name that keeps other values, and the type of what it keeps.
+    pub(crate) other: Option<(&'a Ident, Option<&'a Type>)>,
 }
 
 pub(crate) struct EnumValue<'a> {
@@ -231,7 +232,8 @@ fn read_values<'a>(item: &DeriveInput, variants: Vec<(&'a syn::Variant, XdrKeys)
             if !matches!(&variant.fields, Fields::Unnamed(fields) if fields.unnamed.len() == 1) {
                 errors.at(other, "`other` keeps the value that has no name: write `Other(i32)`");
             }
-            if read.other.replace(&variant.ident).is_some() {
+            let kept = variant.fields.iter().next().map(|field| &field.ty);
+            if read.other.replace((&variant.ident, kept)).is_some() {
                 errors.at(other, "an enum has one `other`");
             }
             if !has_repr(&item.attrs) {

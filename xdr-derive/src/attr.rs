@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream, Parser};
+use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Expr, LitStr, Path, Token, Type, WherePredicate, bracketed, parenthesized};
 
 use crate::errors::Errors;
@@ -321,8 +321,9 @@ fn for_each_key(
                 continue;
             }
         };
-        let parsed = (|input: ParseStream<'_>| each_key(input, |ident, input| key(ident, input, errors)))
-            .parse2(list.tokens.clone());
+        // Not `parse2`: what is missing at the end is missing before the closing parenthesis.
+        let parsed =
+            list.parse_args_with(|input: ParseStream<'_>| each_key(input, |ident, input| key(ident, input, errors)));
         if let Err(error) = parsed {
             errors.push(error);
         }

@@ -1,16 +1,17 @@
 //! Enums: a word for each name, and `other` for words without one.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
 
-use super::{Context, DecodeParts, EncodeParts};
+use super::{Context, DecodeParts, EncodeParts, reported_at, respanned};
 use crate::ast::Enum;
 
 /// `const VALUE0: i32 = RunState::Running as i32;` and so on, and their names.
 fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
     let p = &context.private;
     let ident = &context.input.item.ident;
-    let names: Vec<_> = (0..item.values.len()).map(|index| format_ident!("VALUE{index}")).collect();
+    let names: Vec<_> = (0..item.values.len()).map(|index| format_ident!("__VALUE{index}")).collect();
     let consts = item.values.iter().enumerate().map(|(index, value)| {
         let (name, variant) = (&names[index], value.ident);
         let value = match (&item.other, value.value) {
@@ -27,6 +28,27 @@ fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
     (consts.collect(), names)
 }
 
+/// Values that do not fit a word, which `as i32` would cut.
+///
+/// ```text
+/// const _: () = assert!(RunState::Running as i32 as i128 == RunState::Running as i128, "…");
+/// ```
+pub(crate) fn checks(context: &Context<'_>, item: &Enum<'_>) -> TokenStream {
+    let p = &context.private;
+    let ident = &context.input.item.ident;
+    if item.other.is_some() {
+        return TokenStream::new();
+    }
+    let checks = item.values.iter().map(|value| {
+        let variant = value.ident;
+        let message = format!("the value of `{variant}` does not fit the signed 32-bit word of an XDR enum");
+        let fits = quote!((#ident::#variant as #p::i32 as #p::i128 == #ident::#variant as #p::i128));
+        let p = respanned(p, variant.span());
+        quote_spanned!(variant.span()=> const _: () = #p::assert!(#fits, #message);)
+    });
+    checks.collect()
+}
+
 /// ```text
 /// const VALUE0: i32 = RunState::Running as i32;
 /// <i32 as Encode>::head(&match self { Self::Running => VALUE0, … }, out)
@@ -35,12 +57,19 @@ pub(crate) fn encode(context: &Context<'_>, item: &Enum<'_>) -> EncodeParts {
     let (krate, p) = (context.krate, &context.private);
     let (consts, names) = values(context, item);
     let variants: Vec<_> = item.values.iter().map(|value| value.ident).collect();
-    let other = item.other.map(|other| {
+    let other = item.other.map(|(other, ty)| {
+        // Another type than `i32` is an error here, at the field.
+        let span = reported_at(ty.map_or_else(|| other.span(), Spanned::span));
+        let binding = format_ident!("__value", span = span);
+        let kept = quote_spanned!(span=> let __kept: &#p::i32 = #binding;);
         quote! {
-            Self::#other(value) => match *value {
-                #(#names)|* => return #p::Err(#krate::EncodeFault::tag_of_another_arm(value.cast_unsigned())),
-                value => value,
-            },
+            Self::#other(#binding) => {
+                #kept
+                match *__kept {
+                    #(#names)|* => return #p::Err(#krate::EncodeFault::tag_of_another_arm(__kept.cast_unsigned())),
+                    _ => *__kept,
+                }
+            }
         }
     });
     EncodeParts {
@@ -48,7 +77,7 @@ pub(crate) fn encode(context: &Context<'_>, item: &Enum<'_>) -> EncodeParts {
         max: quote!(#p::Some(4)),
         head: quote! {
             #consts
-            <#p::i32 as #krate::Encode>::head(&match self { #(Self::#variants => #names,)* #other }, out)
+            <#p::i32 as #krate::Encode>::head(&match self { #(Self::#variants => #names,)* #other }, __out)
         },
         tail: None,
     }
@@ -66,15 +95,18 @@ pub(crate) fn decode(context: &Context<'_>, item: &Enum<'_>) -> DecodeParts {
     let (consts, names) = values(context, item);
     let variants: Vec<_> = item.values.iter().map(|value| value.ident).collect();
     let other = match item.other {
-        Some(other) => quote!(value => #p::Ok(Self::#other(value)),),
-        None => quote!(_ => #p::Err(#krate::DecodeFault::unknown_enum_value(reader.word_position(run))),),
+        Some((other, ty)) => {
+            let value = ty.map(|ty| quote_spanned!(reported_at(ty.span())=> { let __kept: &#ty = &__value; *__kept }));
+            quote!(__value => #p::Ok(Self::#other(#value)),)
+        }
+        None => quote!(_ => #p::Err(#krate::DecodeFault::unknown_enum_value(__reader.word_position(__run))),),
     };
     DecodeParts {
         wire: quote!(#krate::Wire::fixed(4)),
         max: quote!(#p::Some(4)),
         decode: quote! {
             #consts
-            match <#p::i32 as #krate::Decode<#de>>::decode(reader, run, after)? {
+            match <#p::i32 as #krate::Decode<#de>>::decode(__reader, __run, __after)? {
                 #(#names => #p::Ok(Self::#variants),)*
                 #other
             }

@@ -51,7 +51,12 @@ pub(crate) fn derive(item: &DeriveInput, direction: Direction) -> TokenStream {
     let encode = (direction != Direction::Decode).then(|| context.encode());
     let decode = (direction != Direction::Encode).then(|| context.decode());
     let markers = std::mem::take(&mut context.markers);
-    let code = quote!(#encode #decode #procedure);
+    let checks = match &input.shape {
+        Shape::Enum(item) => enums::checks(&context, item),
+        Shape::Union(union) => unions::checks(&context, union),
+        Shape::Struct(_) | Shape::Transparent(_) => TokenStream::new(),
+    };
+    let code = quote!(#encode #decode #procedure #checks);
     if markers.is_empty() { code } else { quote!(const _: () = { #(#markers)* #code };) }
 }
 
@@ -64,6 +69,8 @@ pub(crate) struct Context<'a> {
     /// The lifetime of the input to decode: `'de`, unless the type has one of that name.
     pub(crate) de: Lifetime,
     markers: Vec<TokenStream>,
+    /// The expressions that the markers stand for, as text.
+    marked: Vec<String>,
 }
 
 impl<'a> Context<'a> {
@@ -77,6 +84,7 @@ impl<'a> Context<'a> {
             direction,
             de: Lifetime::new(if taken { "'__de" } else { "'de" }, proc_macro2::Span::call_site()),
             markers: Vec::new(),
+            marked: Vec::new(),
         }
     }
 
@@ -104,7 +112,7 @@ impl<'a> Context<'a> {
         let tail = tail.map(|(tail, len)| {
             quote! {
                 #[inline]
-                fn tail(&self, writer: &mut #krate::Writer<'_>) -> #p::Result<(), #krate::EncodeFault> { #tail }
+                fn tail(&self, __writer: &mut #krate::Writer<'_>) -> #p::Result<(), #krate::EncodeFault> { #tail }
                 #[inline]
                 fn tail_len(&self) -> #p::usize { #len }
             }
@@ -119,7 +127,7 @@ impl<'a> Context<'a> {
                 const WIRE: #krate::Wire = #wire;
                 const MAX_WIRE: #p::Option<#p::usize> = #max;
                 #[inline]
-                fn head(&self, out: &mut [#p::u8]) -> #p::Result<(), #krate::EncodeFault> { #check #head }
+                fn head(&self, __out: &mut [#p::u8]) -> #p::Result<(), #krate::EncodeFault> { #check #head }
                 #tail
                 fn schema() -> &'static #krate::Schema { #schema }
             }
@@ -145,7 +153,7 @@ impl<'a> Context<'a> {
         let DecodeParts { mut wire, mut max, mut decode } = parts;
         if self.input.validate.is_some() {
             let read = quote!((|| -> #p::Result<Self, #krate::DecodeFault> { #decode })()?);
-            let accepted = self.accepted(None, self.input.validate.as_ref(), read, quote!(run));
+            let accepted = self.accepted(None, self.input.validate.as_ref(), read, quote!(__run));
             decode = quote!(#p::Ok(#accepted));
         }
         let generics = &self.input.item.generics;
@@ -172,9 +180,9 @@ impl<'a> Context<'a> {
                 const MAX_WIRE: #p::Option<#p::usize> = #max;
                 #[inline]
                 fn decode(
-                    reader: &mut #krate::Reader<#de>,
-                    run: &mut &#de [#p::u8],
-                    after: #p::usize,
+                    __reader: &mut #krate::Reader<#de>,
+                    __run: &mut &#de [#p::u8],
+                    __after: #p::usize,
                 ) -> #p::Result<Self, #krate::DecodeFault> { #decode }
                 fn schema() -> &'static #krate::Schema { #schema }
             }
@@ -250,10 +258,16 @@ impl<'a> Context<'a> {
         {
             return quote_spanned!(syn::spanned::Spanned::span(max)=> #krate::Len<{ #tokens }>);
         }
-        let marker = format_ident!("Bound{}", self.markers.len());
         let p = &self.private;
         let ident = &self.input.item.ident;
         let (parameters, arguments, conditions) = generics.split_for_impl();
+        let text = tokens.to_string();
+        if let Some(index) = self.marked.iter().position(|marked| *marked == text) {
+            let marker = format_ident!("__Bound{index}");
+            return quote!(#marker #arguments);
+        }
+        let marker = format_ident!("__Bound{}", self.marked.len());
+        self.marked.push(text);
         let held = generics.params.iter().filter_map(|parameter| match parameter {
             GenericParam::Lifetime(lifetime) => {
                 let lifetime = &lifetime.lifetime;
@@ -313,13 +327,15 @@ impl<'a> Context<'a> {
         run: TokenStream,
     ) -> TokenStream {
         let (krate, p) = (self.krate, &self.private);
-        let rejected = quote!(return #p::Err(#krate::DecodeFault::rejected(reader.position(#run))));
+        let rejected = quote!(return #p::Err(#krate::DecodeFault::rejected(__reader.position(#run))));
         let read = match with {
-            Some(module) => quote!(match #module::from_wire(#read) { #p::Some(value) => value, #p::None => #rejected }),
+            Some(module) => {
+                quote!(match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected })
+            }
             None => read,
         };
         match validate {
-            Some(validate) => quote!({ let value = #read; if !#validate(&value) { #rejected; } value }),
+            Some(validate) => quote!({ let __value = #read; if !#validate(&__value) { #rejected; } __value }),
             None => read,
         }
     }
@@ -337,6 +353,21 @@ impl<'a> Context<'a> {
         let max: Vec<_> = max.collect();
         quote!(#krate::max_of_fields(&[#(#max),*]))
     }
+}
+
+/// A path at another place, so that a failing assertion is reported there and not at the derive.
+fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStream {
+    let moved = path.clone().into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    moved.collect()
+}
+
+/// Where errors are to be reported, for code that has local variables: their names must not be looked
+/// up there, or types that a `macro_rules!` makes could not derive.
+fn reported_at(span: proc_macro2::Span) -> proc_macro2::Span {
+    proc_macro2::Span::call_site().located_at(span)
 }
 
 /// Which of the two traits an expression speaks of.

@@ -88,12 +88,12 @@ fn values(context: &Context<'_>, item: &Enum<'_>) -> TokenStream {
     let mut consts = TokenStream::new();
     let mut described = TokenStream::new();
     for (index, value) in item.values.iter().enumerate() {
-        let const_name = format_ident!("VALUE{index}");
+        let const_name = format_ident!("__VALUE{index}");
         let (variant, name, docs) = (value.ident, &value.name, &value.docs);
         let number = match (&item.other, value.value) {
             (None, _) => quote!(#ident::#variant as #p::i32),
             (Some(_), Some(number)) => quote!(#number),
-            (Some(_), None) => match index.checked_sub(1).map(|before| format_ident!("VALUE{before}")) {
+            (Some(_), None) => match index.checked_sub(1).map(|before| format_ident!("__VALUE{before}")) {
                 Some(before) => quote!(#before + 1),
                 None => quote!(0),
             },
@@ -135,7 +135,7 @@ fn arm(context: &mut Context<'_>, arm: &Arm<'_>, side: Side, ty: &TokenStream, w
         #krate::Arm {
             name: #name,
             docs: #docs,
-            labels: &[#({ const LABEL: #ty = #labels; LABEL as #word as #p::i64 }),*],
+            labels: &[#({ const __LABEL: #ty = #labels; __LABEL as #word as #p::i64 }),*],
             fields: #fields,
         }
     }

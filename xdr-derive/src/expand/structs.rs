@@ -27,7 +27,7 @@ pub(crate) fn encode(context: &mut Context<'_>, fields: &[Field<'_>]) -> EncodeP
         return EncodeParts {
             wire: quote!(#krate::Wire::fixed(0)),
             max,
-            head: quote!(let _ = out; #p::Ok(())),
+            head: quote!(let _ = __out; #p::Ok(())),
             tail: None,
         };
     }
@@ -40,14 +40,14 @@ pub(crate) fn encode(context: &mut Context<'_>, fields: &[Field<'_>]) -> EncodeP
         .map(|(field, member)| context.check_before(field.validate.as_ref(), quote!(&self.#member)))
         .collect();
     let head = quote! {
-        let mut run = out;
-        #(#checks if #codecs::head_of(#written, &mut run)? { return #p::Ok(()); })*
+        let mut __run = __out;
+        #(#checks if #codecs::head_of(#written, &mut __run)? { return #p::Ok(()); })*
         #p::Ok(())
     };
     let tail = quote! {
         #runs
-        let mut run = #p::None;
-        #(#checks #codecs::tail_of(#written, writer, &mut run, #next)?;)*
+        let mut __run = #p::None;
+        #(#checks #codecs::tail_of(#written, __writer, &mut __run, #next)?;)*
         #p::Ok(())
     };
     let tail_len = quote! {
@@ -64,7 +64,7 @@ pub(crate) fn encode(context: &mut Context<'_>, fields: &[Field<'_>]) -> EncodeP
 
 /// The lengths of the runs behind each field, from the last to the first, and their names.
 fn runs(codecs: &[TokenStream], last: &TokenStream) -> (TokenStream, Vec<proc_macro2::Ident>) {
-    let next: Vec<_> = (0..codecs.len()).map(|index| format_ident!("next{index}")).collect();
+    let next: Vec<_> = (0..codecs.len()).map(|index| format_ident!("__next{index}")).collect();
     let mut lets = TokenStream::new();
     for (index, name) in next.iter().enumerate().rev() {
         let run = match (codecs.get(index + 1), next.get(index + 1)) {
@@ -87,8 +87,8 @@ pub(crate) fn encode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
     EncodeParts {
         wire: quote!(#codec::WIRE),
         max,
-        head: quote!(#check #codec::head(#written, out)),
-        tail: Some((quote!(#codec::tail(#written, writer)), quote!(#codec::tail_len(#written)))),
+        head: quote!(#check #codec::head(#written, __out)),
+        tail: Some((quote!(#codec::tail(#written, __writer)), quote!(#codec::tail_len(#written)))),
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
     let on_wire: Vec<_> = fields.iter().filter(|field| field.on_wire()).collect();
     let codecs: Vec<_> = on_wire.iter().map(|field| context.codec(field, Side::Decode)).collect();
     let max = context.max_of(&on_wire, Side::Decode);
-    let last = quote!(if <Self as #krate::Decode<#de>>::WIRE.tail { 0 } else { after });
+    let last = quote!(if <Self as #krate::Decode<#de>>::WIRE.tail { 0 } else { __after });
     let (runs, next) = runs(&codecs, &last);
     let mut next = next.iter();
     let values: Vec<_> = fields
@@ -112,15 +112,15 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
             let value = match field.role {
                 Role::Wire => {
                     let (codec, next) = (context.codec(field, Side::Decode), next.next());
-                    let read = quote!(#codec::field(reader, run, #next)?);
-                    context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(run))
+                    let read = quote!(#codec::field(__reader, __run, #next)?);
+                    context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run))
                 }
                 Role::Skip | Role::Tag => quote!(#p::Default::default()),
             };
             quote!(#member: #value)
         })
         .collect();
-    let unused = on_wire.is_empty().then(|| quote!(let _ = (reader, run, after);));
+    let unused = on_wire.is_empty().then(|| quote!(let _ = (__reader, __run, __after);));
     DecodeParts {
         wire: quote!(#krate::Wire::of_fields(&[#(#codecs::WIRE),*])),
         max,
@@ -138,7 +138,7 @@ pub(crate) fn decode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
         let member = &field.member;
         quote!(#member: #p::Default::default())
     });
-    let read = quote!(#codec::decode(reader, run, after)?);
-    let value = context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(run));
+    let read = quote!(#codec::decode(__reader, __run, __after)?);
+    let value = context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run));
     DecodeParts { wire: quote!(#codec::WIRE), max, decode: quote!(#p::Ok(Self { #member: #value, #(#skipped),* })) }
 }

@@ -1,11 +1,11 @@
 //! Unions: the discriminant is the front, the arm the tail.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::{Context, DecodeParts, EncodeParts, Side};
-use crate::ast::{Arm, Role, Switch, Union};
+use super::{Context, DecodeParts, EncodeParts, Side, reported_at, respanned};
+use crate::ast::{Arm, Field, Role, Switch, Union};
 
 /// The labels as constants, so that a misspelt name is an error and not a pattern that matches everything.
 struct Labels {
@@ -18,7 +18,6 @@ impl Labels {
     /// ```text
     /// const LABEL0: i32 = 1;
     /// const LABEL1: i32 = KIND_NONE;
-    /// const _: () = assert!(distinct(&[LABEL0 as i64, LABEL1 as i64]), "two arms have the same label");
     /// ```
     fn new(context: &Context<'_>, union: &Union) -> Self {
         let p = &context.private;
@@ -29,11 +28,11 @@ impl Labels {
         for arm in &union.arms {
             let mut names = Vec::new();
             for label in &arm.labels {
-                let name = format_ident!("LABEL{}", all.len());
+                let name = format_ident!("__LABEL{}", all.len());
                 let value = match union.switch {
                     Switch::Int | Switch::UnsignedInt => quote!(#label),
                     Switch::Bool | Switch::Enum(_) => {
-                        quote_spanned!(label.span()=> { const LABEL: #ty = #label; LABEL as #word })
+                        quote_spanned!(label.span()=> { const __LABEL: #ty = #label; __LABEL as #word })
                     }
                 };
                 consts.extend(quote!(const #name: #word = #value;));
@@ -42,9 +41,6 @@ impl Labels {
             }
             of_arm.push(names);
         }
-        consts.extend(quote! {
-            const _: () = #p::assert!(#p::distinct(&[#(#all as #p::i64),*]), "two arms of this union have the same label");
-        });
         Self { consts, of_arm }
     }
 
@@ -54,10 +50,34 @@ impl Labels {
     }
 }
 
+/// Labels that are the same under two names, which the compiler sees only when it knows the constants.
+///
+/// ```text
+/// const LABEL0: i32 = 1;
+/// const LABEL1: i32 = KIND_NONE;
+/// const _: () = assert!(!contains(&[LABEL0 as i64], LABEL1 as i64), "label `KIND_NONE` is that of another arm");
+/// ```
+pub(crate) fn checks(context: &Context<'_>, union: &Union) -> TokenStream {
+    let p = &context.private;
+    let Labels { consts, of_arm } = Labels::new(context, union);
+    let names: Vec<_> = of_arm.iter().flatten().collect();
+    let labels = union.arms.iter().flat_map(|arm| &arm.labels);
+    let checks = names.iter().zip(labels).enumerate().map(|(index, (name, label))| {
+        let before = &names[..index];
+        let message = format!("label `{}` is the same as another of this union", label.to_token_stream());
+        let differs = quote!(!#p::contains(&[#(#before as #p::i64),*], #name as #p::i64));
+        let p = respanned(p, label.span());
+        quote_spanned!(label.span()=> const _: () = #p::assert!(#differs, #message);)
+    });
+    quote!(const _: () = { #consts #(#checks)* };)
+}
+
 /// `Self::Flag { tag: field0, bits: field1 }`, and the names that are bound.
 fn pattern(arm: &Arm<'_>) -> (TokenStream, Vec<Ident>) {
     let ident = arm.ident;
-    let bindings: Vec<_> = (0..arm.fields.len()).map(|index| format_ident!("field{index}")).collect();
+    let binding =
+        |(index, field): (usize, &Field<'_>)| format_ident!("__field{index}", span = reported_at(field.span()));
+    let bindings: Vec<_> = arm.fields.iter().enumerate().map(binding).collect();
     let members = arm.fields.iter().map(|field| &field.member);
     let pattern = if arm.fields.is_empty() {
         quote!(Self::#ident { .. })
@@ -91,15 +111,19 @@ pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
             (None, [label, ..]) => quote!(#label),
             // Refused before: an arm without a label keeps its tag.
             (None, []) => quote!(0),
-            (Some((_, tag)), own) => {
-                let tag = union.switch.to_word(&p, quote!(*#tag));
+            (Some((field, binding)), own) => {
+                let tag = union.switch.to_word(&p, quote!(*__kept));
+                let ty = union.switch.ty(&p);
+                // A tag of another type is an error here, at the field.
+                let kept = quote_spanned!(reported_at(field.span())=> let __kept: &#ty = #binding;);
                 let others = labels.of_others(index);
-                let wrong = quote!(return #p::Err(#krate::EncodeFault::tag_of_another_arm(tag as #p::u32)));
-                match (own.is_empty(), others.is_empty()) {
-                    (false, _) => quote!(match #tag { tag @ (#(#own)|*) => tag, tag => #wrong }),
-                    (true, false) => quote!(match #tag { tag @ (#(#others)|*) => #wrong, tag => tag }),
+                let wrong = quote!(return #p::Err(#krate::EncodeFault::tag_of_another_arm(__tag as #p::u32)));
+                let word = match (own.is_empty(), others.is_empty()) {
+                    (false, _) => quote!(match #tag { __tag @ (#(#own)|*) => __tag, __tag => #wrong }),
+                    (true, false) => quote!(match #tag { __tag @ (#(#others)|*) => #wrong, __tag => __tag }),
                     (true, true) => quote!(#tag),
-                }
+                };
+                quote!({ #kept #word })
             }
         };
         let used = tag.map(|(field, binding)| {
@@ -117,15 +141,15 @@ pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
             .collect();
         let unused = arm.fields.iter().zip(&bindings).filter(|(field, _)| !field.on_wire()).map(|(_, binding)| binding);
         let unused: TokenStream = unused.map(|binding| quote!(let _ = #binding;)).collect();
-        tails.extend(quote!(#pattern => { #unused #(#checks #codecs::encode_whole(#values, writer)?;)* }));
+        tails.extend(quote!(#pattern => { #unused #(#checks #codecs::encode_whole(#values, __writer)?;)* }));
         lens.extend(quote!(#pattern => { #unused (0 as #p::usize) #(.saturating_add(#codecs::len_of(#values)))* }));
     }
     let (consts, word) = (&labels.consts, union.switch.word(&p));
     EncodeParts {
         wire: quote!(#krate::Wire::word_and_tail()),
         max: max(context, union, Side::Encode),
-        head: quote!(#consts <#word as #krate::Encode>::head(&match self { #heads }, out)),
-        tail: Some((quote!(let _ = &writer; match self { #tails } #p::Ok(())), quote!(match self { #lens }))),
+        head: quote!(#consts <#word as #krate::Encode>::head(&match self { #heads }, __out)),
+        tail: Some((quote!(let _ = &__writer; match self { #tails } #p::Ok(())), quote!(match self { #lens }))),
     }
 }
 
@@ -154,7 +178,7 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
     let (krate, p, de) = (context.krate, context.private.clone(), context.de.clone());
     let labels = Labels::new(context, union);
     let mut arms = TokenStream::new();
-    let mut fallback = quote!(_ => #p::Err(#krate::DecodeFault::unknown_discriminant(reader.word_position(run))),);
+    let mut fallback = quote!(_ => #p::Err(#krate::DecodeFault::unknown_discriminant(__reader.word_position(__run))),);
     for (index, arm) in union.arms.iter().enumerate() {
         let values: Vec<_> = arm
             .fields
@@ -164,11 +188,14 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
                 let value = match field.role {
                     Role::Wire => {
                         let codec = context.codec(field, Side::Decode);
-                        let read = quote!(#codec::decode_whole(reader)?);
+                        let read = quote!(#codec::decode_whole(__reader)?);
                         context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(&[]))
                     }
                     Role::Skip => quote!(#p::Default::default()),
-                    Role::Tag => quote!(tag),
+                    Role::Tag => {
+                        let ty = field.ty;
+                        quote_spanned!(reported_at(field.span())=> { let __kept: &#ty = &__tag; *__kept })
+                    }
                 };
                 quote!(#member: #value)
             })
@@ -183,14 +210,14 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
         }
     }
     let (consts, ty) = (&labels.consts, union.switch.ty(&p));
-    let word = union.switch.to_word(&p, quote!(tag));
+    let word = union.switch.to_word(&p, quote!(__tag));
     DecodeParts {
         wire: quote!(#krate::Wire::word_and_tail()),
         max: max(context, union, Side::Decode),
         decode: quote! {
             #consts
-            let _ = after;
-            let tag = <#ty as #krate::Decode<#de>>::decode(reader, run, 0)?;
+            let _ = __after;
+            let __tag = <#ty as #krate::Decode<#de>>::decode(__reader, __run, 0)?;
             match #word { #arms #fallback }
         },
     }

@@ -1,0 +1,7 @@
+//! An enum without a value.
+use xdr_core::Xdr;
+
+#[derive(Xdr)]
+enum Never {}
+
+fn main() {}
