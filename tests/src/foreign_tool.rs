@@ -39,9 +39,13 @@ pub fn missing(what: &str) {
     let _ = writeln!(stderr(), "SKIPPED: {what} ({})", std::panic::Location::caller());
 }
 
+/// Where programs for administrators are, which is not in everybody's PATH.
+const ADMINISTRATORS: [&str; 2] = ["/usr/sbin", "/sbin"];
+
 /// The first executable file of that name.
 fn find(tool: &str, path: &OsStr) -> Option<PathBuf> {
-    env::split_paths(path).map(|folder| folder.join(tool)).find(|file| is_executable(file))
+    let folders = env::split_paths(path).chain(ADMINISTRATORS.map(PathBuf::from));
+    folders.map(|folder| folder.join(tool)).find(|file| is_executable(file))
 }
 
 #[cfg(unix)]

@@ -11,7 +11,7 @@ use xdr_tests::foreign_tool::{missing, require};
 
 /// Asks a daemon on a port of its own with `rpcinfo -a ADDRESS -T tcp` and these arguments.
 async fn ask(arguments: &[String]) -> Option<Output> {
-    let rpcinfo = require("rpcinfo").or_else(|| require("/usr/sbin/rpcinfo"))?;
+    let rpcinfo = require("rpcinfo")?;
     if !std::path::Path::new("/etc/netconfig").exists() {
         missing("there is no /etc/netconfig, where rpcinfo looks `tcp` up");
         return None;
