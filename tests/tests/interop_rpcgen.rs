@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
@@ -14,48 +14,27 @@ use qemud_proto::failure::Code;
 use qemud_proto::messages::*;
 use rpc_frame::tokio::{CallError, CallOptions, Client, ServerConfig};
 use rpc_frame::{AuthSys, Credential};
-use xdr_tests::foreign_tool::{missing, require};
+use xdr_tests::foreign_c::CFolder;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
 
 /// The folder with the programs `client` and `server`, built once.
-fn programs() -> Option<&'static Path> {
-    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    BUILT.get_or_init(build).as_deref()
+fn programs() -> Option<&'static CFolder> {
+    static BUILT: OnceLock<Option<CFolder>> = OnceLock::new();
+    BUILT.get_or_init(build).as_ref()
 }
 
-fn build() -> Option<PathBuf> {
-    let (rpcgen, cc, pkg_config) = (require("rpcgen")?, require("cc")?, require("pkg-config")?);
-    require("cpp")?;
-    let flags = Command::new(pkg_config).args(["--cflags", "--libs", "libtirpc"]).output().unwrap();
-    if !flags.status.success() {
-        missing("pkg-config does not know libtirpc");
-        return None;
-    }
-    let flags = String::from_utf8(flags.stdout).unwrap();
-    // rpcgen does not overwrite, so the folder has to be empty.
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rpcgen");
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
+fn build() -> Option<CFolder> {
+    let folder = CFolder::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("rpcgen"))?;
     for file in ["guest.x", "client.c", "server.c"] {
-        std::fs::copy(Path::new(SOURCES).join(file), folder.join(file)).unwrap();
+        folder.copy(&Path::new(SOURCES).join(file), file);
     }
     for (kind, out) in [("-h", "guest.h"), ("-c", "guest_xdr.c"), ("-l", "guest_clnt.c"), ("-m", "guest_svc.c")] {
-        run(Command::new(&rpcgen).args(["-M", kind, "-o", out, "guest.x"]).current_dir(&folder));
+        folder.rpcgen(kind, "guest.x", out);
     }
-    for (program, stub) in [("client", "guest_clnt.c"), ("server", "guest_svc.c")] {
-        let source = format!("{program}.c");
-        let mut compile = Command::new(&cc);
-        // What rpcgen writes is not free of warnings.
-        compile.args(["-std=gnu11", "-O1", "-w", "-o", program, &source, stub, "guest_xdr.c"]);
-        run(compile.args(flags.split_whitespace()).current_dir(&folder));
-    }
+    folder.compile("client", "-O1", &["client.c", "guest_clnt.c", "guest_xdr.c"]);
+    folder.compile("server", "-O1", &["server.c", "guest_svc.c", "guest_xdr.c"]);
     Some(folder)
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// A daemon on a port of its own, as long as the runtime lives.
@@ -79,7 +58,7 @@ fn steps(output: &str) -> HashMap<String, String> {
 async fn call_with_the_c_client(arguments: &[&str]) -> Option<HashMap<String, String>> {
     let folder = programs()?;
     let address = daemon().await;
-    let mut client = Command::new(folder.join("client"));
+    let mut client = Command::new(folder.file("client"));
     client.args(["--type", "test"]).args(arguments).args([address.ip().to_string(), address.port().to_string()]);
     let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -125,7 +104,7 @@ struct Server {
 
 impl Server {
     fn start(arguments: &[&str]) -> Option<Self> {
-        let mut child = Command::new(programs()?.join("server"))
+        let mut child = Command::new(programs()?.file("server"))
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -7,48 +7,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use xdr_core::{export_x, x_name};
-use xdr_tests::foreign_tool::{missing, require};
+use xdr_tests::foreign_c::CFolder;
 use xdr_tests::shape_table::{Shape, shapes};
 
 /// Values of each type.
 const VALUES: usize = 40;
 
 fn build(shapes: &[Shape]) -> Option<PathBuf> {
-    let (rpcgen, cc, pkg_config) = (require("rpcgen")?, require("cc")?, require("pkg-config")?);
-    require("cpp")?;
-    let flags = Command::new(pkg_config).args(["--cflags", "--libs", "libtirpc"]).output().unwrap();
-    if !flags.status.success() {
-        missing("pkg-config does not know libtirpc");
-        return None;
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rpcgen-shapes");
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-
+    let folder = CFolder::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("rpcgen-shapes"))?;
     let types: Vec<_> = shapes.iter().map(|shape| shape.schema).collect();
     let definitions = export_x(&types);
-    // The table needs a name for each type: a typedef, which the export gives to fields as well.
-    std::fs::write(folder.join("shapes.x"), &definitions).unwrap();
+    folder.write("shapes.x", &definitions);
     let mut table = String::new();
     for shape in shapes {
         let name = x_name((shape.schema)());
         assert!(definitions.contains(&format!(" {name} ")), "{name} is not exported");
         writeln!(table, "{{ (xdrproc_t)xdr_{name}, sizeof({name}) }},").unwrap();
     }
-    std::fs::write(folder.join("shapes.inc"), table).unwrap();
-    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/shapes.c"), folder.join("main.c")).unwrap();
-    run(Command::new(&rpcgen).args(["-M", "-h", "-o", "shapes.h", "shapes.x"]).current_dir(&folder));
-    run(Command::new(&rpcgen).args(["-M", "-c", "-o", "shapes_xdr.c", "shapes.x"]).current_dir(&folder));
-    let flags = String::from_utf8(flags.stdout).unwrap();
-    let mut compile = Command::new(&cc);
-    compile.args(["-std=gnu11", "-O0", "-w", "-o", "shapes", "main.c", "shapes_xdr.c"]);
-    run(compile.args(flags.split_whitespace()).current_dir(&folder));
-    Some(folder.join("shapes"))
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    folder.write("shapes.inc", &table);
+    folder.copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/shapes.c")), "main.c");
+    folder.rpcgen("-h", "shapes.x", "shapes.h");
+    folder.rpcgen("-c", "shapes.x", "shapes_xdr.c");
+    folder.compile("shapes", "-O0", &["main.c", "shapes_xdr.c"]);
+    Some(folder.file("shapes"))
 }
 
 #[test]
