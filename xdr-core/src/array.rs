@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use crate::bound::{Bound, Each, List, Max, MaxOf, Plain};
-use crate::decode::{Decode, DecodeBounded, Reader, decode_whole, truncated, unit};
+use crate::decode::{Decode, DecodeBounded, Reader, truncated, unit};
 use crate::encode::{
     Encode, EncodeBounded, Writer, encode_each, encode_whole, head_of, items_len, len_of, length_word, write_word,
 };
@@ -211,7 +211,7 @@ impl<'de, B: Bound, I, T: DecodeBounded<'de, I>> DecodeBounded<'de, List<B, I>> 
             } else if items.len() == items.capacity() {
                 grow(reader, &mut items)?;
             }
-            items.push(decode_whole::<I, T>(reader)?);
+            items.push(T::decode_here(reader, &mut &[][..], 0)?);
             more = flag(reader, &mut &[][..])?;
         }
         reader.leave();

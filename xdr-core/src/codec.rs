@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use crate::bound::Plain;
-use crate::decode::{Decode, Reader, decode_whole};
+use crate::decode::{Decode, Reader};
 use crate::encode::{Encode, Writer, encode_whole, len_of};
 use crate::error::{DecodeError, EncodeError, EncodeErrorKind};
 use crate::explain::{decode_error, encode_error};
@@ -92,6 +92,7 @@ pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Resu
 /// # Ok(())
 /// # }
 /// ```
+#[inline]
 pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Result<usize, EncodeError> {
     let len = space.len();
     let mut writer = Writer::new(space);
@@ -137,6 +138,7 @@ fn explain_encode<T: Encode + ?Sized>(value: &T, fault: EncodeFault) -> EncodeEr
 /// assert_eq!(xdr_core::encoded_len(&Some(5_i64)), 12);
 /// ```
 #[must_use]
+#[inline]
 pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
     len_of::<Plain, T>(value)
 }
@@ -154,6 +156,7 @@ pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
 /// # Ok(())
 /// # }
 /// ```
+#[inline]
 pub fn from_slice<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<T, DecodeError> {
     from_slice_with(input, Limits::DEFAULT)
 }
@@ -171,6 +174,7 @@ pub fn from_slice<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<T, DecodeErro
 /// assert!(from_slice_with::<Box<Box<i32>>>(&two_deep, limits).is_err());
 /// assert!(from_slice_with::<Box<i32>>(&two_deep, limits).is_ok());
 /// ```
+#[inline]
 pub fn from_slice_with<'de, T: Decode<'de>>(input: &'de [u8], limits: Limits) -> Result<T, DecodeError> {
     whole(input, None, limits)
 }
@@ -193,6 +197,7 @@ pub fn from_slice_with<'de, T: Decode<'de>>(input: &'de [u8], limits: Limits) ->
 /// # Ok(())
 /// # }
 /// ```
+#[inline]
 pub fn from_bytes<'de, T: Decode<'de>>(input: &'de Bytes) -> Result<T, DecodeError> {
     from_bytes_with(input, Limits::DEFAULT)
 }
@@ -201,6 +206,7 @@ pub fn from_bytes<'de, T: Decode<'de>>(input: &'de Bytes) -> Result<T, DecodeErr
 ///
 /// # Errors
 /// As [`from_slice_with`].
+#[inline]
 pub fn from_bytes_with<'de, T: Decode<'de>>(input: &'de Bytes, limits: Limits) -> Result<T, DecodeError> {
     whole(input, Some(input), limits)
 }
@@ -218,6 +224,7 @@ pub fn from_bytes_with<'de, T: Decode<'de>>(input: &'de Bytes, limits: Limits) -
 /// # Ok(())
 /// # }
 /// ```
+#[inline]
 pub fn decode_prefix<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<(T, &'de [u8]), DecodeError> {
     decode_prefix_with(input, Limits::DEFAULT)
 }
@@ -226,12 +233,13 @@ pub fn decode_prefix<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<(T, &'de [
 ///
 /// # Errors
 /// As [`from_slice_with`].
+#[inline]
 pub fn decode_prefix_with<'de, T: Decode<'de>>(
     input: &'de [u8],
     limits: Limits,
 ) -> Result<(T, &'de [u8]), DecodeError> {
     let mut reader = Reader::new(input, None, limits);
-    match decode_whole::<Plain, T>(&mut reader) {
+    match T::decode_here(&mut reader, &mut &[][..], 0) {
         Ok(value) => Ok((value, reader.rest())),
         Err(fault) => Err(decode_error(fault, T::schema(), input, limits)),
     }
@@ -240,7 +248,7 @@ pub fn decode_prefix_with<'de, T: Decode<'de>>(
 #[inline(always)]
 fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> Result<T, DecodeError> {
     let mut reader = Reader::new(input, buffer, limits);
-    let fault = match decode_whole::<Plain, T>(&mut reader) {
+    let fault = match T::decode_here(&mut reader, &mut &[][..], 0) {
         Ok(value) if reader.remaining() == 0 => return Ok(value),
         Ok(_) => DecodeFault::new(DecodeCause::Trailing, reader.remaining()),
         Err(fault) => fault,

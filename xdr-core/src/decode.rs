@@ -51,6 +51,17 @@ pub trait Decode<'de>: Sized {
     /// The type's description.
     fn schema() -> &'static Schema;
 
+    /// [`decode`](Self::decode), inlined where it is called, for the entry points: a struct that a function returns
+    /// through memory is copied there, and the copy waits for the stores.
+    ///
+    /// # Errors
+    /// Those of `decode`.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        Self::decode(reader, run, after)
+    }
+
     /// Reads the `count` elements of an array; integers override it with a copy in bulk.
     ///
     /// # Errors
@@ -105,6 +116,16 @@ pub trait DecodeBounded<'de, S>: Sized {
     /// The type's description, bounds included.
     fn schema() -> &'static Schema;
 
+    /// [`Decode::decode_here`].
+    ///
+    /// # Errors
+    /// Those of `decode`.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        Self::decode(reader, run, after)
+    }
+
     /// Reads the `count` elements of an array.
     ///
     /// # Errors
@@ -134,6 +155,10 @@ impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
     #[inline(always)]
     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
         <T as Decode<'de>>::decode(reader, run, after)
+    }
+    #[inline(always)]
+    fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        <T as Decode<'de>>::decode_here(reader, run, after)
     }
     fn schema() -> &'static Schema {
         <T as Decode<'de>>::schema()
@@ -237,14 +262,15 @@ impl<'de> Reader<'de> {
     /// `len` bytes and their padding. The length word has just been read.
     #[inline(always)]
     pub(crate) fn opaque(&mut self, len: u32, max: usize) -> Result<&'de [u8], DecodeFault> {
-        let body = usize::try_from(len).ok().filter(|len| *len <= max);
-        match body.and_then(|len| split_padded(self.rest, len)) {
-            Some((body, padding, rest)) if padding.iter().all(|byte| *byte == 0) || self.lenient_padding => {
-                self.rest = rest;
-                Ok(body)
-            }
-            _ => Err(why_not_opaque(self.rest, len, max)),
+        if let Some(body) = usize::try_from(len).ok().filter(|len| *len <= max)
+            && let Some((padded, rest)) = self.rest.split_at_checked(padded(body))
+            && let Some(body) = padded.get(..body)
+            && (ends_in_zeros(padded, len.wrapping_neg() & 3) || self.lenient_padding)
+        {
+            self.rest = rest;
+            return Ok(body);
         }
+        Err(why_not_opaque(self.rest, len, max))
     }
 
     /// `N` bytes and their padding, out of the run.
@@ -368,8 +394,14 @@ pub(crate) const fn truncated(remaining: usize) -> DecodeFault {
     DecodeFault::new(DecodeCause::Truncated, remaining)
 }
 
-/// Body, padding and the rest.
+/// Whether the last `padding` bytes, at most three, are zero: a look at the last word.
 #[inline(always)]
+fn ends_in_zeros(padded: &[u8], padding: u32) -> bool {
+    let body_of_word = u32::MAX.wrapping_shl(padding.wrapping_mul(8));
+    padded.last_chunk::<4>().is_none_or(|word| u32::from_be_bytes(*word) & !body_of_word == 0)
+}
+
+/// Body, padding and the rest.
 fn split_padded(input: &[u8], len: usize) -> Option<(&[u8], &[u8], &[u8])> {
     let padding = len.wrapping_neg() & 3;
     let (body, rest) = input.split_at_checked(len)?;
@@ -425,12 +457,12 @@ pub(crate) fn decode_each<'de, S, T: DecodeBounded<'de, S>>(
     let mut items = reader.allocate::<T>(count)?;
     if T::WIRE.tail {
         for _ in 0..count {
-            items.push(decode_whole::<S, T>(reader)?);
+            items.push(T::decode_here(reader, &mut &[][..], 0)?);
         }
     } else {
         let mut run = reader.take(count.saturating_mul(T::WIRE.head))?;
         for _ in 0..count {
-            items.push(T::decode(reader, &mut run, 0)?);
+            items.push(T::decode_here(reader, &mut run, 0)?);
         }
     }
     Ok(items)

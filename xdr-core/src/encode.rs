@@ -290,14 +290,40 @@ pub(crate) fn write_array<const N: usize>(bytes: [u8; N], out: &mut [u8]) -> Res
 /// `bytes` and their zero padding to a multiple of four; `space` is exactly that long.
 #[inline(always)]
 pub(crate) fn write_padded(bytes: &[u8], space: &mut [u8]) -> Result<(), EncodeFault> {
-    match space.split_at_mut_checked(bytes.len()) {
-        Some((body, padding)) => {
-            body.copy_from_slice(bytes);
-            padding.fill(0);
+    // The last word first: what the body does not cover of it is padding.
+    if let Some(last) = space.last_chunk_mut::<4>() {
+        *last = [0; 4];
+    }
+    match space.get_mut(..bytes.len()) {
+        Some(body) => {
+            copy(bytes, body);
             Ok(())
         }
         None => Err(full()),
     }
+}
+
+/// `copy_from_slice`; what is short goes as two words that may overlap, without a call.
+#[inline(always)]
+fn copy(from: &[u8], to: &mut [u8]) {
+    let done = match from.len() {
+        4..=7 => copy_ends::<4>(from, to),
+        8..=16 => copy_ends::<8>(from, to),
+        17..=32 => copy_ends::<16>(from, to),
+        33..=64 => copy_ends::<32>(from, to),
+        _ => None,
+    };
+    if done.is_none() {
+        to.copy_from_slice(from);
+    }
+}
+
+#[inline(always)]
+fn copy_ends<const N: usize>(from: &[u8], to: &mut [u8]) -> Option<()> {
+    let (first, last) = (*from.first_chunk::<N>()?, *from.last_chunk::<N>()?);
+    *to.first_chunk_mut::<N>()? = first;
+    *to.last_chunk_mut::<N>()? = last;
+    Some(())
 }
 
 /// Bytes of an opaque of `len` bytes with its padding. Saturates: no slice is that long.

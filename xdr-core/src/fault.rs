@@ -8,7 +8,10 @@ const DETAIL_MASK: u64 = (1 << DETAIL_BITS) - 1;
 macro_rules! fault_word {
     ($(#[$doc:meta])* $fault:ident, $cause:ident, $detail:literal { $first:ident, $($variant:ident,)* }) => {
         $(#[$doc])*
+        // Packed, so that it lies where the bytes of an `Ok([u8; N])` begin: aligned to eight it would lie across
+        // them, and the compiler would take the array apart there, byte by byte.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(Rust, packed)]
         pub struct $fault(NonZeroU64);
 
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +31,12 @@ macro_rules! fault_word {
 
             pub(crate) fn cause(self) -> $cause {
                 const ALL: &[$cause] = &[$cause::$first, $($cause::$variant,)*];
-                let index = usize::try_from((self.0.get() >> DETAIL_BITS).saturating_sub(1)).unwrap_or(0);
+                let index = usize::try_from(({ self.0 }.get() >> DETAIL_BITS).saturating_sub(1)).unwrap_or(0);
                 ALL.get(index).copied().unwrap_or($cause::$first)
             }
 
             pub(crate) fn detail(self) -> usize {
-                usize::try_from(self.0.get() & DETAIL_MASK).unwrap_or(usize::MAX)
+                usize::try_from({ self.0 }.get() & DETAIL_MASK).unwrap_or(usize::MAX)
             }
         }
     };

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use ascii::AsciiStr;
 use bytes::Bytes;
 
 use crate::bound::{Bound, Max};
@@ -172,9 +173,18 @@ decode_opaque_like! {
 
 #[inline(always)]
 fn utf8<'de>(reader: &Reader<'de>, body: &'de [u8]) -> Result<&'de str, DecodeFault> {
+    match AsciiStr::from_ascii(body) {
+        Ok(text) => Ok(text.as_str()),
+        Err(_) => not_ascii(body, reader.remaining()),
+    }
+}
+
+/// The whole check, out of the way of what most strings are.
+#[cold]
+fn not_ascii(body: &[u8], remaining: usize) -> Result<&str, DecodeFault> {
     match core::str::from_utf8(body) {
         Ok(text) => Ok(text),
-        Err(error) => Err(invalid_utf8(body.len(), error.valid_up_to(), reader.remaining())),
+        Err(error) => Err(invalid_utf8(body.len(), error.valid_up_to(), remaining)),
     }
 }
 

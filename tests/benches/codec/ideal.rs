@@ -106,7 +106,7 @@ fn encoder<T: 'static>(
     len: usize,
     write: impl Fn(&T, &mut [u8]) -> Option<usize> + 'static,
 ) {
-    group.into_slice(Side::Ideal, IDEAL, len, move |space| write(black_box(&value), space).unwrap());
+    group.slice_encoder(Side::Ideal, IDEAL, len, move |space| write(black_box(&value), space).unwrap());
 }
 
 fn decoder<T: 'static>(
@@ -121,7 +121,7 @@ fn decoder<T: 'static>(
 
 fn memcpy(group: &mut Group, len: usize) {
     let body = vec![b'm'; len];
-    group.into_slice(Side::Memcpy, MEMCPY, len, move |space| {
+    group.slice_encoder(Side::Memcpy, MEMCPY, len, move |space| {
         space.copy_from_slice(black_box(&body));
         space.len()
     });

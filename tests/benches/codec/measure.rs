@@ -112,7 +112,7 @@ impl Group {
     }
 
     /// An encoder that writes to the front of a slice of `len` bytes and returns how many it wrote.
-    pub(crate) fn into_slice(
+    pub(crate) fn slice_encoder(
         &mut self,
         side: Side,
         name: &str,
@@ -124,12 +124,12 @@ impl Group {
 
     /// An encoder that writes into a cleared vector.
     #[cfg_attr(not(feature = "peers"), expect(dead_code))]
-    pub(crate) fn into_vec(&mut self, side: Side, name: &str, write: impl FnMut(&mut Vec<u8>) + 'static) {
+    pub(crate) fn vec_encoder(&mut self, side: Side, name: &str, write: impl FnMut(&mut Vec<u8>) + 'static) {
         self.push(name, side, IntoVec { write, buffer: Vec::new() });
     }
 
     /// An encoder that makes a new buffer.
-    pub(crate) fn to_new(&mut self, side: Side, name: &str, make: impl FnMut() -> Vec<u8> + 'static) {
+    pub(crate) fn new_encoder(&mut self, side: Side, name: &str, make: impl FnMut() -> Vec<u8> + 'static) {
         self.push(name, side, ToNew { make });
     }
 

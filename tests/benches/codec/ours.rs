@@ -70,10 +70,10 @@ pub(crate) fn input<T: Encode>(value: &T) -> &'static [u8] {
 
 fn encoders<T: Encode + 'static>(group: &mut Group, value: T) {
     let value: &'static T = Box::leak(Box::new(value));
-    group.into_slice(Side::Ours, TO_SLICE, xdr_core::encoded_len(value), |space| {
+    group.slice_encoder(Side::Ours, TO_SLICE, xdr_core::encoded_len(value), |space| {
         encode_to_slice(black_box(value), space).unwrap()
     });
-    group.to_new(Side::Ours, TO_VEC, || to_vec(black_box(value)).unwrap());
+    group.new_encoder(Side::Ours, TO_VEC, || to_vec(black_box(value)).unwrap());
 }
 
 fn owned<T: DecodeOwned + Encode + 'static>(group: &mut Group, value: &T) {
@@ -106,15 +106,15 @@ fn call_encoders(group: &mut Group) {
     let sys: &'static AuthSys = Box::leak(Box::new(shapes::auth_sys()));
     let credential = Credential::Sys(sys.clone());
     let len = input(&shapes::s8()).len();
-    group.into_slice(Side::Ours, WITH_CREDENTIAL, len, move |space| {
+    group.slice_encoder(Side::Ours, WITH_CREDENTIAL, len, move |space| {
         let call = shapes::call(black_box(&credential).to_opaque().unwrap());
         encode_to_slice(&call, space).unwrap()
     });
     let flat: &'static S8Flat<'static> = Box::leak(Box::new(shapes::s8_flat(sys)));
-    group.into_slice(Side::Ours, FLAT, len, |space| encode_to_slice(black_box(flat), space).unwrap());
+    group.slice_encoder(Side::Ours, FLAT, len, |space| encode_to_slice(black_box(flat), space).unwrap());
     // Of a length that the compiler knows: the caller's own program and credential.
     let header: &'static [u8; 92] = input(&shapes::s8()).first_chunk().unwrap();
-    group.into_slice(Side::Ours, CACHED, len, move |space| {
+    group.slice_encoder(Side::Ours, CACHED, len, move |space| {
         let space: &mut [u8; 92] = space.first_chunk_mut().unwrap();
         *space = *black_box(header);
         encode_to_slice(&black_box(shapes::XID), space).unwrap();

@@ -138,7 +138,10 @@ impl<'a> Context<'a> {
     /// impl<'de> ::xdr_core::Decode<'de> for Domain {
     ///     const WIRE: Wire = <Self as Encode>::WIRE;
     ///     const MAX_WIRE: Option<usize> = <Self as Encode>::MAX_WIRE;
-    ///     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> { … }
+    ///     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+    ///         Self::decode_here(reader, run, after)
+    ///     }
+    ///     fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> { … }
     ///     fn schema() -> &'static Schema { <Self as Encode>::schema() }
     /// }
     /// ```
@@ -180,6 +183,14 @@ impl<'a> Context<'a> {
                 const MAX_WIRE: #p::Option<#p::usize> = #max;
                 #[inline]
                 fn decode(
+                    __reader: &mut #krate::Reader<#de>,
+                    __run: &mut &#de [#p::u8],
+                    __after: #p::usize,
+                ) -> #p::Result<Self, #krate::DecodeFault> {
+                    <Self as #krate::Decode<#de>>::decode_here(__reader, __run, __after)
+                }
+                #[inline(always)]
+                fn decode_here(
                     __reader: &mut #krate::Reader<#de>,
                     __run: &mut &#de [#p::u8],
                     __after: #p::usize,

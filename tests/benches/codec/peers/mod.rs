@@ -21,11 +21,11 @@ macro_rules! writers {
         let value = std::rc::Rc::new($value);
         let of_slice = std::rc::Rc::clone(&value);
         let len: usize = $len;
-        $group.into_vec(crate::measure::Side::Peer, &format!("{}, vec", $name), move |$out| {
+        $group.vec_encoder(crate::measure::Side::Peer, &format!("{}, vec", $name), move |$out| {
             let $value_ref = std::hint::black_box(&*value);
             $write;
         });
-        $group.into_slice(crate::measure::Side::Peer, &format!("{}, slice", $name), len, move |space| {
+        $group.slice_encoder(crate::measure::Side::Peer, &format!("{}, slice", $name), len, move |space| {
             let len = space.len();
             let mut rest = space;
             {

@@ -22,7 +22,7 @@ pub(crate) fn join(group: &mut Group) {
             // The record mark is the one word more.
             let value = message;
             let mut space = vec![0; value.serialised_len() as usize];
-            group.into_slice(Side::Peer, &format!("{name}, slice"), space.len() - 4, move |out| {
+            group.slice_encoder(Side::Peer, &format!("{name}, slice"), space.len() - 4, move |out| {
                 black_box(&value).serialise_into(black_box(&mut space[..])).unwrap();
                 // Copied only while contenders are compared: timed is the line above.
                 if out.first() == Some(&0xff) {
