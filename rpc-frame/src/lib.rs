@@ -54,6 +54,7 @@
 //! | RPC version other than 2 | RPC_MISMATCH {2, 2} |
 //! | credential malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADCRED |
 //! | credential of a flavor that is not accepted | AUTH_ERROR, AUTH_REJECTEDCRED |
+//! | verifier malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADVERF |
 //! | unknown program; another version of it | PROG_UNAVAIL; PROG_MISMATCH {low, high} |
 //! | unknown procedure, or one that is not active in this session | PROC_UNAVAIL |
 //! | procedure 0 | success, no results |
@@ -61,7 +62,8 @@
 //! | handler panics, or its reply exceeds a bound | SYSTEM_ERR |
 //!
 //! The connection survives all of these. It is closed for broken framing, a message too short for an xid
-//! and a message type, and a reply to a call that was never made.
+//! and a message type, a message that is neither call nor reply, and a reply to a call that was never made.
+//! Why a call got SYSTEM_ERR is told to the server's `tracing` log only.
 
 #![no_std]
 #![deny(

@@ -930,3 +930,27 @@ async fn two_ends_of_a_unix_socket_pair_are_a_connection() {
     assert_eq!(filled.bytes, vec![7; 1_000_000]);
     assert!(matches!(client.call(&Fill { count: 1024 * 1024 }).await, Err(CallError::SystemErr)));
 }
+
+// ---- one peer among others ----
+
+#[tokio::test]
+async fn a_peer_that_sends_calls_without_end_leaves_others_their_turn() {
+    const CALLS: u32 = 10_000;
+    let (desk, _held) = desk();
+    let server = Server::new(desk);
+    let (mut flood, end) = duplex(1024 * 1024);
+    for xid in 0..CALLS {
+        flood.write_all(&Call::new(xid, DESK, 1, 2).args(words(&[xid])).record()).await.unwrap();
+    }
+    server.serve_connection(end, Peer::Unknown).unwrap();
+    let client = Client::new(server.connect_in_memory());
+    // In a task of its own: the runtime looks after the test itself only now and then.
+    let others = tokio::spawn(async move {
+        client.call(&Double { number: 1 }).await.unwrap();
+        // What has been answered to the flood by now has been sent: a reply takes 32 bytes.
+        let mut answered = vec![0; 32 * CALLS as usize];
+        flood.read(&mut answered).await.unwrap() / 32
+    });
+    let answered = others.await.unwrap();
+    assert!(answered < CALLS as usize / 8, "{answered} calls of the flood were answered first");
+}

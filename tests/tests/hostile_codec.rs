@@ -762,7 +762,7 @@ fn rejects_nesting_one_beyond_the_depth_limit() {
             let endless = words(inward).repeat(1_000_000);
             let (error, peak) = measured(|| from_slice::<Recursive>(&endless).map(drop).unwrap_err());
             assert_eq!(error.kind, DecodeErrorKind::DepthLimit { limit: 64 }, "{inward:?}");
-            assert!(peak < 2 * BESIDES, "{peak} bytes allocated");
+            assert!(peak < 3 * BESIDES, "{peak} bytes allocated");
         }
         // Neighbours do not count as depth.
         let value = from_slice::<Recursive>(&nested(&[1], &[0, 0, 0], 60)).unwrap();

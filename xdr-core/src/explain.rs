@@ -11,7 +11,7 @@ use crate::walk::{Leaf, Role, Walk};
 
 /// The whole error of a decoding that stopped.
 #[cold]
-pub(crate) fn decode_error(fault: DecodeFault, schema: &Schema, input: &[u8], limits: Limits) -> DecodeError {
+pub(crate) fn decode_error(fault: DecodeFault, schema: &'static Schema, input: &[u8], limits: Limits) -> DecodeError {
     let cause = fault.cause();
     let target = match cause {
         // A run is missed as a whole; the walk finds the field that really crosses the end.
@@ -56,7 +56,7 @@ pub(crate) fn decode_error(fault: DecodeFault, schema: &Schema, input: &[u8], li
 
 /// The whole error of an encoding that stopped after it had written `written`.
 #[cold]
-pub(crate) fn encode_error(fault: EncodeFault, schema: &Schema, written: &[u8], needed: usize) -> EncodeError {
+pub(crate) fn encode_error(fault: EncodeFault, schema: &'static Schema, written: &[u8], needed: usize) -> EncodeError {
     let found = match fault.cause() {
         EncodeCause::Rejected => Found::checked(schema, written, Role::CheckedBegin, |leaf, by| {
             leaf.at == written.len() && name_hash(by) == fault.detail()
@@ -103,13 +103,13 @@ struct Found {
 }
 
 impl Found {
-    fn at_root(schema: &Schema, at: usize) -> Self {
+    fn at_root(schema: &'static Schema, at: usize) -> Self {
         Self { path: schema.name.to_string(), at, missing: 0, shape: schema.shape }
     }
 
     /// Walks over input that is well formed up to `target`, and stops at the leaf that holds it or that crosses
     /// the end of the input.
-    fn by_walk(schema: &Schema, input: &[u8], target: usize) -> Self {
+    fn by_walk(schema: &'static Schema, input: &[u8], target: usize) -> Self {
         let mut last = 0;
         let mut found = None;
         // The path is made for the one leaf that is wanted: making it for each would cost more than the walk.
@@ -134,7 +134,7 @@ impl Found {
     }
 
     /// The first checked value that `is_it`.
-    fn checked(schema: &Schema, input: &[u8], role: Role, is_it: impl Fn(&Leaf<'_>, &str) -> bool) -> Self {
+    fn checked(schema: &'static Schema, input: &[u8], role: Role, is_it: impl Fn(&Leaf<'_>, &str) -> bool) -> Self {
         let mut found = None;
         let _ = Walk::over(schema, input, usize::MAX, |place, leaf| match leaf.shape {
             Shape::Checked { by, .. } if leaf.role == role && is_it(leaf, by) => {

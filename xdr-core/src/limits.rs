@@ -4,6 +4,9 @@
 ///
 /// The default is finite and suits messages from a network: depth 64, heap 16 MiB.
 ///
+/// Nesting takes stack as well. In an optimised build the default depth fits 128 KiB for types of ordinary
+/// width; without optimisation a level takes about 10 KiB, so give a thread 1 MiB, or lower the depth.
+///
 /// ```
 /// use xdr_core::Limits;
 /// let limits = Limits::default().with_depth(8).with_heap(64 * 1024);

@@ -38,12 +38,42 @@ pub(crate) enum Role {
 }
 
 /// The walk. `visit` sees each leaf in order and says whether to go on.
+///
+/// What is still to be walked lies on a stack of its own: values may nest as deep as they like without
+/// taking the thread's.
 pub(crate) struct Walk<'a, V> {
     input: &'a [u8],
     at: usize,
     place: Place,
+    steps: Vec<Step>,
     deepest: usize,
     visit: V,
+}
+
+/// Something that is still to be walked.
+enum Step {
+    Value(Type),
+    /// The fields of a struct or an arm, from this one on.
+    Fields(&'static [Field]),
+    /// The elements of an array: the next one's number, how many there are, and where the one before began.
+    Items {
+        item: Type,
+        next: usize,
+        count: usize,
+        before: usize,
+    },
+    /// The nodes of a list, from the flag of this number on.
+    Nodes {
+        list: &'static Schema,
+        next: usize,
+    },
+    /// The end of a checked value that began here.
+    CheckedEnd {
+        start: usize,
+        checked: &'static Schema,
+    },
+    /// The end of what the last name stands for.
+    NameEnd,
 }
 
 /// The names on the way to the present leaf.
@@ -63,11 +93,64 @@ pub(crate) struct Stopped;
 
 impl<'a, V: FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>> Walk<'a, V> {
     /// Walks over one value at the front of `input`. Values may nest `deepest` levels.
-    pub(crate) fn over(schema: &Schema, input: &'a [u8], deepest: usize, visit: V) -> ControlFlow<Stopped, usize> {
+    pub(crate) fn over(
+        schema: &'static Schema,
+        input: &'a [u8],
+        deepest: usize,
+        visit: V,
+    ) -> ControlFlow<Stopped, usize> {
         let place = Place { root: schema.name, names: Vec::new() };
-        let mut walk = Walk { input, at: 0, place, deepest, visit };
+        let mut walk = Walk { input, at: 0, place, steps: Vec::new(), deepest, visit };
         walk.value(schema)?;
+        while let Some(step) = walk.steps.pop() {
+            walk.step(step)?;
+        }
         ControlFlow::Continue(walk.at)
+    }
+
+    fn step(&mut self, step: Step) -> ControlFlow<Stopped> {
+        match step {
+            Step::Value(schema) => {
+                if self.place.names.len() > self.deepest {
+                    return ControlFlow::Break(Stopped);
+                }
+                self.value(schema())?;
+            }
+            Step::Fields([]) => {}
+            Step::Fields([field, rest @ ..]) => {
+                if !rest.is_empty() {
+                    self.steps.push(Step::Fields(rest));
+                }
+                self.named(Name::Part(field.name), Step::Value(field.schema));
+            }
+            Step::Items { item, next, count, before } => {
+                // Elements without bytes are all alike, however many the count says there are.
+                if next < count && before != self.at {
+                    let behind = next.saturating_add(1);
+                    self.steps.push(Step::Items { item, next: behind, count, before: self.at });
+                    self.named(Name::Item(next), Step::Value(item));
+                }
+            }
+            Step::Nodes { list, next } => {
+                if let Shape::List { item, .. } = list.shape
+                    && self.word(list.shape, Role::Flag)? == 1
+                {
+                    self.steps.push(Step::Nodes { list, next: next.saturating_add(1) });
+                    self.named(Name::Item(next), Step::Value(item));
+                }
+            }
+            Step::CheckedEnd { start, checked } => self.mark(start, checked.shape, Role::CheckedEnd)?,
+            Step::NameEnd => {
+                self.place.names.pop();
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Goes on with what has this name.
+    fn named(&mut self, name: Name, step: Step) {
+        self.place.names.push(name);
+        self.steps.extend([Step::NameEnd, step]);
     }
 
     fn leaf(&mut self, len: usize, shape: Shape, role: Role) -> ControlFlow<Stopped, &'a [u8]> {
@@ -95,15 +178,8 @@ impl<'a, V: FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>> Walk<'a, V> {
         ControlFlow::Continue(bytes.first_chunk::<4>().map_or(0, |word| u32::from_be_bytes(*word)))
     }
 
-    fn value(&mut self, schema: &Schema) -> ControlFlow<Stopped> {
-        let Some(deepest) = self.deepest.checked_sub(1) else { return ControlFlow::Break(Stopped) };
-        self.deepest = deepest;
-        self.shape(schema.shape)?;
-        self.deepest = self.deepest.saturating_add(1);
-        ControlFlow::Continue(())
-    }
-
-    fn shape(&mut self, shape: Shape) -> ControlFlow<Stopped> {
+    fn value(&mut self, schema: &'static Schema) -> ControlFlow<Stopped> {
+        let shape = schema.shape;
         match shape {
             Shape::Void => {}
             Shape::Hyper | Shape::UnsignedHyper | Shape::Double => {
@@ -119,36 +195,29 @@ impl<'a, V: FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>> Walk<'a, V> {
                 let len = self.word(shape, Role::Length)?;
                 self.leaf(padded(len as usize), shape, Role::Body)?;
             }
-            Shape::FixedArray { len, item } => self.items(len, item)?,
+            Shape::FixedArray { len, item } => self.items(len, item),
             Shape::Array { item, .. } => {
                 let len = self.word(shape, Role::Length)?;
-                self.items(len as usize, item)?;
+                self.items(len as usize, item);
             }
-            Shape::List { item, .. } => {
-                let mut index = 0_usize;
-                while self.word(shape, Role::Flag)? == 1 {
-                    self.named(Name::Item(index), |walk| walk.value(item()))?;
-                    index = index.saturating_add(1);
-                }
-            }
+            Shape::List { .. } => self.steps.push(Step::Nodes { list: schema, next: 0 }),
             Shape::Optional(inner) => {
                 if self.word(shape, Role::Flag)? == 1 {
-                    self.value(inner())?;
+                    self.steps.push(Step::Value(inner));
                 }
             }
-            Shape::Struct { fields } => self.fields(fields)?,
+            Shape::Struct { fields } => self.steps.push(Step::Fields(fields)),
             Shape::Union { arms, default, .. } => {
                 let word = self.word(shape, Role::Discriminant)?;
                 if let Some(arm) = selected(arms, word).or(default) {
-                    self.named(Name::Part(arm.name), |walk| walk.fields(arm.fields))?;
+                    self.named(Name::Part(arm.name), Step::Fields(arm.fields));
                 }
             }
-            Shape::Typedef(inner) => self.value(inner())?,
+            Shape::Typedef(inner) => self.steps.push(Step::Value(inner)),
             Shape::Checked { inner, .. } => {
                 let start = self.at;
                 self.mark(start, shape, Role::CheckedBegin)?;
-                self.value(inner())?;
-                self.mark(start, shape, Role::CheckedEnd)?;
+                self.steps.extend([Step::CheckedEnd { start, checked: schema }, Step::Value(inner)]);
             }
             _ => {
                 self.leaf(4, shape, Role::Value)?;
@@ -157,27 +226,8 @@ impl<'a, V: FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>> Walk<'a, V> {
         ControlFlow::Continue(())
     }
 
-    fn items(&mut self, count: usize, item: Type) -> ControlFlow<Stopped> {
-        for index in 0..count {
-            let before = self.at;
-            self.named(Name::Item(index), |walk| walk.value(item()))?;
-            // Elements without bytes are all alike, however many the count says there are.
-            if self.at == before {
-                break;
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn fields(&mut self, fields: &[Field]) -> ControlFlow<Stopped> {
-        fields.iter().try_for_each(|field| self.named(Name::Part(field.name), |walk| walk.value((field.schema)())))
-    }
-
-    fn named(&mut self, name: Name, walk: impl FnOnce(&mut Self) -> ControlFlow<Stopped>) -> ControlFlow<Stopped> {
-        self.place.names.push(name);
-        walk(self)?;
-        self.place.names.pop();
-        ControlFlow::Continue(())
+    fn items(&mut self, count: usize, item: Type) {
+        self.steps.push(Step::Items { item, next: 0, count, before: usize::MAX });
     }
 }
 

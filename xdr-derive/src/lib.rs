@@ -1,7 +1,7 @@
 //! The derives behind `xdr-core` and `rpc-frame`: use them through those crates.
 //!
-//! Tokens become attributes ([`attr`]), attributes and item a checked tree ([`ast`]), the tree code
-//! ([`expand`]). Every mistake is collected ([`errors`]) and reported at its own place; beside an error
+//! Tokens become attributes (`attr`), attributes and item a checked tree (`ast`), the tree code
+//! (`expand`). Every mistake is collected (`errors`) and reported at its own place; beside an error
 //! a stub implementation keeps the rest of the build quiet.
 
 mod attr; //   #[xdr(…)] and #[rpc(…)], keys and values
@@ -23,6 +23,29 @@ use crate::expand::Direction;
 /// On a field: `max = N`, `item(max = M, …)`, `unbounded`, `list`, `skip`, `recursive`, `rename`,
 /// `with = module`, `validate = function`, and `tag` in a union's variant.
 /// On a variant: `case = label`, `case = [label, …]`, `default`, `other`, `rename`.
+///
+/// `#[rpc(…)]` on a message: `program = N`, `version = N`, `proc = N` and `reply = Type` (void without it); where they
+/// apply `since = minor` and `until = minor` (inclusive), `auth` (AUTH_NONE is too weak), `read_only`, `idempotent`, and
+/// `crate = path`.
+///
+/// A union is an enum with `case`; it keeps its discriminant in a `tag` where an arm has several labels or `default`:
+///
+/// ```text
+/// #[derive(Xdr)]
+/// #[xdr(switch = u32)]
+/// enum Value {
+///     #[xdr(case = 1)]      Int(i32),
+///     #[xdr(case = [2, 6])] Flag { #[xdr(tag)] tag: u32, bits: u32 },
+///     #[xdr(case = 9)]      Nothing,
+///     #[xdr(default)]       Other { #[xdr(tag)] tag: u32 },
+/// }
+///
+/// #[derive(Xdr)]
+/// struct Listing {
+///     #[xdr(list, max = 1000)] entries: Vec<Entry>,    // a linked list of optional data
+///     parent: Option<Box<Listing>>,
+/// }
+/// ```
 ///
 /// A `validate` function is `fn(&T) -> bool`; what it refuses is neither encoded nor decoded. A `with` module has
 /// `type Wire`, `fn to_wire(&T) -> Wire` and `fn from_wire(Wire) -> Option<T>`; bounds beside it are those of `Wire`.

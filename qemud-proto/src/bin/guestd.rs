@@ -12,12 +12,19 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use qemud_proto::daemon::Daemon;
 use qemud_proto::driver::test::TestDriver;
+use qemud_proto::failure::Reply;
+use qemud_proto::messages::DomainNames;
 use rpc_frame::tokio::ServerConfig;
+use rpc_frame::xdr::Encode;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// Longest record, in bytes: 1024 names of 256 bytes are the longest reply, and 64 KiB of XML the longest call.
+const RECORD_MAX: usize = 288 * 1024;
+const _: () = assert!(matches!(<Reply<DomainNames> as Encode>::MAX_WIRE, Some(max) if max + 64 < RECORD_MAX));
 
 /// How long calls in flight may take when the daemon is told to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -71,6 +78,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     let mut config = ServerConfig::default();
     config.max_connections = arguments.max_connections.into();
+    config.connection.max_record = RECORD_MAX;
     let server = daemon.into_server(config);
 
     let unix = match (&arguments.unix, arguments.tcp) {

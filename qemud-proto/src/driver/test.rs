@@ -10,7 +10,7 @@ mod domains;
 mod networks;
 mod saved;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use xmlwriter::XmlWriter;
@@ -75,13 +75,15 @@ const DEFAULT_NETWORK: &str = "\
 pub struct TestDriver {
     domains: Mutex<Domains>,
     networks: Mutex<Networks>,
+    /// Read once: it takes a look into many files, and does not change.
+    node: OnceLock<NodeInfo>,
 }
 
 impl TestDriver {
     /// A host without domains and networks.
     #[must_use]
     pub fn new() -> Self {
-        Self { domains: Mutex::new(Domains::new()), networks: Mutex::new(Networks::new()) }
+        Self { domains: Mutex::new(Domains::new()), networks: Mutex::new(Networks::new()), node: OnceLock::new() }
     }
 
     /// The host of `test:///default`: a domain `test` that is defined and runs under id 1, and a network
@@ -99,6 +101,10 @@ impl TestDriver {
         driver.networks().start(uuid)?;
         driver.networks().set_autostart(uuid, true)?;
         Ok(driver)
+    }
+
+    fn node(&self) -> &NodeInfo {
+        self.node.get_or_init(node_info)
     }
 
     // Each change is made whole or not at all, so a lock that a panic left behind guards a sound state.
@@ -137,7 +143,7 @@ impl Driver for TestDriver {
     }
 
     async fn get_node_info(&self, _: GetNodeInfo) -> Reply<NodeInfo> {
-        Ok(node_info())
+        Ok(self.node().clone())
     }
 
     async fn list_domains(&self, _: ListDomains) -> Reply<DomainIds> {
@@ -296,7 +302,7 @@ impl Driver for TestDriver {
     }
 
     async fn get_capabilities(&self, _: GetCapabilities) -> Reply<Description> {
-        Ok(Description { xml: capabilities(&node_info().model) })
+        Ok(Description { xml: capabilities(&self.node().model) })
     }
 }
 

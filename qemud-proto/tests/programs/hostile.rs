@@ -191,7 +191,7 @@ fn records_that_are_announced_and_do_not_come_cost_no_memory() {
         // A record of the greatest length that is allowed, and an argument of the greatest length, of which
         // nothing comes.
         let mut stream = connect(&daemon);
-        stream.write_all(&[0x80, 0x10, 0, 0]).unwrap();
+        stream.write_all(&[0x80, 0x04, 0x80, 0]).unwrap();
         stream.write_all(&guest_call(1, 5, &[0xff; 4])[4..]).unwrap();
         held.push(stream);
     }

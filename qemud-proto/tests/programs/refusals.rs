@@ -65,9 +65,16 @@ fn mistakes_in_the_command_line_are_usage_errors() {
 }
 
 #[test]
+fn a_variable_that_is_set_to_nothing_is_as_good_as_none() {
+    let mut command = guestctl_command(&["ping"]);
+    command.env("GUESTD_DEFAULT_URI", "");
+    let ended = run_with(command, b"");
+    assert_eq!(ended.status, 0, "{ended:?}");
+}
+
+#[test]
 fn a_uri_that_cannot_be_connected_to_is_a_usage_error_that_names_what_is_wrong() {
     for (uri, says) in [
-        ("", "'' is not a URI"),
         ("test", "'test' is not a URI"),
         ("xen:///", "no driver is named 'xen'"),
         ("test+pigeon:///default", "no transport is named 'pigeon'"),

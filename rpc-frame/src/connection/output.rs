@@ -55,7 +55,7 @@ impl Output {
 pub enum RecordNotWritten {
     /// A value has no XDR form.
     Encode(EncodeError),
-    /// The record would be longer than [`ConnectionConfig::max_record`].
+    /// The record would be longer than [`ConnectionConfig::max_record`](crate::ConnectionConfig::max_record).
     TooLong {
         /// Its length in bytes.
         len: usize,

@@ -61,6 +61,9 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     .await
 }
 
+/// Calls that a connection takes up before it lets others have their turn.
+const CALLS_A_TURN: usize = 64;
+
 /// What a connection still does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
@@ -96,13 +99,16 @@ where
     /// Woken handlers, then whole records, then one write, then one read, until nothing moves.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ServeError>> {
         self.slots.register(cx.waker());
+        // A peer that sends calls without end must not keep the others of this thread waiting.
+        let mut turn = CALLS_A_TURN;
         loop {
             let engine = &mut self.engine;
             let now = self.alarm.now();
             let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
-            while self.state != State::Finishing {
+            while self.state != State::Finishing && turn > 0 {
                 match self.engine.poll_event() {
                     Ok(Some(event)) => {
+                        turn = turn.saturating_sub(1);
                         moved = true;
                         if let Event::Call(call) = event {
                             self.take_up(&call);
@@ -137,6 +143,10 @@ where
                 }
             }
             if !moved {
+                break;
+            }
+            if turn == 0 {
+                cx.waker().wake_by_ref();
                 break;
             }
         }

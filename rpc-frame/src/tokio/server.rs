@@ -140,7 +140,7 @@ impl<P: Programs> Server<P> {
             ::tokio::select! {
                 served = served => match served {
                     Ok(()) => tracing::debug!(%peer, "connection closed"),
-                    Err(error) => tracing::info!(%peer, %error, "connection closed"),
+                    Err(error) => tracing::debug!(%peer, %error, "connection closed"),
                 },
                 () = reached(&mut aborting, Phase::Aborting) => tracing::warn!(%peer, "connection cut off"),
             }

@@ -1,21 +1,22 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
-use qemud_proto::uri::ConnectUri;
+use qemud_proto::uri::{ConnectUri, UriError};
+
+const DEFAULT_URI: &str = "test:///default";
+
+/// A variable that is set to nothing is as good as one that is not set.
+fn connect_uri(text: &str) -> Result<ConnectUri, UriError> {
+    if text.is_empty() { DEFAULT_URI.parse() } else { text.parse() }
+}
 
 /// Manage guests through a daemon of the guest protocol.
 #[derive(Parser)]
 #[command(name = "guestctl", version)]
 pub(crate) struct Arguments {
-    /// The daemon: test:///default (inside this program), test+unix:///default[?socket=PATH], test+tcp://HOST[:PORT]/default
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "URI",
-        default_value = "test:///default",
-        env = "GUESTD_DEFAULT_URI"
-    )]
+    /// The daemon: test:///default (inside this program), test+unix:///default?socket=PATH, test+tcp://HOST:PORT/default
+    #[arg(short, long, global = true, value_name = "URI", default_value = DEFAULT_URI, env = "GUESTD_DEFAULT_URI")]
+    #[arg(value_parser = connect_uri)]
     pub(crate) connect: ConnectUri,
 
     /// Print JSON instead of tables

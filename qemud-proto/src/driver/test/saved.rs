@@ -8,7 +8,7 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -43,6 +43,10 @@ pub(super) fn path(path: &str) -> Reply<PathBuf> {
 /// This waits for the disk: call it where blocking is allowed.
 pub(super) fn write(path: &Path, saved: &Saved) -> Reply<()> {
     let written = || -> std::io::Result<()> {
+        // What is renamed over is gone: a device or a pipe must not be.
+        if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(std::io::Error::new(ErrorKind::AlreadyExists, "there is something that is no regular file"));
+        }
         let folder = path.parent().unwrap_or(Path::new("/"));
         // Made with mode 0600, and removed again unless it gets its name.
         let mut file = NamedTempFile::new_in(folder)?;

@@ -202,3 +202,16 @@ fn a_restore_meets_the_same_rules_as_a_create() {
     block_on(driver.domain_define(DomainDefine { xml: other })).unwrap();
     assert_eq!(restore(&driver, &path).unwrap_err().code, Code::DomExist);
 }
+
+#[test]
+fn a_save_never_replaces_what_is_no_regular_file() {
+    let (driver, _, folder, _) = scene();
+    let socket = folder.path().join("a.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let failure = save(&driver, 1, socket.to_str().unwrap()).unwrap_err();
+    assert_eq!(failure.code, Code::SystemError);
+    assert!(failure.message.contains("no regular file"), "{failure}");
+    assert!(std::os::unix::net::UnixStream::connect(&socket).is_ok(), "the socket is gone");
+    let info = block_on(driver.num_domains(NumDomains)).unwrap();
+    assert_eq!(info, 1, "the domain has stopped without being saved");
+}
