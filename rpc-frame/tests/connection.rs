@@ -518,13 +518,17 @@ fn a_connection_begins_when_it_is_first_told_the_time() {
 
 #[test]
 fn a_peer_may_leave_output_unread_for_thirty_seconds_but_not_longer() {
-    let mut connection = default();
-    call(&mut connection, 1);
+    let mut connection = Connection::new(ConnectionConfig::default());
+    let call = OutgoingCall::new(1, 1, 1);
+    connection.call(Duration::ZERO, &call, &[0_u32; 16 * 1024], None).unwrap();
     assert_eq!(connection.next_timeout(), Some(seconds(30)));
     assert_eq!(connection.handle_time(seconds(29)), Ok(()));
-    // Whoever reads, even if slowly, is given time.
+    // A byte now and then is not reading, 16 KiB are.
     connection.advance_output(seconds(29), 1);
+    assert_eq!(connection.next_timeout(), Some(seconds(30)));
+    connection.advance_output(seconds(29), 16 * 1024);
     assert_eq!(connection.handle_time(seconds(58)), Ok(()));
+    connection.advance_output(seconds(58), 1);
     // More output does not give more time.
     connection.call(seconds(58), &OutgoingCall::new(PROGRAM, 1, 2), &2, None).unwrap();
     assert_eq!(connection.handle_time(seconds(59)), Err(ConnectionError::WriteTimeout));

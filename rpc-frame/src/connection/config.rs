@@ -21,7 +21,7 @@ pub struct ConnectionConfig {
     pub record_timeout: Duration,
     /// Longest time without a byte in either direction and without a call in flight: 5 min.
     pub idle_timeout: Duration,
-    /// Longest time that a peer may leave our output unread: 30 s.
+    /// Longest time that a peer may take to read 16 KiB of our output, or all of it: 30 s.
     pub write_timeout: Duration,
     /// The first xid of our own calls. Give a random one where xids should not be guessed.
     pub first_xid: u32,

@@ -19,6 +19,10 @@ use crate::message::{AcceptStatus, CALL, REPLY};
 use crate::record::RecordReader;
 use crate::reply::EncodeReply;
 
+/// What a peer must take of our output, in bytes, for its time to begin anew: one that takes a byte now and then
+/// holds all that waits behind it.
+const PROGRESS: usize = 16 * 1024;
+
 /// What the peer did, or what time did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -257,9 +261,14 @@ impl Connection {
             // The room stays for the next replies.
             self.output.bytes.clear();
             self.output.waiting_since = None;
+            self.output.taken = 0;
         } else {
             let _ = self.output.bytes.split_to(len);
-            self.output.waiting_since = Some(now);
+            self.output.taken = self.output.taken.saturating_add(len);
+            if self.output.taken >= PROGRESS {
+                self.output.waiting_since = Some(now);
+                self.output.taken = 0;
+            }
         }
     }
 

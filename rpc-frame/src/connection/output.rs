@@ -12,13 +12,15 @@ use crate::record::{MARK, write_record_mark};
 pub(super) struct Output {
     pub(super) bytes: BytesMut,
     max_record: usize,
-    /// Since when the peer has not taken any of it.
+    /// Since when the peer has not taken enough of it.
     pub(super) waiting_since: Option<Duration>,
+    /// Bytes that it has taken since then.
+    pub(super) taken: usize,
 }
 
 impl Output {
     pub(super) fn new(max_record: usize) -> Self {
-        Self { bytes: BytesMut::new(), max_record, waiting_since: None }
+        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0 }
     }
 
     /// Writes one record. After an error the output is as it was.
