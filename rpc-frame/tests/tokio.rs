@@ -954,3 +954,47 @@ async fn a_peer_that_sends_calls_without_end_leaves_others_their_turn() {
     let answered = others.await.unwrap();
     assert!(answered < CALLS as usize / 8, "{answered} calls of the flood were answered first");
 }
+
+/// Answers when somebody else on the same thread has had a turn.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = 0x2000_0045, version = 1, proc = 1, reply = bool)]
+struct Spin;
+
+#[derive(ProcedureTable)]
+#[rpc(program = 0x2000_0045, version = 1, service = SpinService)]
+enum Spins {
+    Spin(Spin),
+}
+
+struct Restless(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl SpinService for Restless {
+    async fn spin(&self, _: &Context, _: Spin) -> bool {
+        poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            if self.0.load(std::sync::atomic::Ordering::Acquire) { Poll::Ready(true) } else { Poll::Pending }
+        })
+        .await
+    }
+}
+
+#[test]
+fn a_handler_that_wakes_itself_without_end_leaves_others_their_turn() {
+    // On a thread of its own: where the others get no turn, no timeout of the runtime's comes either.
+    let (done, answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let server = Server::new(program::<Spins, _>(Restless(flag.clone())));
+            let client = Client::new(server.connect_in_memory());
+            let spinning = tokio::spawn(async move { client.call(&Spin).await.unwrap() });
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            flag.store(true, std::sync::atomic::Ordering::Release);
+            done.send(spinning.await.unwrap()).unwrap();
+        });
+    });
+    assert_eq!(answered.recv_timeout(Duration::from_secs(20)), Ok(true));
+}

@@ -26,6 +26,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 const RECORD_MAX: usize = 288 * 1024;
 const _: () = assert!(matches!(<Reply<DomainNames> as Encode>::MAX_WIRE, Some(max) if max + 64 < RECORD_MAX));
 
+/// Bytes of replies that a peer may leave unread before none of its calls is taken up.
+const UNSENT_MAX: usize = 64 * 1024;
+
 /// How long calls in flight may take when the daemon is told to end.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -79,6 +82,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut config = ServerConfig::default();
     config.max_connections = arguments.max_connections.into();
     config.connection.max_record = RECORD_MAX;
+    config.connection.max_unsent = UNSENT_MAX;
     let server = daemon.into_server(config);
 
     let unix = match (&arguments.unix, arguments.tcp) {

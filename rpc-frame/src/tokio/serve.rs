@@ -61,7 +61,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     .await
 }
 
-/// Calls that a connection takes up before it lets others have their turn.
+/// Calls that a connection takes up, and rounds that it makes, before it lets others have their turn.
 const CALLS_A_TURN: usize = 64;
 
 /// What a connection still does.
@@ -99,7 +99,8 @@ where
     /// Woken handlers, then whole records, then one write, then one read, until nothing moves.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ServeError>> {
         self.slots.register(cx.waker());
-        // A peer that sends calls without end must not keep the others of this thread waiting.
+        // Neither a peer that sends calls without end nor a handler that wakes itself without end may keep the others of
+        // this thread waiting.
         let mut turn = CALLS_A_TURN;
         loop {
             let engine = &mut self.engine;
@@ -145,6 +146,7 @@ where
             if !moved {
                 break;
             }
+            turn = turn.saturating_sub(1);
             if turn == 0 {
                 cx.waker().wake_by_ref();
                 break;
