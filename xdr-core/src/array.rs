@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use crate::bound::{Bound, Each, List, Max, MaxOf, Plain};
-use crate::decode::{Decode, DecodeBounded, Reader, truncated, unit};
+use crate::decode::{Decode, DecodeBounded, Reader, invalid, truncated, unit};
 use crate::encode::{
     Encode, EncodeBounded, Writer, encode_each, encode_whole, head_of, items_len, len_of, length_word, write_word,
 };
@@ -228,7 +228,7 @@ pub(crate) fn flag<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8]) -> Result
     match reader.word(run, 0)? {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(DecodeFault::new(DecodeCause::InvalidFlag, reader.word_position(run))),
+        _ => Err(invalid(DecodeCause::InvalidFlag, reader.word_position(run))),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::{DecodeError, EncodeError, EncodeErrorKind};
 use crate::explain::{decode_error, encode_error};
 use crate::fault::{DecodeCause, DecodeFault, EncodeCause, EncodeFault};
 use crate::limits::Limits;
+use crate::schema::Schema;
 
 /// Encodes a value.
 ///
@@ -27,8 +28,10 @@ use crate::limits::Limits;
 /// ```
 pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = vec![0; encoded_len(value)];
-    fill(value, &mut out)?;
-    Ok(out)
+    match encode_all(value, &mut out) {
+        Ok(0) => Ok(out),
+        other => Err(not_filled(&Value(value), out.len(), other)),
+    }
 }
 
 /// Encodes a value into a shared buffer.
@@ -67,14 +70,13 @@ pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Resu
     let before = buffer.len();
     let announced = encoded_len(value);
     buffer.resize(before.saturating_add(announced), 0);
-    let filled = match buffer.get_mut(before..) {
-        Some(space) => fill(value, space),
-        None => Ok(()),
-    };
-    if filled.is_err() {
-        buffer.truncate(before);
+    match encode_all(value, buffer.get_mut(before..).unwrap_or_default()) {
+        Ok(0) => Ok(()),
+        other => {
+            buffer.truncate(before);
+            Err(not_filled(&Value(value), announced, other))
+        }
     }
-    filled
 }
 
 /// Encodes a value at the front of `space` and returns how many bytes it took. Nothing is allocated.
@@ -95,40 +97,77 @@ pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Resu
 #[inline]
 pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Result<usize, EncodeError> {
     let len = space.len();
+    // A copy of its own: where nothing is allocated, the call of `encode_all` would be felt.
     let mut writer = Writer::new(space);
     match encode_whole::<Plain, T>(value, &mut writer) {
         Ok(()) => Ok(len.saturating_sub(writer.remaining())),
-        Err(fault) => Err(explain_encode(value, fault)),
+        Err(fault) => Err(explained(value, fault)),
     }
 }
 
-fn fill<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Result<(), EncodeError> {
-    let announced = space.len();
-    match encode_to_slice(value, space) {
-        Ok(used) if used == announced => Ok(()),
-        Ok(_) => Err(EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path: T::schema().name.into() }),
-        Err(EncodeError { kind: EncodeErrorKind::NoSpace { .. }, path }) => {
-            Err(EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path })
+/// Writes a value and returns how much space is left. The entry points that allocate share this function with the explanation of faults.
+fn encode_all<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Result<usize, EncodeFault> {
+    let mut writer = Writer::new(space);
+    encode_whole::<Plain, T>(value, &mut writer)?;
+    Ok(writer.remaining())
+}
+
+/// Why a value did not fill the space that it announced.
+#[cold]
+#[inline(never)]
+fn not_filled(value: &dyn Explained, announced: usize, outcome: Result<usize, EncodeFault>) -> EncodeError {
+    let error = match outcome {
+        Ok(_) => EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path: value.schema().name.into() },
+        Err(fault) => explain_encode(value, announced, fault),
+    };
+    match error {
+        EncodeError { kind: EncodeErrorKind::NoSpace { .. }, path } => {
+            EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path }
         }
-        Err(error) => Err(error),
+        error => error,
     }
+}
+
+/// The parts of a value's codec that explaining a fault needs, as an object: the explanation exists once.
+trait Explained {
+    fn again(&self, space: &mut [u8]) -> Result<usize, EncodeFault>;
+    fn schema(&self) -> &'static Schema;
+}
+
+struct Value<'a, T: ?Sized>(&'a T);
+
+impl<T: Encode + ?Sized> Explained for Value<'_, T> {
+    fn again(&self, space: &mut [u8]) -> Result<usize, EncodeFault> {
+        encode_all(self.0, space)
+    }
+    fn schema(&self) -> &'static Schema {
+        T::schema()
+    }
+}
+
+/// [`explain_encode`] where the length is not known. Cold as a whole, so that what calls it stays small enough to inline.
+#[cold]
+#[inline(never)]
+fn explained<T: Encode + ?Sized>(value: &T, fault: EncodeFault) -> EncodeError {
+    explain_encode(&Value(value), encoded_len(value), fault)
 }
 
 /// Finds the field where encoding stopped: it is encoded over zeros and over ones, and the first byte
 /// that differs is the first that was not written.
 #[cold]
-fn explain_encode<T: Encode + ?Sized>(value: &T, fault: EncodeFault) -> EncodeError {
-    let needed = encoded_len(value);
+#[inline(never)]
+fn explain_encode(value: &dyn Explained, needed: usize, fault: EncodeFault) -> EncodeError {
+    let schema = value.schema();
     if fault.cause() == EncodeCause::Full {
-        return encode_error(fault, T::schema(), &[], needed);
+        return encode_error(fault, schema, &[], needed);
     }
     let mut zeros = vec![0; needed];
     let mut ones = vec![0xff; needed];
     // Both stop where the first attempt stopped.
-    let _ = encode_whole::<Plain, T>(value, &mut Writer::new(&mut zeros));
-    let _ = encode_whole::<Plain, T>(value, &mut Writer::new(&mut ones));
+    let _ = value.again(&mut zeros);
+    let _ = value.again(&mut ones);
     let written = zeros.iter().zip(&ones).take_while(|(zero, one)| zero == one).count();
-    encode_error(fault, T::schema(), zeros.get(..written).unwrap_or_default(), needed)
+    encode_error(fault, schema, zeros.get(..written).unwrap_or_default(), needed)
 }
 
 /// How many bytes a value takes, without encoding it. Bounds are not checked.

@@ -8,8 +8,8 @@ use crate::bound::Plain;
 use crate::encode::padded;
 use crate::fault::{DecodeCause, DecodeFault};
 use crate::limits::Limits;
-use crate::schema::Schema;
-use crate::wire::Wire;
+use crate::schema::{Field, Schema};
+use crate::wire::{RUNS, Wire, fields_of, max_wire_of, runs, wire_of};
 
 /// A type that can be read from its XDR form, which is complete in itself.
 ///
@@ -30,10 +30,16 @@ use crate::wire::Wire;
     note = "`u8` is no element: `Vec<u8>`, `[u8; N]` and `&[u8]` are opaque, a C `unsigned char` is `UChar`"
 )]
 pub trait Decode<'de>: Sized {
+    /// The description of a derived struct, from which its constants follow.
+    #[doc(hidden)]
+    const DERIVED: Option<Schema> = None;
+    /// Bytes of the run that begins behind each field.
+    #[doc(hidden)]
+    const RUNS: &'static [usize; RUNS] = &runs(fields_of(&Self::DERIVED));
     /// The fixed front, and the fewest bytes.
-    const WIRE: Wire;
+    const WIRE: Wire = wire_of(fields_of(&Self::DERIVED));
     /// The most bytes that a value can take, or `None` where there is no such number.
-    const MAX_WIRE: Option<usize>;
+    const MAX_WIRE: Option<usize> = max_wire_of(fields_of(&Self::DERIVED));
     /// The fewest bytes that a value can take.
     const MIN_WIRE: usize = Self::WIRE.min;
     /// The length of every value, where all have the same.
@@ -42,14 +48,35 @@ pub trait Decode<'de>: Sized {
         _ => None,
     };
 
+    #[doc(hidden)]
+    const FIELD: Field = Field { name: "", docs: "", schema: Self::schema, wire: Self::WIRE, max_wire: Self::MAX_WIRE };
+
+    /// A field of a derived struct: `next` bytes of the struct follow it in its run, and `after` more.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: usize, after: usize) -> Result<Self, DecodeFault> {
+        field::<Plain, Self>(reader, run, next.saturating_add(after))
+    }
+
     /// Reads a value.
     ///
     /// # Errors
     /// When the input is not the XDR form of a value, or costs more than the limits allow.
-    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault>;
+    #[inline]
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        const { assert!(Self::DERIVED.is_some(), "an implementation by hand needs `decode`") }
+        Self::decode_here(reader, run, after)
+    }
 
     /// The type's description.
-    fn schema() -> &'static Schema;
+    fn schema() -> &'static Schema {
+        const {
+            match &Self::DERIVED {
+                Some(schema) => schema,
+                None => panic!("an implementation by hand needs `schema`"),
+            }
+        }
+    }
 
     /// [`decode`](Self::decode), inlined where it is called, for the entry points: a struct that a function returns
     /// through memory is copied there, and the copy waits for the stores.
@@ -106,6 +133,16 @@ pub trait DecodeBounded<'de, S>: Sized {
     const WIRE: Wire;
     /// The most bytes that a value can take, or `None` where there is no such number.
     const MAX_WIRE: Option<usize>;
+
+    #[doc(hidden)]
+    const FIELD: Field = Field { name: "", docs: "", schema: Self::schema, wire: Self::WIRE, max_wire: Self::MAX_WIRE };
+
+    /// A field of a derived struct: `next` bytes of the struct follow it in its run, and `after` more.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: usize, after: usize) -> Result<Self, DecodeFault> {
+        field::<S, Self>(reader, run, next.saturating_add(after))
+    }
 
     /// Reads a value.
     ///
@@ -259,6 +296,13 @@ impl<'de> Reader<'de> {
         self.rest.len().saturating_add(run.len()).saturating_add(4)
     }
 
+    /// A length word, and so many bytes and their padding.
+    #[inline(always)]
+    pub(crate) fn opaque_of(&mut self, run: &mut &'de [u8], max: usize) -> Result<&'de [u8], DecodeFault> {
+        let len = self.word(run, 0)?;
+        self.opaque(len, max)
+    }
+
     /// `len` bytes and their padding. The length word has just been read.
     #[inline(always)]
     pub(crate) fn opaque(&mut self, len: u32, max: usize) -> Result<&'de [u8], DecodeFault> {
@@ -407,6 +451,12 @@ fn split_padded(input: &[u8], len: usize) -> Option<(&[u8], &[u8], &[u8])> {
     let (body, rest) = input.split_at_checked(len)?;
     let (padding, rest) = rest.split_at_checked(padding)?;
     Some((body, padding, rest))
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) const fn invalid(cause: DecodeCause, position: usize) -> DecodeFault {
+    DecodeFault::new(cause, position)
 }
 
 #[cold]

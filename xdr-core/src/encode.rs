@@ -2,8 +2,8 @@
 
 use crate::bound::Plain;
 use crate::fault::{EncodeCause, EncodeFault};
-use crate::schema::Schema;
-use crate::wire::Wire;
+use crate::schema::{Field, Schema};
+use crate::wire::{RUNS, Wire, fields_of, max_wire_of, runs, wire_of};
 
 /// A type whose XDR form is complete in itself.
 ///
@@ -25,10 +25,16 @@ use crate::wire::Wire;
     note = "`u8` is no element: `Vec<u8>`, `[u8; N]` and `&[u8]` are opaque, a C `unsigned char` is `UChar`"
 )]
 pub trait Encode {
+    /// The description of a derived struct, from which its constants follow.
+    #[doc(hidden)]
+    const DERIVED: Option<Schema> = None;
+    /// Bytes of the run that begins behind each field.
+    #[doc(hidden)]
+    const RUNS: &'static [usize; RUNS] = &runs(fields_of(&Self::DERIVED));
     /// The fixed front, and the fewest bytes.
-    const WIRE: Wire;
+    const WIRE: Wire = wire_of(fields_of(&Self::DERIVED));
     /// The most bytes that a value can take, or `None` where there is no such number.
-    const MAX_WIRE: Option<usize>;
+    const MAX_WIRE: Option<usize> = max_wire_of(fields_of(&Self::DERIVED));
     /// The fewest bytes that a value can take.
     const MIN_WIRE: usize = Self::WIRE.min;
     /// The length of every value, where all have the same.
@@ -37,29 +43,68 @@ pub trait Encode {
         _ => None,
     };
 
+    /// Shows the fields of a derived struct to `visit` until it has seen enough.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn visit<V: Visit>(&self, _visit: &mut V) -> bool {
+        false
+    }
+
+    #[doc(hidden)]
+    const FIELD: Field = Field { name: "", docs: "", schema: Self::schema, wire: Self::WIRE, max_wire: Self::MAX_WIRE };
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: usize) -> bool {
+        visit.field::<Plain, Self>(field, next)
+    }
+
     /// Writes the front into `out`, which is `WIRE.head` bytes long.
     ///
     /// # Errors
     /// When a bound is exceeded, or a union's tag belongs to another arm.
-    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault>;
+    #[inline]
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+        const { assert!(Self::DERIVED.is_some(), "an implementation by hand needs `head`") }
+        let mut front = Front { run: out, fault: None };
+        self.visit(&mut front);
+        front.fault.map_or(Ok(()), Err)
+    }
 
     /// Writes what follows the front.
     ///
     /// # Errors
     /// When the space is full, or a bound inside is exceeded.
-    #[inline(always)]
-    fn tail(&self, _writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
-        Ok(())
+    #[inline]
+    fn tail(&self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
+        if Self::DERIVED.is_none() {
+            return Ok(());
+        }
+        let mut rest = Rest { writer, run: None, fault: None };
+        self.visit(&mut rest);
+        rest.fault.map_or(Ok(()), Err)
     }
 
     /// Bytes that [`tail`](Self::tail) writes.
-    #[inline(always)]
+    #[inline]
     fn tail_len(&self) -> usize {
-        0
+        if !Self::WIRE.tail || Self::DERIVED.is_none() {
+            return 0;
+        }
+        let mut length = Length(0);
+        self.visit(&mut length);
+        length.0.saturating_sub(Self::WIRE.head)
     }
 
     /// The type's description.
-    fn schema() -> &'static Schema;
+    fn schema() -> &'static Schema {
+        const {
+            match &Self::DERIVED {
+                Some(schema) => schema,
+                None => panic!("an implementation by hand needs `schema`"),
+            }
+        }
+    }
 
     /// Writes the elements of an array; integers override it with a copy in bulk.
     ///
@@ -123,6 +168,15 @@ pub trait EncodeBounded<S> {
     const WIRE: Wire;
     /// The most bytes that a value can take, or `None` where there is no such number.
     const MAX_WIRE: Option<usize>;
+
+    #[doc(hidden)]
+    const FIELD: Field = Field { name: "", docs: "", schema: Self::schema, wire: Self::WIRE, max_wire: Self::MAX_WIRE };
+
+    #[doc(hidden)]
+    #[inline(always)]
+    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: usize) -> bool {
+        visit.field::<S, Self>(field, next)
+    }
 
     /// Writes the front into `out`, which is `WIRE.head` bytes long.
     ///
@@ -218,6 +272,64 @@ impl<T: Encode + ?Sized> EncodeBounded<Plain> for T {
     }
 }
 
+/// What is done with each field of a struct. What a struct's derive makes is one list of its fields, whatever
+/// is to be done with them.
+#[doc(hidden)]
+pub trait Visit {
+    /// `next` is the length of the run behind the field. False where the fields behind it are not of interest.
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: usize) -> bool;
+}
+
+/// Writes the front, which ends at the first field with a tail.
+struct Front<'a> {
+    run: &'a mut [u8],
+    fault: Option<EncodeFault>,
+}
+
+impl Visit for Front<'_> {
+    #[inline(always)]
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: usize) -> bool {
+        match head_of::<S, T>(field, &mut self.run) {
+            Ok(ended) => !ended,
+            Err(fault) => {
+                self.fault = Some(fault);
+                false
+            }
+        }
+    }
+}
+
+/// Writes what is behind the front.
+struct Rest<'w, 'a> {
+    writer: &'w mut Writer<'a>,
+    run: Option<&'a mut [u8]>,
+    fault: Option<EncodeFault>,
+}
+
+impl Visit for Rest<'_, '_> {
+    #[inline(always)]
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: usize) -> bool {
+        match tail_of::<S, T>(field, self.writer, &mut self.run, next) {
+            Ok(()) => true,
+            Err(fault) => {
+                self.fault = Some(fault);
+                false
+            }
+        }
+    }
+}
+
+/// Adds the lengths up.
+struct Length(usize);
+
+impl Visit for Length {
+    #[inline(always)]
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: usize) -> bool {
+        self.0 = self.0.saturating_add(len_of::<S, T>(field));
+        true
+    }
+}
+
 /// The space that is left to write into. It only ever splits slices.
 #[derive(Debug)]
 pub struct Writer<'a> {
@@ -239,6 +351,18 @@ impl<'a> Writer<'a> {
             Some((run, rest)) => {
                 self.rest = rest;
                 Ok(run)
+            }
+            None => Err(full()),
+        }
+    }
+
+    /// An opaque's body and its padding.
+    #[inline(always)]
+    pub(crate) fn opaque(&mut self, body: &[u8]) -> Result<(), EncodeFault> {
+        match put_padded(core::mem::take(&mut self.rest), body) {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(())
             }
             None => Err(full()),
         }
@@ -285,6 +409,15 @@ pub(crate) fn write_array<const N: usize>(bytes: [u8; N], out: &mut [u8]) -> Res
         }
         None => Err(full()),
     }
+}
+
+/// The body of an opaque at the front of `space`; what is left behind its padding. A function, because its code is
+/// long; of scalars, so that the writer stays in registers.
+#[inline(never)]
+fn put_padded<'a>(space: &'a mut [u8], body: &[u8]) -> Option<&'a mut [u8]> {
+    let (run, rest) = space.split_at_mut_checked(padded(body.len()))?;
+    write_padded(body, run).ok()?;
+    Some(rest)
 }
 
 /// `bytes` and their zero padding to a multiple of four; `space` is exactly that long.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::decode::{Decode, Reader};
+use crate::decode::{Decode, Reader, invalid};
 use crate::encode::{Encode, Writer, full, write_array, write_word};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::schema::{Schema, Shape};
@@ -20,7 +20,7 @@ macro_rules! number {
             fn schema() -> &'static Schema {
                 const { &Schema::builtin($name, Shape::$shape) }
             }
-            #[inline]
+            #[inline(never)]
             fn encode_items(items: &[Self], writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
                 let run = writer.take(size_of_val(items))?;
                 let (groups, rest) = run.as_chunks_mut::<{ 16 * $bytes }>();
@@ -190,7 +190,7 @@ impl<'de> Decode<'de> for bool {
         match reader.word(run, after)? {
             0 => Ok(false),
             1 => Ok(true),
-            _ => Err(DecodeFault::new(DecodeCause::InvalidBool, reader.word_position(run))),
+            _ => Err(invalid(DecodeCause::InvalidBool, reader.word_position(run))),
         }
     }
     fn schema() -> &'static Schema {

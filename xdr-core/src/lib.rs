@@ -108,7 +108,8 @@ pub use wire::{Wire, max_of_arms, max_of_fields};
 /// What derived code calls, and nobody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::wire::contains;
+    pub use crate::encode::Visit;
+    pub use crate::wire::{RUNS, contains, fields_of, runs};
     pub use core::assert;
     pub use core::default::Default;
     pub use core::marker::PhantomData;

@@ -105,6 +105,9 @@ impl From<String> for XdrString {
     }
 }
 
+/// Up to this maximum the code is worth its bytes wherever it is used; beyond, it is a function.
+const SHORT: usize = 512;
+
 macro_rules! opaque_like {
     ($type:ty, $bytes:ident, $name:literal, $shape:expr) => {
         impl<B: Bound> EncodeBounded<Max<B>> for $type {
@@ -116,8 +119,11 @@ macro_rules! opaque_like {
             }
             #[inline(always)]
             fn tail(&self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
-                let space = writer.take(padded(self.len()))?;
-                write_padded(self.$bytes(), space)
+                if B::MAX <= SHORT {
+                    let space = writer.take(padded(self.len()))?;
+                    return write_padded(self.$bytes(), space);
+                }
+                writer.opaque(self.$bytes())
             }
             #[inline(always)]
             fn tail_len(&self) -> usize {
@@ -138,14 +144,12 @@ opaque_like!(XdrString, as_ref, "string", Shape::String { max: B::MAX, utf8: fal
 
 /// Decoding, which differs only in what is made of the body.
 macro_rules! decode_opaque_like {
-    ($([$($borrow:tt)*] $type:ty, $encoded:ty, |$reader:ident, $body:ident| $make:expr;)+) => {$(
+    ($([$($borrow:tt)*] $type:ty, $encoded:ty, |$reader:ident, $run:ident| $make:expr;)+) => {$(
         impl<$($borrow)* B: Bound> DecodeBounded<'de, Max<B>> for $type {
             const WIRE: Wire = Wire::word_and_tail();
             const MAX_WIRE: Option<usize> = max_of_opaque(B::MAX);
             #[inline(always)]
-            fn decode($reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
-                let len = $reader.word(run, 0)?;
-                let $body = $reader.opaque(len, B::MAX)?;
+            fn decode($reader: &mut Reader<'de>, $run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
                 $make
             }
             fn schema() -> &'static Schema {
@@ -156,19 +160,70 @@ macro_rules! decode_opaque_like {
 }
 
 decode_opaque_like! {
-    ['de: 'a, 'a,] &'a [u8], [u8], |reader, body| Ok(body);
-    ['de,] Vec<u8>, [u8], |reader, body| { reader.charge(body.len(), reader.remaining())?; Ok(body.to_vec()) };
-    ['de: 'a, 'a,] Cow<'a, [u8]>, [u8], |reader, body| Ok(Cow::Borrowed(body));
-    ['de,] Bytes, [u8], |reader, body| reader.share(body);
-    ['de: 'a, 'a,] &'a str, str, |reader, body| utf8(reader, body);
-    ['de,] String, str, |reader, body| {
-        let text = utf8(reader, body)?;
-        reader.charge(text.len(), reader.remaining())?;
-        Ok(text.to_owned())
-    };
-    ['de: 'a, 'a,] XdrStr<'a>, XdrStr<'_>, |reader, body| Ok(XdrStr(body));
-    ['de,] XdrString, XdrString, |reader, body| { reader.charge(body.len(), reader.remaining())?; Ok(XdrString(body.to_vec())) };
-    ['de: 'a, 'a,] Cow<'a, str>, str, |reader, body| Ok(Cow::Borrowed(utf8(reader, body)?));
+    ['de: 'a, 'a,] &'a [u8], [u8], |reader, run| reader.opaque_of(run, B::MAX);
+    ['de,] Vec<u8>, [u8], |reader, run| owned(reader, run, B::MAX);
+    ['de: 'a, 'a,] Cow<'a, [u8]>, [u8], |reader, run| Ok(Cow::Borrowed(reader.opaque_of(run, B::MAX)?));
+    ['de,] Bytes, [u8], |reader, run| { let body = reader.opaque_of(run, B::MAX)?; reader.share(body) };
+    ['de: 'a, 'a,] &'a str, str, |reader, run| { let body = reader.opaque_of(run, B::MAX)?; utf8(reader, body) };
+    ['de,] String, str, |reader, run| owned_text(reader, run, B::MAX);
+    ['de: 'a, 'a,] XdrStr<'a>, XdrStr<'_>, |reader, run| Ok(XdrStr(reader.opaque_of(run, B::MAX)?));
+    ['de,] XdrString, XdrString, |reader, run| Ok(XdrString(owned(reader, run, B::MAX)?));
+    ['de: 'a, 'a,] Cow<'a, str>, str, |reader, run| { let body = reader.opaque_of(run, B::MAX)?; Ok(Cow::Borrowed(utf8(reader, body)?)) };
+}
+
+/// A copy of the body. Where it may be long, it is a function: beside the copy a call costs nothing.
+#[inline(always)]
+fn owned<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<Vec<u8>, DecodeFault> {
+    match max {
+        ..=SHORT => owned_body(reader, run, max),
+        _ if run.is_empty() => owned_here(reader, max),
+        _ => owned_far(reader, run, max),
+    }
+}
+
+#[inline(always)]
+fn owned_body<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<Vec<u8>, DecodeFault> {
+    let body = reader.opaque_of(run, max)?;
+    reader.charge(body.len(), reader.remaining())?;
+    Ok(body.to_vec())
+}
+
+#[inline(never)]
+fn owned_here(reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
+    owned_body(reader, &mut &[][..], max)
+}
+
+#[inline(never)]
+fn owned_far<'de>(reader: &mut Reader<'de>, run: &'de [u8], max: usize) -> Result<Vec<u8>, DecodeFault> {
+    owned_body(reader, &mut { run }, max)
+}
+
+/// [`owned`] for text.
+#[inline(always)]
+fn owned_text<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<String, DecodeFault> {
+    match max {
+        ..=SHORT => owned_text_body(reader, run, max),
+        _ if run.is_empty() => owned_text_here(reader, max),
+        _ => owned_text_far(reader, run, max),
+    }
+}
+
+#[inline(always)]
+fn owned_text_body<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<String, DecodeFault> {
+    let body = reader.opaque_of(run, max)?;
+    let text = utf8(reader, body)?;
+    reader.charge(text.len(), reader.remaining())?;
+    Ok(text.to_owned())
+}
+
+#[inline(never)]
+fn owned_text_here(reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
+    owned_text_body(reader, &mut &[][..], max)
+}
+
+#[inline(never)]
+fn owned_text_far<'de>(reader: &mut Reader<'de>, run: &'de [u8], max: usize) -> Result<String, DecodeFault> {
+    owned_text_body(reader, &mut { run }, max)
 }
 
 #[inline(always)]

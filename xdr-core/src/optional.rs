@@ -10,7 +10,7 @@ use crate::bound::{Plain, Shape as BoundShape};
 use crate::decode::{Decode, DecodeBounded, Reader, decode_whole, unit};
 use crate::encode::{Encode, EncodeBounded, Writer, encode_whole, len_of, write_word};
 use crate::fault::{DecodeFault, EncodeFault};
-use crate::schema::{Arm, Field, Schema, Shape};
+use crate::schema::{Arm, Schema, Shape};
 use crate::wire::{Wire, max_of_arms, max_of_items};
 
 macro_rules! option_encode {
@@ -220,18 +220,8 @@ impl<T: Encode, E: Encode> Encode for Result<T, E> {
                 shape: Shape::Union {
                     switch: <i32 as Encode>::schema,
                     arms: &[
-                        Arm {
-                            name: "Ok",
-                            docs: "",
-                            labels: &[0],
-                            fields: &[Field { name: "", docs: "", schema: T::schema }],
-                        },
-                        Arm {
-                            name: "Err",
-                            docs: "",
-                            labels: &[1],
-                            fields: &[Field { name: "", docs: "", schema: E::schema }],
-                        },
+                        Arm { name: "Ok", docs: "", labels: &[0], fields: &[T::FIELD] },
+                        Arm { name: "Err", docs: "", labels: &[1], fields: &[E::FIELD] },
                     ],
                     default: None,
                 },
@@ -260,18 +250,8 @@ impl<'de, T: Decode<'de>, E: Decode<'de>> Decode<'de> for Result<T, E> {
                 shape: Shape::Union {
                     switch: <i32 as Encode>::schema,
                     arms: &[
-                        Arm {
-                            name: "Ok",
-                            docs: "",
-                            labels: &[0],
-                            fields: &[Field { name: "", docs: "", schema: T::schema }],
-                        },
-                        Arm {
-                            name: "Err",
-                            docs: "",
-                            labels: &[1],
-                            fields: &[Field { name: "", docs: "", schema: E::schema }],
-                        },
+                        Arm { name: "Ok", docs: "", labels: &[0], fields: &[T::FIELD] },
+                        Arm { name: "Err", docs: "", labels: &[1], fields: &[E::FIELD] },
                     ],
                     default: None,
                 },

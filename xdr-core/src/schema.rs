@@ -1,5 +1,7 @@
 //! Descriptions of types: what errors, exports and dissectors read instead of the types themselves.
 
+use crate::wire::Wire;
+
 /// A reference to another type's description. A function, so that recursive types can refer to themselves.
 pub type Type = fn() -> &'static Schema;
 
@@ -144,6 +146,10 @@ pub struct Field {
     pub docs: &'static str,
     /// The field's type.
     pub schema: Type,
+    /// Where its fixed front ends.
+    pub wire: Wire,
+    /// The most bytes that it can take, or `None` where there is no such number.
+    pub max_wire: Option<usize>,
 }
 
 /// A named value of an enum.

@@ -32,7 +32,7 @@ macro_rules! tuple {
             }
             fn schema() -> &'static Schema {
                 const { &Schema::builtin("tuple", Shape::Struct {
-                    fields: &[$(Field { name: stringify!($index), docs: "", schema: $name::schema }),+],
+                    fields: &[$(Field { name: stringify!($index), ..$name::FIELD }),+],
                 }) }
             }
         }
@@ -48,7 +48,7 @@ macro_rules! tuple {
             }
             fn schema() -> &'static Schema {
                 const { &Schema::builtin("tuple", Shape::Struct {
-                    fields: &[$(Field { name: stringify!($index), docs: "", schema: $name::schema }),+],
+                    fields: &[$(Field { name: stringify!($index), ..$name::FIELD }),+],
                 }) }
             }
         }

@@ -1,5 +1,7 @@
 //! Wire sizes as constants: where the fixed front of a value ends, and how short and long it can be.
 
+use crate::schema::{Field, Schema, Shape};
+
 /// The front of a type's wire form, known without a value.
 ///
 /// A value is written as `head` bytes of fixed length and, where `tail` is set, something of
@@ -77,6 +79,63 @@ pub const fn max_of_fields(mut fields: &[Option<usize>]) -> Option<usize> {
         fields = rest;
     }
     Some(sum)
+}
+
+/// The front of a struct.
+#[doc(hidden)]
+#[must_use]
+pub(crate) const fn wire_of(mut fields: &[Field]) -> Wire {
+    let mut all = Wire::fixed(0);
+    while let [field, rest @ ..] = fields {
+        all = Wire::of_fields(&[all, field.wire]);
+        fields = rest;
+    }
+    all
+}
+
+/// The maximum length of a struct.
+#[doc(hidden)]
+#[must_use]
+pub(crate) const fn max_wire_of(mut fields: &[Field]) -> Option<usize> {
+    let mut sum = Some(0);
+    while let [field, rest @ ..] = fields {
+        sum = max_of_fields(&[sum, field.max_wire]);
+        fields = rest;
+    }
+    sum
+}
+
+/// The most fields whose runs a type keeps by itself.
+#[doc(hidden)]
+pub const RUNS: usize = 32;
+
+/// The fields of a derived struct.
+#[doc(hidden)]
+#[must_use]
+#[expect(clippy::panic, reason = "evaluated by the compiler, for who wrote an implementation by hand")]
+pub const fn fields_of(derived: &Option<Schema>) -> &'static [Field] {
+    match derived {
+        Some(Schema { shape: Shape::Struct { fields }, .. }) => fields,
+        _ => panic!("an implementation by hand needs `WIRE` and `MAX_WIRE`"),
+    }
+}
+
+/// Bytes of the run that begins behind each field of a struct, of the first `N`.
+#[doc(hidden)]
+#[must_use]
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which reports what is out of bounds")]
+pub const fn runs<const N: usize>(fields: &[Field]) -> [usize; N] {
+    let mut runs = [0; N];
+    let mut index = fields.len();
+    let mut run = 0;
+    while let Some(before) = index.checked_sub(1) {
+        if before < N {
+            runs[before] = run;
+        }
+        run = fields[before].wire.run(run);
+        index = before;
+    }
+    runs
 }
 
 /// The maximum length of a union: its discriminant and the longest of its arms.

@@ -73,12 +73,12 @@ pub(crate) fn encode(context: &Context<'_>, item: &Enum<'_>) -> EncodeParts {
         }
     });
     EncodeParts {
-        wire: quote!(#krate::Wire::fixed(4)),
-        max: quote!(#p::Some(4)),
-        head: quote! {
+        visit: TokenStream::new(),
+        consts: Some((quote!(#krate::Wire::fixed(4)), quote!(#p::Some(4)))),
+        head: Some(quote! {
             #consts
             <#p::i32 as #krate::Encode>::head(&match self { #(Self::#variants => #names,)* #other }, __out)
-        },
+        }),
         tail: None,
     }
 }
@@ -102,8 +102,7 @@ pub(crate) fn decode(context: &Context<'_>, item: &Enum<'_>) -> DecodeParts {
         None => quote!(_ => #p::Err(#krate::DecodeFault::unknown_enum_value(__reader.word_position(__run))),),
     };
     DecodeParts {
-        wire: quote!(#krate::Wire::fixed(4)),
-        max: quote!(#p::Some(4)),
+        consts: Some((quote!(#krate::Wire::fixed(4)), quote!(#p::Some(4)))),
         decode: quote! {
             #consts
             match <#p::i32 as #krate::Decode<#de>>::decode(__reader, __run, __after)? {

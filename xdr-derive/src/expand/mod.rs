@@ -22,17 +22,20 @@ pub(crate) enum Direction {
 
 /// The members of an `impl Encode`.
 pub(crate) struct EncodeParts {
-    pub(crate) wire: TokenStream,
-    pub(crate) max: TokenStream,
-    pub(crate) head: TokenStream,
+    /// `visit`, which a struct has instead of `head` and `tail` of its own.
+    pub(crate) visit: TokenStream,
+    /// `WIRE` and `MAX_WIRE`, where they do not follow from the description.
+    pub(crate) consts: Option<(TokenStream, TokenStream)>,
+    /// The body of `head`; none where there is `visit`.
+    pub(crate) head: Option<TokenStream>,
     /// The bodies of `tail` and `tail_len`; none where every value has the same length.
     pub(crate) tail: Option<(TokenStream, TokenStream)>,
 }
 
 /// The members of an `impl Decode`.
 pub(crate) struct DecodeParts {
-    pub(crate) wire: TokenStream,
-    pub(crate) max: TokenStream,
+    /// `WIRE` and `MAX_WIRE`, where they do not follow from the description.
+    pub(crate) consts: Option<(TokenStream, TokenStream)>,
     pub(crate) decode: TokenStream,
 }
 
@@ -56,8 +59,8 @@ pub(crate) fn derive(item: &DeriveInput, direction: Direction) -> TokenStream {
         Shape::Union(union) => unions::checks(&context, union),
         Shape::Struct(_) | Shape::Transparent(_) => TokenStream::new(),
     };
-    let code = quote!(#encode #decode #procedure #checks);
-    if markers.is_empty() { code } else { quote!(const _: () = { #(#markers)* #code };) }
+    let code = quote!(#encode #decode #procedure);
+    if markers.is_empty() { quote!(#code #checks) } else { quote!(const _: () = { #(#markers)* #code }; #checks) }
 }
 
 /// What the code generators need to know of the input, and the bound markers that they ask for.
@@ -65,12 +68,12 @@ pub(crate) struct Context<'a> {
     pub(crate) input: &'a Input<'a>,
     pub(crate) krate: &'a TokenStream,
     pub(crate) private: TokenStream,
-    direction: Direction,
+    pub(crate) direction: Direction,
     /// The lifetime of the input to decode: `'de`, unless the type has one of that name.
     pub(crate) de: Lifetime,
     markers: Vec<TokenStream>,
-    /// The expressions that the markers stand for, as text.
-    marked: Vec<String>,
+    /// The maxima that have a marker, in its order.
+    bounds: Vec<*const Expr>,
 }
 
 impl<'a> Context<'a> {
@@ -84,20 +87,18 @@ impl<'a> Context<'a> {
             direction,
             de: Lifetime::new(if taken { "'__de" } else { "'de" }, proc_macro2::Span::call_site()),
             markers: Vec::new(),
-            marked: Vec::new(),
+            bounds: Vec::new(),
         }
     }
 
     /// ```text
     /// impl ::xdr_core::Encode for Domain {
-    ///     const WIRE: Wire = Wire::of_fields(&[<String as EncodeBounded<Max<Len<256>>>>::WIRE, …]);
-    ///     const MAX_WIRE: Option<usize> = max_of_fields(&[…]);
-    ///     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> { … }
-    ///     fn tail(&self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> { … }
-    ///     fn tail_len(&self) -> usize { … }
-    ///     fn schema() -> &'static Schema { … }
+    ///     const DERIVED: Option<Schema> = Some(Schema { name: "Domain", … });
+    ///     fn visit<V: Visit>(&self, visit: &mut V) -> bool { … }
     /// }
     /// ```
+    /// The rest follows from these by the trait's defaults. Enums, unions, and structs with `with` or `validate`
+    /// bring members of their own: `WIRE`, `MAX_WIRE`, `head`, `tail`, `tail_len`, `schema`.
     fn encode(&mut self) -> TokenStream {
         let parts = match &self.input.shape {
             Shape::Struct(fields) => structs::encode(self, fields),
@@ -105,8 +106,8 @@ impl<'a> Context<'a> {
             Shape::Enum(values) => enums::encode(self, values),
             Shape::Union(union) => unions::encode(self, union),
         };
-        let schema = schema::schema(self, Side::Encode);
-        let EncodeParts { wire, max, head, tail } = parts;
+        let EncodeParts { visit, consts, head, tail } = parts;
+        let described = self.described(consts, Side::Encode);
         let (krate, p) = (self.krate, &self.private);
         let check = self.check_before(self.input.validate.as_ref(), quote!(self));
         let tail = tail.map(|(tail, len)| {
@@ -117,6 +118,12 @@ impl<'a> Context<'a> {
                 fn tail_len(&self) -> #p::usize { #len }
             }
         });
+        let head = head.map(|head| {
+            quote! {
+                #[inline]
+                fn head(&self, __out: &mut [#p::u8]) -> #p::Result<(), #krate::EncodeFault> { #check #head }
+            }
+        });
         let ident = &self.input.item.ident;
         let generics = bounded(&self.input.item.generics, &quote!(#krate::Encode), self.input.bound.as_ref());
         let (parameters, _, conditions) = generics.split_for_impl();
@@ -124,27 +131,21 @@ impl<'a> Context<'a> {
         quote! {
             #[automatically_derived]
             impl #parameters #krate::Encode for #ident #arguments #conditions {
-                const WIRE: #krate::Wire = #wire;
-                const MAX_WIRE: #p::Option<#p::usize> = #max;
-                #[inline]
-                fn head(&self, __out: &mut [#p::u8]) -> #p::Result<(), #krate::EncodeFault> { #check #head }
+                #described
+                #visit
+                #head
                 #tail
-                fn schema() -> &'static #krate::Schema { #schema }
             }
         }
     }
 
     /// ```text
     /// impl<'de> ::xdr_core::Decode<'de> for Domain {
-    ///     const WIRE: Wire = <Self as Encode>::WIRE;
-    ///     const MAX_WIRE: Option<usize> = <Self as Encode>::MAX_WIRE;
-    ///     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
-    ///         Self::decode_here(reader, run, after)
-    ///     }
+    ///     const DERIVED: Option<Schema> = <Self as Encode>::DERIVED;
     ///     fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> { … }
-    ///     fn schema() -> &'static Schema { <Self as Encode>::schema() }
     /// }
     /// ```
+    /// What has no `DERIVED` brings `WIRE`, `MAX_WIRE`, `decode` and `schema` as well.
     fn decode(&mut self) -> TokenStream {
         let parts = match &self.input.shape {
             Shape::Struct(fields) => structs::decode(self, fields),
@@ -153,21 +154,44 @@ impl<'a> Context<'a> {
             Shape::Union(union) => unions::decode(self, union),
         };
         let (krate, p, de) = (self.krate, self.private.clone(), self.de.clone());
-        let DecodeParts { mut wire, mut max, mut decode } = parts;
+        let DecodeParts { consts, mut decode } = parts;
+        // What has a description of its fields has this one by itself.
+        let outlined = consts.is_some();
         if self.input.validate.is_some() {
             let read = quote!((|| -> #p::Result<Self, #krate::DecodeFault> { #decode })()?);
             let accepted = self.accepted(None, self.input.validate.as_ref(), read, quote!(__run));
             decode = quote!(#p::Ok(#accepted));
         }
         let generics = &self.input.item.generics;
-        let schema = if self.direction == Direction::Both && generics.type_params().next().is_none() {
-            // The same constants, computed once.
-            wire = quote!(<Self as #krate::Encode>::WIRE);
-            max = quote!(<Self as #krate::Encode>::MAX_WIRE);
-            quote!(<Self as #krate::Encode>::schema())
+        let described = if self.direction != Direction::Both || generics.type_params().next().is_some() {
+            self.described(consts, Side::Decode)
+        } else if consts.is_none() {
+            let checked = self
+                .input
+                .validate
+                .is_some()
+                .then(|| quote!(fn schema() -> &'static #krate::Schema { <Self as #krate::Encode>::schema() }));
+            quote!(const DERIVED: #p::Option<#krate::Schema> = <Self as #krate::Encode>::DERIVED; #checked)
         } else {
-            schema::schema(self, Side::Decode)
+            // The same constants, computed once.
+            quote! {
+                const WIRE: #krate::Wire = <Self as #krate::Encode>::WIRE;
+                const MAX_WIRE: #p::Option<#p::usize> = <Self as #krate::Encode>::MAX_WIRE;
+                fn schema() -> &'static #krate::Schema { <Self as #krate::Encode>::schema() }
+            }
         };
+        let outlined = outlined.then(|| {
+            quote! {
+                #[inline]
+                fn decode(
+                    __reader: &mut #krate::Reader<#de>,
+                    __run: &mut &#de [#p::u8],
+                    __after: #p::usize,
+                ) -> #p::Result<Self, #krate::DecodeFault> {
+                    <Self as #krate::Decode<#de>>::decode_here(__reader, __run, __after)
+                }
+            }
+        });
         let ident = &self.input.item.ident;
         let (_, arguments, _) = generics.split_for_impl();
         let mut generics = bounded(generics, &quote!(#krate::Decode<#de>), self.input.bound.as_ref());
@@ -179,23 +203,37 @@ impl<'a> Context<'a> {
         quote! {
             #[automatically_derived]
             impl #parameters #krate::Decode<#de> for #ident #arguments #conditions {
-                const WIRE: #krate::Wire = #wire;
-                const MAX_WIRE: #p::Option<#p::usize> = #max;
-                #[inline]
-                fn decode(
-                    __reader: &mut #krate::Reader<#de>,
-                    __run: &mut &#de [#p::u8],
-                    __after: #p::usize,
-                ) -> #p::Result<Self, #krate::DecodeFault> {
-                    <Self as #krate::Decode<#de>>::decode_here(__reader, __run, __after)
-                }
+                #described
+                #outlined
                 #[inline(always)]
                 fn decode_here(
                     __reader: &mut #krate::Reader<#de>,
                     __run: &mut &#de [#p::u8],
                     __after: #p::usize,
                 ) -> #p::Result<Self, #krate::DecodeFault> { #decode }
-                fn schema() -> &'static #krate::Schema { #schema }
+            }
+        }
+    }
+
+    /// The description and the constants, which follow from a struct's description by themselves.
+    fn described(&mut self, consts: Option<(TokenStream, TokenStream)>, side: Side) -> TokenStream {
+        let (krate, p) = (self.krate, self.private.clone());
+        match consts {
+            None => {
+                let schema = schema::schema(self, side, false);
+                let checked = self.input.validate.is_some().then(|| {
+                    let schema = schema::schema(self, side, true);
+                    quote!(fn schema() -> &'static #krate::Schema { const { &#schema } })
+                });
+                quote!(const DERIVED: #p::Option<#krate::Schema> = #p::Some(#schema); #checked)
+            }
+            Some((wire, max)) => {
+                let schema = schema::schema(self, side, true);
+                quote! {
+                    const WIRE: #krate::Wire = #wire;
+                    const MAX_WIRE: #p::Option<#p::usize> = #max;
+                    fn schema() -> &'static #krate::Schema { const { &#schema } }
+                }
             }
         }
     }
@@ -264,21 +302,17 @@ impl<'a> Context<'a> {
                 || generics.const_params().any(|parameter| parameter.ident == *ident)
                 || (ident == "Self" && !generics.params.is_empty())
         };
-        if !mentions(&tokens, &is_parameter)
-            || matches!(max, Expr::Path(path) if path.path.get_ident().is_some_and(|ident| generics.const_params().any(|parameter| parameter.ident == *ident)))
-        {
-            return quote_spanned!(syn::spanned::Spanned::span(max)=> #krate::Len<{ #tokens }>);
+        let span = syn::spanned::Spanned::span(max);
+        if !mentions(&tokens, &is_parameter) {
+            return self.named_bound(max, |name| quote_spanned!(span=> type #name = #krate::Len<{ #tokens }>;));
         }
-        let p = &self.private;
+        if matches!(max, Expr::Path(path) if path.path.get_ident().is_some_and(|ident| generics.const_params().any(|parameter| parameter.ident == *ident)))
+        {
+            return quote_spanned!(span=> #krate::Len<{ #tokens }>);
+        }
+        let p = self.private.clone();
         let ident = &self.input.item.ident;
         let (parameters, arguments, conditions) = generics.split_for_impl();
-        let text = tokens.to_string();
-        if let Some(index) = self.marked.iter().position(|marked| *marked == text) {
-            let marker = format_ident!("__Bound{index}");
-            return quote!(#marker #arguments);
-        }
-        let marker = format_ident!("__Bound{}", self.marked.len());
-        self.marked.push(text);
         let held = generics.params.iter().filter_map(|parameter| match parameter {
             GenericParam::Lifetime(lifetime) => {
                 let lifetime = &lifetime.lifetime;
@@ -288,14 +322,28 @@ impl<'a> Context<'a> {
             GenericParam::Const(_) => None,
         });
         let tokens = replace_self(tokens, &quote!(<#ident #arguments>));
-        self.markers.push(quote! {
-            struct #marker #parameters (#p::PhantomData<(#(#held,)*)>) #conditions;
-            #[automatically_derived]
-            impl #parameters #krate::Bound for #marker #arguments #conditions {
-                const MAX: #p::usize = #tokens;
+        let marker = self.named_bound(max, |marker| {
+            quote! {
+                struct #marker #parameters (#p::PhantomData<(#(#held,)*)>) #conditions;
+                #[automatically_derived]
+                impl #parameters #krate::Bound for #marker #arguments #conditions {
+                    const MAX: #p::usize = #tokens;
+                }
             }
         });
         quote!(#marker #arguments)
+    }
+
+    /// The name of the bound's type, which is declared once, however often the field is mentioned.
+    fn named_bound(&mut self, max: &Expr, declare: impl FnOnce(&Ident) -> TokenStream) -> TokenStream {
+        let place = std::ptr::from_ref(max);
+        let index = self.bounds.iter().position(|known| *known == place).unwrap_or(self.bounds.len());
+        let name = format_ident!("__Bound{index}");
+        if index == self.bounds.len() {
+            self.bounds.push(place);
+            self.markers.push(declare(&name));
+        }
+        name.into_token_stream()
     }
 
     /// `<Type as Encode>`, with the field's bounds.

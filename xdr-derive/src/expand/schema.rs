@@ -9,8 +9,8 @@ use crate::ast::{Arm, Enum, Field, Shape, Union};
 /// ```text
 /// const { &Schema { name: "Domain", docs: "…", arguments: &[], shape: Shape::Struct { fields: &[…] } } }
 /// ```
-pub(crate) fn schema(context: &mut Context<'_>, side: Side) -> TokenStream {
-    let krate = context.krate;
+pub(crate) fn schema(context: &mut Context<'_>, side: Side, checked: bool) -> TokenStream {
+    let (krate, de) = (context.krate, context.de.clone());
     let (name, docs) = (&context.input.name, &context.input.docs);
     let mut shape = match &context.input.shape {
         Shape::Struct(list) => {
@@ -24,13 +24,12 @@ pub(crate) fn schema(context: &mut Context<'_>, side: Side) -> TokenStream {
         Shape::Enum(item) => values(context, item),
         Shape::Union(union) => arms(context, union, side),
     };
-    if let Some(validate) = &context.input.validate {
+    if let (Some(validate), true) = (&context.input.validate, checked) {
         let by = path_text(validate);
         shape = quote! {
             #krate::Shape::Checked { by: #by, inner: || const { &#krate::Schema::builtin(#name, #shape) } }
         };
     }
-    let de = &context.de;
     let arguments: Vec<_> = context
         .input
         .item
@@ -46,7 +45,7 @@ pub(crate) fn schema(context: &mut Context<'_>, side: Side) -> TokenStream {
             }
         })
         .collect();
-    quote!(const { &#krate::Schema { name: #name, docs: #docs, arguments: &[#(#arguments),*], shape: #shape } })
+    quote!(#krate::Schema { name: #name, docs: #docs, arguments: &[#(#arguments),*], shape: #shape })
 }
 
 /// A field's type, with the check that it must pass.
@@ -75,8 +74,18 @@ fn fields(context: &mut Context<'_>, fields: &[Field<'_>], side: Side, alone: bo
         .map(|field| {
             let name = if alone { "" } else { &field.name };
             let docs = &field.docs;
+            let codec = context.codec(field, side);
+            if !field.recursive && field.validate.is_none() && field.with.is_none() {
+                return match (name, docs.as_str()) {
+                    ("", "") => quote!(#codec::FIELD),
+                    (name, "") => quote!(#krate::Field { name: #name, ..#codec::FIELD }),
+                    (name, docs) => quote!(#krate::Field { name: #name, docs: #docs, ..#codec::FIELD }),
+                };
+            }
             let schema = field_schema(context, field, side);
-            quote!(#krate::Field { name: #name, docs: #docs, schema: #schema })
+            let p = &context.private;
+            let max = if field.recursive { quote!(#p::None) } else { quote!(#codec::MAX_WIRE) };
+            quote!(#krate::Field { name: #name, docs: #docs, schema: #schema, wire: #codec::WIRE, max_wire: #max })
         })
         .collect();
     quote!(&[#(#described),*])

@@ -7,6 +7,11 @@ use super::{Context, DecodeParts, EncodeParts, Side};
 use crate::ast::{Field, Role};
 
 /// ```text
+/// <String as EncodeBounded<Max<Len<256>>>>::visit_of(&self.name, visit, <Self as Encode>::RUNS[0])
+///     && <[u8; 16] as Encode>::visit_of(&self.uuid, visit, <Self as Encode>::RUNS[1])
+/// ```
+/// With `with` or `validate`, where a field is not written as it stands:
+/// ```text
 /// head:     let mut run = out;
 ///           if <String as EncodeBounded<Max<Len<256>>>>::head_of(&self.name, &mut run)? { return Ok(()); }
 ///           …
@@ -17,20 +22,33 @@ use crate::ast::{Field, Role};
 ///           …
 /// tail_len: 0.saturating_add(<String as …>::len_of(&self.name)) … .saturating_sub(WIRE.head)
 /// ```
-pub(crate) fn encode(context: &mut Context<'_>, fields: &[Field<'_>]) -> EncodeParts {
+pub(crate) fn encode(context: &mut Context<'_>, all: &[Field<'_>]) -> EncodeParts {
     let (krate, p) = (context.krate, context.private.clone());
-    let fields: Vec<_> = fields.iter().filter(|field| field.on_wire()).collect();
-    let codecs: Vec<_> = fields.iter().map(|field| context.codec(field, Side::Encode)).collect();
-    let members: Vec<_> = fields.iter().map(|field| &field.member).collect();
-    let max = context.max_of(&fields, Side::Encode);
+    let fields: Vec<_> = all.iter().filter(|field| field.on_wire()).collect();
     if fields.is_empty() {
         return EncodeParts {
-            wire: quote!(#krate::Wire::fixed(0)),
-            max,
-            head: quote!(let _ = __out; #p::Ok(())),
+            visit: TokenStream::new(),
+            consts: Some((quote!(#krate::Wire::fixed(0)), quote!(#p::Some(0)))),
+            head: Some(quote!(let _ = __out; #p::Ok(()))),
             tail: None,
         };
     }
+    let codecs: Vec<_> = fields.iter().map(|field| context.codec(field, Side::Encode)).collect();
+    if context.input.validate.is_none() && fields.iter().all(|field| field.with.is_none() && field.validate.is_none()) {
+        let members = fields.iter().map(|field| &field.member);
+        let count = fields.len();
+        let index = (0..count).map(proc_macro2::Literal::usize_unsuffixed);
+        let (next, runs) = self::next(context, Side::Encode, count);
+        let visit = quote! {
+            #[inline(always)]
+            fn visit<__Visit: #p::Visit>(&self, __visit: &mut __Visit) -> #p::bool {
+                #runs
+                #(#codecs::visit_of(&self.#members, __visit, #next[#index]))&&*
+            }
+        };
+        return EncodeParts { visit, consts: None, head: None, tail: None };
+    }
+    let members: Vec<_> = fields.iter().map(|field| &field.member).collect();
     let (runs, next) = runs(&codecs, &quote!(0));
     let written: Vec<_> =
         fields.iter().zip(&members).map(|(field, member)| context.written(field, quote!(&self.#member))).collect();
@@ -54,11 +72,22 @@ pub(crate) fn encode(context: &mut Context<'_>, fields: &[Field<'_>]) -> EncodeP
         (0 as #p::usize) #(.saturating_add(#codecs::len_of(#written)))*
             .saturating_sub(<Self as #krate::Encode>::WIRE.head)
     };
-    EncodeParts {
-        wire: quote!(#krate::Wire::of_fields(&[#(#codecs::WIRE),*])),
-        max,
-        head,
-        tail: Some((tail, tail_len)),
+    EncodeParts { visit: TokenStream::new(), consts: None, head: Some(head), tail: Some((tail, tail_len)) }
+}
+
+/// The lengths of the runs behind each field, and the statement that finds them where the trait does not.
+fn next(context: &Context<'_>, side: Side, count: usize) -> (TokenStream, TokenStream) {
+    let (krate, p, de) = (context.krate, &context.private, &context.de);
+    let codec = match side {
+        Side::Encode => quote!(<Self as #krate::Encode>),
+        Side::Decode => quote!(<Self as #krate::Decode<#de>>),
+    };
+    match count {
+        0..=32 => (quote!(#codec::RUNS), TokenStream::new()),
+        _ => {
+            let runs = quote!(let __next: [#p::usize; #count] = const { #p::runs(#p::fields_of(&#codec::DERIVED)) };);
+            (quote!(__next), runs)
+        }
     }
 }
 
@@ -85,34 +114,40 @@ pub(crate) fn encode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
     let written = context.written(field, quote!(&self.#member));
     let check = context.check_before(field.validate.as_ref(), quote!(&self.#member));
     EncodeParts {
-        wire: quote!(#codec::WIRE),
-        max,
-        head: quote!(#check #codec::head(#written, __out)),
+        visit: TokenStream::new(),
+        consts: Some((quote!(#codec::WIRE), max)),
+        head: Some(quote!(#check #codec::head(#written, __out))),
         tail: Some((quote!(#codec::tail(#written, __writer)), quote!(#codec::tail_len(#written)))),
     }
 }
 
 /// ```text
-/// let next1 = if <Self as Decode>::WIRE.tail { 0 } else { after };
-/// let next0 = <[u8; 16] as Decode>::WIRE.run(next1);
-/// Ok(Self { name: <String as …>::field(reader, run, next0)?, uuid: <[u8; 16] as …>::field(reader, run, next1)? })
+/// let last = if <Self as Decode>::WIRE.tail { 0 } else { after };
+/// Ok(Self {
+///     name: match <String as …>::member(reader, run, RUNS[0], last) { Ok(value) => value, Err(fault) => return Err(fault) },
+///     …
+/// })
 /// ```
 pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeParts {
     let (krate, p, de) = (context.krate, context.private.clone(), context.de.clone());
-    let on_wire: Vec<_> = fields.iter().filter(|field| field.on_wire()).collect();
-    let codecs: Vec<_> = on_wire.iter().map(|field| context.codec(field, Side::Decode)).collect();
-    let max = context.max_of(&on_wire, Side::Decode);
-    let last = quote!(if <Self as #krate::Decode<#de>>::WIRE.tail { 0 } else { __after });
-    let (runs, next) = runs(&codecs, &last);
-    let mut next = next.iter();
+    let count = fields.iter().filter(|field| field.on_wire()).count();
+    let mut index = 0_usize;
+    let (next, runs) = self::next(context, Side::Decode, count);
     let values: Vec<_> = fields
         .iter()
         .map(|field| {
             let member = &field.member;
             let value = match field.role {
                 Role::Wire => {
-                    let (codec, next) = (context.codec(field, Side::Decode), next.next());
-                    let read = quote!(#codec::field(__reader, __run, #next)?);
+                    let codec = context.codec(field, Side::Decode);
+                    let place = proc_macro2::Literal::usize_unsuffixed(index);
+                    index += 1;
+                    let read = quote! {
+                        match #codec::member(__reader, __run, #next[#place], __last) {
+                            #p::Ok(__value) => __value,
+                            #p::Err(__fault) => return #p::Err(__fault),
+                        }
+                    };
                     context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run))
                 }
                 Role::Skip | Role::Tag => quote!(#p::Default::default()),
@@ -120,11 +155,19 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
             quote!(#member: #value)
         })
         .collect();
-    let unused = on_wire.is_empty().then(|| quote!(let _ = (__reader, __run, __after);));
+    if count == 0 {
+        return DecodeParts {
+            consts: Some((quote!(#krate::Wire::fixed(0)), quote!(#p::Some(0)))),
+            decode: quote!(let _ = (__reader, __run, __after); #p::Ok(Self { #(#values),* })),
+        };
+    }
     DecodeParts {
-        wire: quote!(#krate::Wire::of_fields(&[#(#codecs::WIRE),*])),
-        max,
-        decode: quote!(#unused #runs #p::Ok(Self { #(#values),* })),
+        consts: None,
+        decode: quote! {
+            #runs
+            let __last = if <Self as #krate::Decode<#de>>::WIRE.tail { 0 } else { __after };
+            #p::Ok(Self { #(#values),* })
+        },
     }
 }
 
@@ -140,5 +183,8 @@ pub(crate) fn decode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
     });
     let read = quote!(#codec::decode(__reader, __run, __after)?);
     let value = context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run));
-    DecodeParts { wire: quote!(#codec::WIRE), max, decode: quote!(#p::Ok(Self { #member: #value, #(#skipped),* })) }
+    DecodeParts {
+        consts: Some((quote!(#codec::WIRE), max)),
+        decode: quote!(#p::Ok(Self { #member: #value, #(#skipped),* })),
+    }
 }

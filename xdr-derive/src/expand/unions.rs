@@ -146,9 +146,9 @@ pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
     }
     let (consts, word) = (&labels.consts, union.switch.word(&p));
     EncodeParts {
-        wire: quote!(#krate::Wire::word_and_tail()),
-        max: max(context, union, Side::Encode),
-        head: quote!(#consts <#word as #krate::Encode>::head(&match self { #heads }, __out)),
+        visit: TokenStream::new(),
+        consts: Some((quote!(#krate::Wire::word_and_tail()), max(context, union, Side::Encode))),
+        head: Some(quote!(#consts <#word as #krate::Encode>::head(&match self { #heads }, __out))),
         tail: Some((quote!(let _ = &__writer; match self { #tails } #p::Ok(())), quote!(match self { #lens }))),
     }
 }
@@ -212,8 +212,7 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
     let (consts, ty) = (&labels.consts, union.switch.ty(&p));
     let word = union.switch.to_word(&p, quote!(__tag));
     DecodeParts {
-        wire: quote!(#krate::Wire::word_and_tail()),
-        max: max(context, union, Side::Decode),
+        consts: Some((quote!(#krate::Wire::word_and_tail()), max(context, union, Side::Decode))),
         decode: quote! {
             #consts
             let _ = __after;
