@@ -131,11 +131,7 @@ macro_rules! array_decode {
         #[inline(always)]
         fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
             let count = reader.word(run, 0)?;
-            let count = reader.count(count, B::MAX, <T as DecodeBounded<'de, $item>>::WIRE.min)?;
-            reader.enter(reader.remaining().saturating_add(4))?;
-            let items = <T as DecodeBounded<'de, $item>>::decode_items(reader, count)?;
-            reader.leave();
-            Ok(items)
+            <T as DecodeBounded<'de, $item>>::decode_items(reader, count, B::MAX)
         }
         fn schema() -> &'static Schema {
             const {
@@ -211,7 +207,7 @@ impl<'de, B: Bound, I, T: DecodeBounded<'de, I>> DecodeBounded<'de, List<B, I>> 
             } else if items.len() == items.capacity() {
                 grow(reader, &mut items)?;
             }
-            items.push(T::decode_here(reader, &mut &[][..], 0)?);
+            items.push(T::decode_here::<false>(reader, &mut &[][..], 0)?);
             more = flag(reader, &mut &[][..])?;
         }
         reader.leave();

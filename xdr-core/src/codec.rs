@@ -10,7 +10,7 @@ use crate::decode::{Decode, Reader};
 use crate::encode::{Encode, Writer, encode_whole, len_of};
 use crate::error::{DecodeError, EncodeError, EncodeErrorKind};
 use crate::explain::{decode_error, encode_error};
-use crate::fault::{DecodeCause, DecodeFault, EncodeCause, EncodeFault};
+use crate::fault::{EncodeCause, EncodeFault};
 use crate::limits::Limits;
 use crate::schema::Schema;
 
@@ -27,10 +27,15 @@ use crate::schema::Schema;
 /// # }
 /// ```
 pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    let mut out = vec![0; encoded_len(value)];
-    match encode_all(value, &mut out) {
+    vec_of(&Value(value))
+}
+
+/// One function for all types: beside the allocation, a call through the object costs nothing.
+fn vec_of(value: &dyn Object) -> Result<Vec<u8>, EncodeError> {
+    let mut out = vec![0; value.len()];
+    match value.encode(&mut out) {
         Ok(0) => Ok(out),
-        other => Err(not_filled(&Value(value), out.len(), other)),
+        other => Err(not_filled(value, out.len(), other)),
     }
 }
 
@@ -67,14 +72,18 @@ pub fn to_bytes<T: Encode + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
 /// # }
 /// ```
 pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+    append(&Value(value), buffer)
+}
+
+fn append(value: &dyn Object, buffer: &mut BytesMut) -> Result<(), EncodeError> {
     let before = buffer.len();
-    let announced = encoded_len(value);
+    let announced = value.len();
     buffer.resize(before.saturating_add(announced), 0);
-    match encode_all(value, buffer.get_mut(before..).unwrap_or_default()) {
+    match value.encode(buffer.get_mut(before..).unwrap_or_default()) {
         Ok(0) => Ok(()),
         other => {
             buffer.truncate(before);
-            Err(not_filled(&Value(value), announced, other))
+            Err(not_filled(value, announced, other))
         }
     }
 }
@@ -97,25 +106,44 @@ pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Resu
 #[inline]
 pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Result<usize, EncodeError> {
     let len = space.len();
-    // A copy of its own: where nothing is allocated, the call of `encode_all` would be felt.
+    // A copy of its own: where nothing is allocated, a call through the object would be felt.
     let mut writer = Writer::new(space);
     match encode_whole::<Plain, T>(value, &mut writer) {
         Ok(()) => Ok(len.saturating_sub(writer.remaining())),
-        Err(fault) => Err(explained(value, fault)),
+        Err(fault) => Err(not_fitting(&Value(value), fault)),
     }
 }
 
-/// Writes a value and returns how much space is left. The entry points that allocate share this function with the explanation of faults.
-fn encode_all<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Result<usize, EncodeFault> {
-    let mut writer = Writer::new(space);
-    encode_whole::<Plain, T>(value, &mut writer)?;
-    Ok(writer.remaining())
+/// A value's codec as an object: what is not worth its code in every type exists once.
+trait Object {
+    fn len(&self) -> usize;
+    /// Writes the value and returns how much space is left.
+    fn encode(&self, space: &mut [u8]) -> Result<usize, EncodeFault>;
+    fn schema(&self) -> &'static Schema;
+}
+
+struct Value<'a, T: ?Sized>(&'a T);
+
+impl<T: Encode + ?Sized> Object for Value<'_, T> {
+    fn len(&self) -> usize {
+        encoded_len(self.0)
+    }
+
+    fn encode(&self, space: &mut [u8]) -> Result<usize, EncodeFault> {
+        let mut writer = Writer::new(space);
+        encode_whole::<Plain, T>(self.0, &mut writer)?;
+        Ok(writer.remaining())
+    }
+
+    fn schema(&self) -> &'static Schema {
+        T::schema()
+    }
 }
 
 /// Why a value did not fill the space that it announced.
 #[cold]
 #[inline(never)]
-fn not_filled(value: &dyn Explained, announced: usize, outcome: Result<usize, EncodeFault>) -> EncodeError {
+fn not_filled(value: &dyn Object, announced: usize, outcome: Result<usize, EncodeFault>) -> EncodeError {
     let error = match outcome {
         Ok(_) => EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path: value.schema().name.into() },
         Err(fault) => explain_encode(value, announced, fault),
@@ -128,35 +156,16 @@ fn not_filled(value: &dyn Explained, announced: usize, outcome: Result<usize, En
     }
 }
 
-/// The parts of a value's codec that explaining a fault needs, as an object: the explanation exists once.
-trait Explained {
-    fn again(&self, space: &mut [u8]) -> Result<usize, EncodeFault>;
-    fn schema(&self) -> &'static Schema;
-}
-
-struct Value<'a, T: ?Sized>(&'a T);
-
-impl<T: Encode + ?Sized> Explained for Value<'_, T> {
-    fn again(&self, space: &mut [u8]) -> Result<usize, EncodeFault> {
-        encode_all(self.0, space)
-    }
-    fn schema(&self) -> &'static Schema {
-        T::schema()
-    }
-}
-
-/// [`explain_encode`] where the length is not known. Cold as a whole, so that what calls it stays small enough to inline.
+/// Why a value did not go into the caller's space.
 #[cold]
 #[inline(never)]
-fn explained<T: Encode + ?Sized>(value: &T, fault: EncodeFault) -> EncodeError {
-    explain_encode(&Value(value), encoded_len(value), fault)
+fn not_fitting(value: &dyn Object, fault: EncodeFault) -> EncodeError {
+    explain_encode(value, value.len(), fault)
 }
 
 /// Finds the field where encoding stopped: it is encoded over zeros and over ones, and the first byte
 /// that differs is the first that was not written.
-#[cold]
-#[inline(never)]
-fn explain_encode(value: &dyn Explained, needed: usize, fault: EncodeFault) -> EncodeError {
+fn explain_encode(value: &dyn Object, needed: usize, fault: EncodeFault) -> EncodeError {
     let schema = value.schema();
     if fault.cause() == EncodeCause::Full {
         return encode_error(fault, schema, &[], needed);
@@ -164,8 +173,8 @@ fn explain_encode(value: &dyn Explained, needed: usize, fault: EncodeFault) -> E
     let mut zeros = vec![0; needed];
     let mut ones = vec![0xff; needed];
     // Both stop where the first attempt stopped.
-    let _ = value.again(&mut zeros);
-    let _ = value.again(&mut ones);
+    let _ = value.encode(&mut zeros);
+    let _ = value.encode(&mut ones);
     let written = zeros.iter().zip(&ones).take_while(|(zero, one)| zero == one).count();
     encode_error(fault, schema, zeros.get(..written).unwrap_or_default(), needed)
 }
@@ -278,7 +287,7 @@ pub fn decode_prefix_with<'de, T: Decode<'de>>(
     limits: Limits,
 ) -> Result<(T, &'de [u8]), DecodeError> {
     let mut reader = Reader::new(input, None, limits);
-    match T::decode_here(&mut reader, &mut &[][..], 0) {
+    match T::decode_here::<false>(&mut reader, &mut &[][..], 0) {
         Ok(value) => Ok((value, reader.rest())),
         Err(fault) => Err(decode_error(fault, T::schema(), input, limits)),
     }
@@ -287,9 +296,11 @@ pub fn decode_prefix_with<'de, T: Decode<'de>>(
 #[inline(always)]
 fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> Result<T, DecodeError> {
     let mut reader = Reader::new(input, buffer, limits);
-    let fault = match T::decode_here(&mut reader, &mut &[][..], 0) {
-        Ok(value) if reader.remaining() == 0 => return Ok(value),
-        Ok(_) => DecodeFault::new(DecodeCause::Trailing, reader.remaining()),
+    let fault = match T::decode_here::<true>(&mut reader, &mut &[][..], 0) {
+        Ok(value) => match reader.end() {
+            Ok(()) => return Ok(value),
+            Err(fault) => fault,
+        },
         Err(fault) => fault,
     };
     Err(decode_error(fault, T::schema(), input, limits))

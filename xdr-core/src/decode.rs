@@ -65,7 +65,7 @@ pub trait Decode<'de>: Sized {
     #[inline]
     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
         const { assert!(Self::DERIVED.is_some(), "an implementation by hand needs `decode`") }
-        Self::decode_here(reader, run, after)
+        Self::decode_here::<false>(reader, run, after)
     }
 
     /// The type's description.
@@ -79,24 +79,29 @@ pub trait Decode<'de>: Sized {
     }
 
     /// [`decode`](Self::decode), inlined where it is called, for the entry points: a struct that a function returns
-    /// through memory is copied there, and the copy waits for the stores.
+    /// through memory is copied there, and the copy waits for the stores. With `LAST`, a struct looks whether it is at
+    /// the end of the input before it is put together, which saves another copy; what calls it looks again.
     ///
     /// # Errors
     /// Those of `decode`.
     #[doc(hidden)]
     #[inline(always)]
-    fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+    fn decode_here<const LAST: bool>(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        after: usize,
+    ) -> Result<Self, DecodeFault> {
         Self::decode(reader, run, after)
     }
 
-    /// Reads the `count` elements of an array; integers override it with a copy in bulk.
+    /// Reads an array behind its count word; integers override it with a copy in bulk.
     ///
     /// # Errors
-    /// Those of the elements.
+    /// When the count is beyond `max` or the limits, and those of the elements.
     #[doc(hidden)]
-    #[inline]
-    fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
-        decode_each::<Plain, Self>(reader, count)
+    #[inline(always)]
+    fn decode_items(reader: &mut Reader<'de>, count: u32, max: usize) -> Result<Vec<Self>, DecodeFault> {
+        decode_each::<Plain, Self>(reader, count, max)
     }
 
     #[doc(hidden)]
@@ -159,18 +164,22 @@ pub trait DecodeBounded<'de, S>: Sized {
     /// Those of `decode`.
     #[doc(hidden)]
     #[inline(always)]
-    fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+    fn decode_here<const LAST: bool>(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        after: usize,
+    ) -> Result<Self, DecodeFault> {
         Self::decode(reader, run, after)
     }
 
-    /// Reads the `count` elements of an array.
+    /// Reads an array behind its count word.
     ///
     /// # Errors
-    /// Those of the elements.
+    /// When the count is beyond `max` or the limits, and those of the elements.
     #[doc(hidden)]
-    #[inline]
-    fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
-        decode_each::<S, Self>(reader, count)
+    #[inline(always)]
+    fn decode_items(reader: &mut Reader<'de>, count: u32, max: usize) -> Result<Vec<Self>, DecodeFault> {
+        decode_each::<S, Self>(reader, count, max)
     }
 
     #[doc(hidden)]
@@ -194,15 +203,19 @@ impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
         <T as Decode<'de>>::decode(reader, run, after)
     }
     #[inline(always)]
-    fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
-        <T as Decode<'de>>::decode_here(reader, run, after)
+    fn decode_here<const LAST: bool>(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        after: usize,
+    ) -> Result<Self, DecodeFault> {
+        <T as Decode<'de>>::decode_here::<LAST>(reader, run, after)
     }
     fn schema() -> &'static Schema {
         <T as Decode<'de>>::schema()
     }
     #[inline(always)]
-    fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
-        <T as Decode<'de>>::decode_items(reader, count)
+    fn decode_items(reader: &mut Reader<'de>, count: u32, max: usize) -> Result<Vec<Self>, DecodeFault> {
+        <T as Decode<'de>>::decode_items(reader, count, max)
     }
 }
 
@@ -343,7 +356,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// The element count of an array or an error, and one level deeper.
+    /// The element count of an array, which is one level deeper.
     #[inline(always)]
     pub(crate) fn count(&mut self, count: u32, max: usize, min_wire: usize) -> Result<usize, DecodeFault> {
         let at_word = self.rest.len().saturating_add(4);
@@ -356,7 +369,19 @@ impl<'de> Reader<'de> {
         } else if !fits {
             Err(DecodeFault::new(DecodeCause::CountBeyondInput, at_word))
         } else {
+            self.enter(at_word)?;
             Ok(count as usize)
+        }
+    }
+
+    /// # Errors
+    /// When there is more input.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn end(&self) -> Result<(), DecodeFault> {
+        match self.rest.len() {
+            0 => Ok(()),
+            more => Err(invalid(DecodeCause::Trailing, more)),
         }
     }
 
@@ -434,6 +459,7 @@ pub(crate) const fn unit<T>() -> usize {
 }
 
 #[cold]
+#[inline(never)]
 pub(crate) const fn truncated(remaining: usize) -> DecodeFault {
     DecodeFault::new(DecodeCause::Truncated, remaining)
 }
@@ -498,22 +524,25 @@ pub(crate) fn decode_whole<'de, S, T: DecodeBounded<'de, S>>(reader: &mut Reader
     T::decode(reader, &mut &[][..], 0)
 }
 
-/// Elements one by one; those of fixed length share one run.
-#[inline(always)]
+/// An array behind its count word, element by element; those of fixed length share one run.
+#[inline(never)]
 pub(crate) fn decode_each<'de, S, T: DecodeBounded<'de, S>>(
     reader: &mut Reader<'de>,
-    count: usize,
+    count: u32,
+    max: usize,
 ) -> Result<Vec<T>, DecodeFault> {
+    let count = reader.count(count, max, T::WIRE.min)?;
     let mut items = reader.allocate::<T>(count)?;
     if T::WIRE.tail {
         for _ in 0..count {
-            items.push(T::decode_here(reader, &mut &[][..], 0)?);
+            items.push(T::decode_here::<false>(reader, &mut &[][..], 0)?);
         }
     } else {
         let mut run = reader.take(count.saturating_mul(T::WIRE.head))?;
         for _ in 0..count {
-            items.push(T::decode_here(reader, &mut run, 0)?);
+            items.push(T::decode_here::<false>(reader, &mut run, 0)?);
         }
     }
+    reader.leave();
     Ok(items)
 }

@@ -45,12 +45,14 @@ macro_rules! number {
             fn schema() -> &'static Schema {
                 <Self as Encode>::schema()
             }
-            #[inline]
-            fn decode_items(reader: &mut Reader<'de>, count: usize) -> Result<Vec<Self>, DecodeFault> {
-                let mut items = reader.allocate::<Self>(count)?;
+            #[inline(never)]
+            fn decode_items(reader: &mut Reader<'de>, count: u32, max: usize) -> Result<Vec<Self>, DecodeFault> {
+                let count = reader.count(count, max, $bytes)?;
+                let mut items = reader.allocate(count)?;
                 let run = reader.take(count.saturating_mul($bytes))?;
                 let (words, _) = run.as_chunks::<$bytes>();
                 items.extend(words.iter().map(|word| Self::from_be_bytes(*word)));
+                reader.leave();
                 Ok(items)
             }
         }

@@ -105,8 +105,9 @@ impl From<String> for XdrString {
     }
 }
 
-/// Up to this maximum the code is worth its bytes wherever it is used; beyond, it is a function.
-const SHORT: usize = 512;
+/// Up to this maximum, a file name's, the code that writes a body is worth its bytes wherever it is used; beyond, it is
+/// a function.
+const SHORT: usize = 255;
 
 macro_rules! opaque_like {
     ($type:ty, $bytes:ident, $name:literal, $shape:expr) => {
@@ -171,59 +172,51 @@ decode_opaque_like! {
     ['de: 'a, 'a,] Cow<'a, str>, str, |reader, run| { let body = reader.opaque_of(run, B::MAX)?; Ok(Cow::Borrowed(utf8(reader, body)?)) };
 }
 
-/// A copy of the body. Where it may be long, it is a function: beside the copy a call costs nothing.
+/// A copy of the body: a function, because beside an allocation its call costs nothing.
 #[inline(always)]
 fn owned<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<Vec<u8>, DecodeFault> {
-    match max {
-        ..=SHORT => owned_body(reader, run, max),
-        _ if run.is_empty() => owned_here(reader, max),
-        _ => owned_far(reader, run, max),
-    }
+    if run.is_empty() { copied_here(reader, max) } else { copied_behind(reader.word(run, 0)?, reader, max) }
+}
+
+#[inline(never)]
+fn copied_here(reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
+    copied(reader.word(&mut &[][..], 0)?, reader, max)
+}
+
+#[inline(never)]
+fn copied_behind(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
+    copied(len, reader, max)
 }
 
 #[inline(always)]
-fn owned_body<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<Vec<u8>, DecodeFault> {
-    let body = reader.opaque_of(run, max)?;
+fn copied(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
+    let body = reader.opaque(len, max)?;
     reader.charge(body.len(), reader.remaining())?;
     Ok(body.to_vec())
-}
-
-#[inline(never)]
-fn owned_here(reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
-    owned_body(reader, &mut &[][..], max)
-}
-
-#[inline(never)]
-fn owned_far<'de>(reader: &mut Reader<'de>, run: &'de [u8], max: usize) -> Result<Vec<u8>, DecodeFault> {
-    owned_body(reader, &mut { run }, max)
 }
 
 /// [`owned`] for text.
 #[inline(always)]
 fn owned_text<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<String, DecodeFault> {
-    match max {
-        ..=SHORT => owned_text_body(reader, run, max),
-        _ if run.is_empty() => owned_text_here(reader, max),
-        _ => owned_text_far(reader, run, max),
-    }
+    if run.is_empty() { copied_text_here(reader, max) } else { copied_text_behind(reader.word(run, 0)?, reader, max) }
+}
+
+#[inline(never)]
+fn copied_text_here(reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
+    copied_text(reader.word(&mut &[][..], 0)?, reader, max)
+}
+
+#[inline(never)]
+fn copied_text_behind(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
+    copied_text(len, reader, max)
 }
 
 #[inline(always)]
-fn owned_text_body<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<String, DecodeFault> {
-    let body = reader.opaque_of(run, max)?;
+fn copied_text(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
+    let body = reader.opaque(len, max)?;
     let text = utf8(reader, body)?;
     reader.charge(text.len(), reader.remaining())?;
     Ok(text.to_owned())
-}
-
-#[inline(never)]
-fn owned_text_here(reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
-    owned_text_body(reader, &mut &[][..], max)
-}
-
-#[inline(never)]
-fn owned_text_far<'de>(reader: &mut Reader<'de>, run: &'de [u8], max: usize) -> Result<String, DecodeFault> {
-    owned_text_body(reader, &mut { run }, max)
 }
 
 #[inline(always)]

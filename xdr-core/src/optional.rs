@@ -54,7 +54,7 @@ macro_rules! option_decode {
         fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
             match flag(reader, run)? {
                 true if <T as DecodeBounded<'de, $shape>>::WIRE.tail => Ok(Some(decode_whole::<$shape, T>(reader)?)),
-                true => Ok(Some(<T as DecodeBounded<'de, $shape>>::decode_here(reader, &mut &[][..], 0)?)),
+                true => Ok(Some(<T as DecodeBounded<'de, $shape>>::decode_here::<false>(reader, &mut &[][..], 0)?)),
                 false => Ok(None),
             }
         }

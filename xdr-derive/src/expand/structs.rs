@@ -122,51 +122,57 @@ pub(crate) fn encode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
 }
 
 /// ```text
-/// let last = if <Self as Decode>::WIRE.tail { 0 } else { after };
-/// Ok(Self {
-///     name: match <String as …>::member(reader, run, RUNS[0], last) { Ok(value) => value, Err(fault) => return Err(fault) },
-///     …
-/// })
+/// let after = if <Self as Decode>::WIRE.tail { 0 } else { after };
+/// let field0 = match <String as …>::member(reader, run, RUNS[0], after) { Ok(value) => value, Err(fault) => return Err(fault) };
+/// …
+/// if LAST { reader.end()?; }
+/// Ok(Self { name: field0, … })
 /// ```
 pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeParts {
     let (krate, p, de) = (context.krate, context.private.clone(), context.de.clone());
     let count = fields.iter().filter(|field| field.on_wire()).count();
     let mut index = 0_usize;
     let (next, runs) = self::next(context, Side::Decode, count);
+    let names: Vec<_> = (0..fields.len()).map(|index| format_ident!("__field{index}")).collect();
+    let members = fields.iter().map(|field| &field.member);
     let values: Vec<_> = fields
         .iter()
-        .map(|field| {
-            let member = &field.member;
-            let value = match field.role {
-                Role::Wire => {
-                    let codec = context.codec(field, Side::Decode);
-                    let place = proc_macro2::Literal::usize_unsuffixed(index);
-                    index += 1;
-                    let read = quote! {
-                        match #codec::member(__reader, __run, #next[#place], __last) {
-                            #p::Ok(__value) => __value,
-                            #p::Err(__fault) => return #p::Err(__fault),
-                        }
-                    };
-                    context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run))
-                }
-                Role::Skip | Role::Tag => quote!(#p::Default::default()),
-            };
-            quote!(#member: #value)
+        .map(|field| match field.role {
+            Role::Wire => {
+                let codec = context.codec(field, Side::Decode);
+                let place = proc_macro2::Literal::usize_unsuffixed(index);
+                index += 1;
+                let read = quote! {
+                    match #codec::member(__reader, __run, #next[#place], __after) {
+                        #p::Ok(__value) => __value,
+                        #p::Err(__fault) => return #p::Err(__fault),
+                    }
+                };
+                context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run))
+            }
+            Role::Skip | Role::Tag => quote!(#p::Default::default()),
         })
         .collect();
     if count == 0 {
         return DecodeParts {
             consts: Some((quote!(#krate::Wire::fixed(0)), quote!(#p::Some(0)))),
-            decode: quote!(let _ = (__reader, __run, __after); #p::Ok(Self { #(#values),* })),
+            decode: quote!(let _ = (__reader, __run, __after); #p::Ok(Self { #(#members: #values),* })),
         };
     }
+    // What the struct's own check refuses is told before what follows the struct.
+    let end = context
+        .input
+        .validate
+        .is_none()
+        .then(|| quote!(if __LAST && let #p::Err(__fault) = __reader.end() { return #p::Err(__fault); }));
     DecodeParts {
         consts: None,
         decode: quote! {
             #runs
-            let __last = if <Self as #krate::Decode<#de>>::WIRE.tail { 0 } else { __after };
-            #p::Ok(Self { #(#values),* })
+            let __after = if <Self as #krate::Decode<#de>>::WIRE.tail { 0 } else { __after };
+            #(let #names = #values;)*
+            #end
+            #p::Ok(Self { #(#members: #names),* })
         },
     }
 }
