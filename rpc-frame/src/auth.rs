@@ -61,6 +61,34 @@ impl Default for OpaqueAuth {
     }
 }
 
+/// [`OpaqueAuth`] as it lies in the record: nothing is copied or counted.
+///
+/// ```
+/// use rpc_frame::{AuthFlavor, AuthSysRef, OpaqueAuthRef, xdr};
+/// let wire = [[0, 0, 0, 1], [0, 0, 0, 24], [0; 4], [0; 4], [0; 4], [0; 4], [0, 0, 0, 1], [0, 0, 0, 100]];
+/// let credential: OpaqueAuthRef<'_> = xdr::from_slice(wire.as_flattened())?;
+/// assert_eq!(credential.flavor, AuthFlavor::SYS);
+/// let claimed: AuthSysRef<'_> = xdr::from_slice(credential.body)?;
+/// assert_eq!(claimed.gids().collect::<Vec<_>>(), [100]);
+/// # Ok::<(), xdr::DecodeError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+#[xdr(rename = "opaque_auth")]
+pub struct OpaqueAuthRef<'a> {
+    /// What the body is.
+    pub flavor: AuthFlavor,
+    /// The flavor's own data.
+    #[xdr(max = MAX_AUTH_BYTES)]
+    pub body: &'a [u8],
+}
+
+impl OpaqueAuthRef<'_> {
+    /// The same with a body of its own: a part of `record`, where it lies.
+    pub(crate) fn owned_in(&self, record: &Bytes) -> OpaqueAuth {
+        OpaqueAuth { flavor: self.flavor, body: record.slice_ref(self.body) }
+    }
+}
+
 /// The body of AUTH_SYS: a unix identity that the client claims.
 ///
 /// `struct authsys_parms { unsigned int stamp; string machinename<255>; unsigned int uid, gid, gids<16>; }`
@@ -79,6 +107,31 @@ pub struct AuthSys {
     /// Further groups.
     #[xdr(max = 16)]
     pub gids: Vec<u32>,
+}
+
+/// [`AuthSys`] as it lies in the record: nothing is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+#[xdr(rename = "authsys_parms")]
+pub struct AuthSysRef<'a> {
+    /// An arbitrary number of the caller's.
+    pub stamp: u32,
+    /// The caller's machine.
+    #[xdr(max = 255)]
+    pub machine_name: &'a str,
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// Further groups, each as its big-endian word.
+    #[xdr(max = 16)]
+    pub gids: &'a [[u8; 4]],
+}
+
+impl AuthSysRef<'_> {
+    /// Further groups.
+    pub fn gids(&self) -> impl Iterator<Item = u32> {
+        self.gids.iter().map(|gid| u32::from_be_bytes(*gid))
+    }
 }
 
 /// The body of AUTH_SHORT: what the server issued.

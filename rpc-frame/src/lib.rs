@@ -104,13 +104,14 @@ pub use xdr_core as xdr;
 pub use xdr_derive::ProcedureTable;
 
 pub use answer::{Answer, check};
-pub use auth::{AuthFlavor, AuthShort, AuthSys, Credential, MAX_AUTH_BYTES, OpaqueAuth};
+pub use auth::{AuthFlavor, AuthShort, AuthSys, AuthSysRef, Credential, MAX_AUTH_BYTES, OpaqueAuth, OpaqueAuthRef};
 pub use connection::{
     ClientConnection, Connection, ConnectionConfig, ConnectionError, Event, IncomingCall, IncomingReply, Malformed,
     Outcome, OutgoingCall, RecordNotWritten, ServerConnection,
 };
 pub use message::{
-    AcceptStatus, AcceptedReply, AuthStat, CallBody, Message, MessageBody, RPC_VERSION, RejectedReply, ReplyBody,
+    AcceptStatus, AcceptedReply, AuthStat, CallBody, CallBodyRef, Message, MessageBody, RPC_VERSION, RejectedReply,
+    ReplyBody,
 };
 pub use procedure::{Procedure, ProcedureInfo};
 pub use program::{Either, Found, Program, Programs, program};

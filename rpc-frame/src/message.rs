@@ -5,7 +5,7 @@
 
 use xdr_core::Xdr;
 
-use crate::auth::OpaqueAuth;
+use crate::auth::{OpaqueAuth, OpaqueAuthRef};
 
 /// The version of the RPC protocol that RFC 5531 describes.
 pub const RPC_VERSION: u32 = 2;
@@ -53,6 +53,24 @@ pub struct CallBody {
     pub credential: OpaqueAuth,
     /// What proves it.
     pub verifier: OpaqueAuth,
+}
+
+/// [`CallBody`] as it lies in the record: nothing is copied or counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+#[xdr(rename = "call_body")]
+pub struct CallBodyRef<'a> {
+    /// [`RPC_VERSION`].
+    pub rpcvers: u32,
+    /// The program's number.
+    pub program: u32,
+    /// The program's version.
+    pub version: u32,
+    /// The procedure's number.
+    pub procedure: u32,
+    /// Who calls.
+    pub credential: OpaqueAuthRef<'a>,
+    /// What proves it.
+    pub verifier: OpaqueAuthRef<'a>,
 }
 
 /// `union reply_body switch (reply_stat stat)`

@@ -258,16 +258,32 @@ struct Borrowed<'a> {
     text: Cow<'a, str>,
     #[xdr(max = 2, item(max = 8))]
     names: Vec<&'a str>,
+    #[xdr(max = 2)]
+    words: &'a [[u8; 4]],
 }
 
 #[test]
 fn borrowed_fields_point_into_the_input() {
-    let value = Borrowed { name: "ab", blob: &[1], text: "c".into(), names: vec!["d"] };
+    let words = [[0, 0, 0, 7], [0, 0, 1, 0]];
+    let value = Borrowed { name: "ab", blob: &[1], text: "c".into(), names: vec!["d"], words: &words };
     let wire = xdr_core::to_vec(&value).unwrap();
     let back: Borrowed<'_> = xdr_core::from_slice(&wire).unwrap();
     assert_eq!(back, value);
     assert!(matches!(back.text, Cow::Borrowed(_)));
     assert_eq!(back.name.as_ptr(), wire[4..].as_ptr());
+    assert_eq!(wire[wire.len() - 12..], bytes(&[2, 7, 256]));
+    assert_eq!(back.words.as_ptr().cast(), wire[wire.len() - 8..].as_ptr());
+
+    let (mut three, mut cut) = (wire.clone(), wire.clone());
+    let count = wire.len() - 12;
+    three[count + 3] = 3;
+    three.extend([0; 4]);
+    let error = xdr_core::from_slice::<Borrowed<'_>>(&three).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::TooLong { what: Lengthy::Array, len: 3, max: 2 });
+    assert_eq!((error.offset, error.path.as_str()), (count, "Borrowed.words"));
+    cut.truncate(wire.len() - 4);
+    let error = xdr_core::from_slice::<Borrowed<'_>>(&cut).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::CountBeyondInput { count: 2, remaining: 4 });
 }
 
 #[derive(Debug, Clone, PartialEq, Xdr)]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use crate::bound::{Bound, Each, List, Max, MaxOf, Plain};
-use crate::decode::{Decode, DecodeBounded, Reader, invalid, truncated, unit};
+use crate::decode::{Decode, DecodeBounded, Reader, unit};
 use crate::encode::{
     Encode, EncodeBounded, Writer, encode_each, encode_whole, head_of, items_len, len_of, length_word, write_word,
 };
@@ -76,7 +76,7 @@ macro_rules! fixed_array_decode {
                 // The capacity is N, so every push fits.
                 let _ = items.try_push(T::decode(reader, run, 0)?);
             }
-            items.into_inner().map_err(|_| truncated(reader.remaining()))
+            items.into_inner().map_err(|_| reader.truncated())
         }
         fn schema() -> &'static Schema {
             const {
@@ -149,6 +149,24 @@ impl<'de, B: Bound, I, T: DecodeBounded<'de, I>> DecodeBounded<'de, MaxOf<B, I>>
     array_decode!(I);
 }
 
+/// The elements as they lie in the input. They have no padding between them, so `N` is a multiple of four.
+impl<'de: 'a, 'a, B: Bound, const N: usize> DecodeBounded<'de, Max<B>> for &'a [[u8; N]] {
+    const WIRE: Wire = Wire::word_and_tail();
+    const MAX_WIRE: Option<usize> = max_of_items(4, B::MAX, Some(N));
+    #[inline(always)]
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
+        const { assert!(N > 0 && N.is_multiple_of(4), "borrowed elements are opaque of a multiple of four bytes") }
+        let count = reader.word(run, 0)?;
+        let count = reader.count(count, B::MAX, N)?;
+        let (items, _) = reader.take(count.saturating_mul(N))?.as_chunks();
+        reader.leave();
+        Ok(items)
+    }
+    fn schema() -> &'static Schema {
+        <[[u8; N]] as EncodeBounded<Max<B>>>::schema()
+    }
+}
+
 /// Each node is the flag 1 and an element, the end is the flag 0.
 impl<B: Bound, I, T: EncodeBounded<I>> EncodeBounded<List<B, I>> for [T] {
     const WIRE: Wire = Wire::word_and_tail();
@@ -199,7 +217,7 @@ impl<'de, B: Bound, I, T: DecodeBounded<'de, I>> DecodeBounded<'de, List<B, I>> 
         reader.enter(reader.remaining().saturating_add(4))?;
         while more {
             if items.len() >= B::MAX {
-                return Err(DecodeFault::new(DecodeCause::TooLong, reader.remaining().saturating_add(4)));
+                return Err(reader.invalid(DecodeCause::TooLong, &[]));
             }
             if size_of::<T>() == 0 {
                 // Without size there is no room to pay for, and the nodes themselves cost their unit.
@@ -224,7 +242,7 @@ pub(crate) fn flag<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8]) -> Result
     match reader.word(run, 0)? {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(invalid(DecodeCause::InvalidFlag, reader.word_position(run))),
+        _ => Err(reader.invalid(DecodeCause::InvalidFlag, run)),
     }
 }
 
@@ -239,6 +257,6 @@ fn grow<T>(reader: &mut Reader<'_>, items: &mut Vec<T>) -> Result<(), DecodeFaul
             reader.refund(old.saturating_mul(unit::<T>()));
             Ok(())
         }
-        Err(_) => Err(DecodeFault::new(DecodeCause::Heap, position)),
+        Err(_) => Err(reader.stop_at(DecodeCause::Heap, position)),
     }
 }

@@ -10,7 +10,7 @@ use crate::decode::{Decode, Reader};
 use crate::encode::{Encode, Writer, encode_whole, len_of};
 use crate::error::{DecodeError, EncodeError, EncodeErrorKind};
 use crate::explain::{decode_error, encode_error};
-use crate::fault::{EncodeCause, EncodeFault};
+use crate::fault::{DecodeFault, EncodeCause, EncodeFault};
 use crate::limits::Limits;
 use crate::schema::Schema;
 
@@ -289,19 +289,38 @@ pub fn decode_prefix_with<'de, T: Decode<'de>>(
     let mut reader = Reader::new(input, None, limits);
     match T::decode_here::<false>(&mut reader, &mut &[][..], 0) {
         Ok(value) => Ok((value, reader.rest())),
-        Err(fault) => Err(decode_error(fault, T::schema(), input, limits)),
+        Err(fault) => Err(decode_error(reader.reason(fault), T::schema(), input, limits)),
     }
 }
 
 #[inline(always)]
 fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> Result<T, DecodeError> {
+    // One comparison instead of two, for the beginning and the end of the run.
+    if T::FIXED_WIRE.is_some_and(|len| len != input.len()) {
+        return Err(of_other_length::<T>(input, buffer, limits));
+    }
     let mut reader = Reader::new(input, buffer, limits);
-    let fault = match T::decode_here::<true>(&mut reader, &mut &[][..], 0) {
-        Ok(value) => match reader.end() {
-            Ok(()) => return Ok(value),
-            Err(fault) => fault,
-        },
+    match whole_of(&mut reader) {
+        Ok(value) => Ok(value),
+        Err(fault) => Err(decode_error(reader.reason(fault), T::schema(), input, limits)),
+    }
+}
+
+#[inline(always)]
+fn whole_of<'de, T: Decode<'de>>(reader: &mut Reader<'de>) -> Result<T, DecodeFault> {
+    let value = T::decode_here::<true>(reader, &mut &[][..], 0)?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// What is wrong with input that is too short or too long; what is wrong in its beginning comes first.
+#[cold]
+#[inline(never)]
+fn of_other_length<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> DecodeError {
+    let mut reader = Reader::new(input, buffer, limits);
+    let fault = match whole_of::<T>(&mut reader) {
+        Ok(_) => reader.truncated(),
         Err(fault) => fault,
     };
-    Err(decode_error(fault, T::schema(), input, limits))
+    decode_error(reader.reason(fault), T::schema(), input, limits)
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::bound::Plain;
 use crate::encode::padded;
-use crate::fault::{DecodeCause, DecodeFault};
+use crate::fault::{DecodeCause, DecodeFault, DecodeReason};
 use crate::limits::Limits;
 use crate::schema::{Field, Schema};
 use crate::wire::{RUNS, Wire, fields_of, max_wire_of, runs, wire_of};
@@ -228,6 +228,8 @@ pub struct Reader<'de> {
     heap: usize,
     depth: u32,
     lenient_padding: bool,
+    /// Why decoding stopped.
+    reason: Option<DecodeReason>,
 }
 
 impl<'de> Reader<'de> {
@@ -238,7 +240,60 @@ impl<'de> Reader<'de> {
             heap: limits.heap(),
             depth: limits.depth(),
             lenient_padding: limits.lenient_padding(),
+            reason: None,
         }
+    }
+
+    /// Notes why decoding stops.
+    #[inline(always)]
+    pub(crate) const fn stop(&mut self, reason: DecodeReason) -> DecodeFault {
+        self.reason = Some(reason);
+        DecodeFault::noted()
+    }
+
+    #[inline(always)]
+    pub(crate) const fn stop_at(&mut self, cause: DecodeCause, position: usize) -> DecodeFault {
+        self.stop(DecodeReason::new(cause, position))
+    }
+
+    /// The input ends too early.
+    #[inline(always)]
+    pub(crate) const fn truncated(&mut self) -> DecodeFault {
+        self.stop_at(DecodeCause::Truncated, self.rest.len())
+    }
+
+    /// The word before the open run's rest is not one of its type's.
+    #[inline(always)]
+    pub(crate) const fn invalid(&mut self, cause: DecodeCause, run: &[u8]) -> DecodeFault {
+        self.stop_at(cause, self.rest.len().saturating_add(run.len()).saturating_add(4))
+    }
+
+    /// An enum's value that none of its names has: the word before the open run's rest.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn unknown_enum_value(&mut self, run: &[u8]) -> DecodeFault {
+        self.invalid(DecodeCause::UnknownEnumValue, run)
+    }
+
+    /// A union's discriminant that none of its arms has: the word before the open run's rest.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn unknown_discriminant(&mut self, run: &[u8]) -> DecodeFault {
+        self.invalid(DecodeCause::UnknownDiscriminant, run)
+    }
+
+    /// A value that is not accepted, which ends where the open run's rest begins.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn rejected(&mut self, run: &[u8]) -> DecodeFault {
+        self.stop_at(DecodeCause::Rejected, self.rest.len().saturating_add(run.len()))
+    }
+
+    /// Why decoding stopped, `fault` having been returned.
+    #[inline(always)]
+    pub(crate) fn reason(&self, DecodeFault { .. }: DecodeFault) -> DecodeReason {
+        // Without a reason of this reader's, the fault was another's.
+        self.reason.unwrap_or(DecodeReason::new(DecodeCause::Truncated, self.rest.len()))
     }
 
     /// Bytes of input left, an open run not included.
@@ -263,7 +318,7 @@ impl<'de> Reader<'de> {
                 self.rest = rest;
                 Ok(taken)
             }
-            None => Err(truncated(self.rest.len())),
+            None => Err(self.truncated()),
         }
     }
 
@@ -281,7 +336,7 @@ impl<'de> Reader<'de> {
                 *run = rest;
                 Ok(*bytes)
             }
-            None => Err(truncated(self.rest.len())),
+            None => Err(self.truncated()),
         }
     }
 
@@ -292,21 +347,6 @@ impl<'de> Reader<'de> {
     #[inline(always)]
     pub fn word(&mut self, run: &mut &'de [u8], after: usize) -> Result<u32, DecodeFault> {
         Ok(u32::from_be_bytes(self.array::<4>(run, after)?))
-    }
-
-    /// Bytes from the open run's rest to the end of the input.
-    #[doc(hidden)]
-    #[inline(always)]
-    pub const fn position(&self, run: &[u8]) -> usize {
-        self.rest.len().saturating_add(run.len())
-    }
-
-    /// Bytes from the word before the open run's rest to the end of the input: where a fault about
-    /// that word lies.
-    #[doc(hidden)]
-    #[inline(always)]
-    pub const fn word_position(&self, run: &[u8]) -> usize {
-        self.rest.len().saturating_add(run.len()).saturating_add(4)
     }
 
     /// A length word, and so many bytes and their padding.
@@ -327,7 +367,8 @@ impl<'de> Reader<'de> {
             self.rest = rest;
             return Ok(body);
         }
-        Err(why_not_opaque(self.rest, len, max))
+        let reason = why_not_opaque(self.rest, len, max);
+        Err(self.stop(reason))
     }
 
     /// `N` bytes and their padding, out of the run.
@@ -342,17 +383,17 @@ impl<'de> Reader<'de> {
             *run = self.take(len.saturating_add(after))?;
         }
         let Some((body, behind)) = run.split_first_chunk::<N>() else {
-            return Err(truncated(self.rest.len()));
+            return Err(self.truncated());
         };
         let Some((padding, behind)) = behind.split_at_checked(len.saturating_sub(N)) else {
-            return Err(truncated(self.rest.len()));
+            return Err(self.truncated());
         };
         if padding.iter().all(|byte| *byte == 0) || self.lenient_padding {
             *run = behind;
             Ok(*body)
         } else {
             let left = self.rest.len().saturating_add(behind.len());
-            Err(non_zero_padding(padding, left))
+            Err(self.stop(non_zero_padding(padding, left)))
         }
     }
 
@@ -365,9 +406,9 @@ impl<'de> Reader<'de> {
             None => true,
         };
         if count as usize > max {
-            Err(DecodeFault::new(DecodeCause::TooLong, at_word))
+            Err(self.stop_at(DecodeCause::TooLong, at_word))
         } else if !fits {
-            Err(DecodeFault::new(DecodeCause::CountBeyondInput, at_word))
+            Err(self.stop_at(DecodeCause::CountBeyondInput, at_word))
         } else {
             self.enter(at_word)?;
             Ok(count as usize)
@@ -378,10 +419,10 @@ impl<'de> Reader<'de> {
     /// When there is more input.
     #[doc(hidden)]
     #[inline(always)]
-    pub fn end(&self) -> Result<(), DecodeFault> {
+    pub const fn end(&mut self) -> Result<(), DecodeFault> {
         match self.rest.len() {
             0 => Ok(()),
-            more => Err(invalid(DecodeCause::Trailing, more)),
+            more => Err(self.stop_at(DecodeCause::Trailing, more)),
         }
     }
 
@@ -396,7 +437,7 @@ impl<'de> Reader<'de> {
                 self.depth = depth;
                 Ok(())
             }
-            None => Err(DecodeFault::new(DecodeCause::Depth, position)),
+            None => Err(self.stop_at(DecodeCause::Depth, position)),
         }
     }
 
@@ -416,7 +457,7 @@ impl<'de> Reader<'de> {
                 self.heap = heap;
                 Ok(())
             }
-            None => Err(DecodeFault::new(DecodeCause::Heap, position)),
+            None => Err(self.stop_at(DecodeCause::Heap, position)),
         }
     }
 
@@ -432,7 +473,7 @@ impl<'de> Reader<'de> {
         let mut items = Vec::new();
         match items.try_reserve_exact(count) {
             Ok(()) => Ok(items),
-            Err(_) => Err(DecodeFault::new(DecodeCause::Heap, position)),
+            Err(_) => Err(self.stop_at(DecodeCause::Heap, position)),
         }
     }
 
@@ -458,12 +499,6 @@ pub(crate) const fn unit<T>() -> usize {
     }
 }
 
-#[cold]
-#[inline(never)]
-pub(crate) const fn truncated(remaining: usize) -> DecodeFault {
-    DecodeFault::new(DecodeCause::Truncated, remaining)
-}
-
 /// Whether the last `padding` bytes, at most three, are zero: a look at the last word.
 #[inline(always)]
 fn ends_in_zeros(padded: &[u8], padding: u32) -> bool {
@@ -480,27 +515,21 @@ fn split_padded(input: &[u8], len: usize) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 #[cold]
-#[inline(never)]
-pub(crate) const fn invalid(cause: DecodeCause, position: usize) -> DecodeFault {
-    DecodeFault::new(cause, position)
-}
-
-#[cold]
-fn why_not_opaque(rest: &[u8], len: u32, max: usize) -> DecodeFault {
+fn why_not_opaque(rest: &[u8], len: u32, max: usize) -> DecodeReason {
     let body = usize::try_from(len).ok().filter(|len| *len <= max);
     match body.map(|len| split_padded(rest, len)) {
-        None => DecodeFault::new(DecodeCause::TooLong, rest.len().saturating_add(4)),
-        Some(None) => truncated(rest.len()),
+        None => DecodeReason::new(DecodeCause::TooLong, rest.len().saturating_add(4)),
+        Some(None) => DecodeReason::new(DecodeCause::Truncated, rest.len()),
         Some(Some((_, padding, behind))) => non_zero_padding(padding, behind.len()),
     }
 }
 
 /// The fault of the first byte in `padding` that is not zero; `behind` bytes follow the padding.
 #[cold]
-fn non_zero_padding(padding: &[u8], behind: usize) -> DecodeFault {
+fn non_zero_padding(padding: &[u8], behind: usize) -> DecodeReason {
     let zeros = padding.iter().take_while(|byte| **byte == 0).count();
     let left = padding.len().saturating_sub(zeros).saturating_add(behind);
-    DecodeFault::new(DecodeCause::NonZeroPadding, left)
+    DecodeReason::new(DecodeCause::NonZeroPadding, left)
 }
 
 /// The next field of a struct.

@@ -4,14 +4,14 @@ use alloc::string::{String, ToString};
 use core::ops::ControlFlow;
 
 use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Lengthy};
-use crate::fault::{DecodeCause, DecodeFault, EncodeCause, EncodeFault, name_hash};
+use crate::fault::{DecodeCause, DecodeReason, EncodeCause, EncodeFault, name_hash};
 use crate::limits::Limits;
 use crate::schema::{Schema, Shape};
 use crate::walk::{Leaf, Role, Walk};
 
 /// The whole error of a decoding that stopped.
 #[cold]
-pub(crate) fn decode_error(fault: DecodeFault, schema: &'static Schema, input: &[u8], limits: Limits) -> DecodeError {
+pub(crate) fn decode_error(fault: DecodeReason, schema: &'static Schema, input: &[u8], limits: Limits) -> DecodeError {
     let cause = fault.cause();
     let target = match cause {
         // A run is missed as a whole; the walk finds the field that really crosses the end.

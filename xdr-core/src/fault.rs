@@ -1,4 +1,4 @@
-//! The one word that travels when something fails; the full error is made at the entry point.
+//! The one word that is kept when something fails; the full error is made at the entry point.
 
 use core::num::NonZeroU64;
 
@@ -6,13 +6,10 @@ const DETAIL_BITS: u32 = 56;
 const DETAIL_MASK: u64 = (1 << DETAIL_BITS) - 1;
 
 macro_rules! fault_word {
-    ($(#[$doc:meta])* $fault:ident, $cause:ident, $detail:literal { $first:ident, $($variant:ident,)* }) => {
+    ($(#[$doc:meta])* $visibility:vis $fault:ident, $cause:ident, $detail:literal { $first:ident, $($variant:ident,)* }) => {
         $(#[$doc])*
-        // Packed, so that it lies where the bytes of an `Ok([u8; N])` begin: aligned to eight it would lie across
-        // them, and the compiler would take the array apart there, byte by byte.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[repr(Rust, packed)]
-        pub struct $fault(NonZeroU64);
+        $visibility struct $fault(NonZeroU64);
 
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum $cause { $first, $($variant,)* }
@@ -31,20 +28,35 @@ macro_rules! fault_word {
 
             pub(crate) fn cause(self) -> $cause {
                 const ALL: &[$cause] = &[$cause::$first, $($cause::$variant,)*];
-                let index = usize::try_from(({ self.0 }.get() >> DETAIL_BITS).saturating_sub(1)).unwrap_or(0);
+                let index = usize::try_from((self.0.get() >> DETAIL_BITS).saturating_sub(1)).unwrap_or(0);
                 ALL.get(index).copied().unwrap_or($cause::$first)
             }
 
             pub(crate) fn detail(self) -> usize {
-                usize::try_from({ self.0 }.get() & DETAIL_MASK).unwrap_or(usize::MAX)
+                usize::try_from(self.0.get() & DETAIL_MASK).unwrap_or(usize::MAX)
             }
         }
     };
 }
 
+/// Decoding stopped. The [`Reader`](crate::Reader) keeps why, and [`DecodeError`](crate::DecodeError) tells it.
+///
+/// Without a size of its own it leaves a result as it is: an error beside a value in the same place would make the
+/// compiler take the value apart where the two overlap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeFault(());
+
+impl DecodeFault {
+    /// Only a reader that has noted the reason says so.
+    #[inline(always)]
+    pub(crate) const fn noted() -> Self {
+        Self(())
+    }
+}
+
 fault_word! {
     /// Why decoding stopped, in one word; [`DecodeError`](crate::DecodeError) tells the whole.
-    DecodeFault, DecodeCause, "distance from the end of the input, in bytes" {
+    pub(crate) DecodeReason, DecodeCause, "distance from the end of the input, in bytes" {
         Truncated,
         TooLong,
         CountBeyondInput,
@@ -64,35 +76,11 @@ fault_word! {
 
 fault_word! {
     /// Why encoding stopped, in one word; [`EncodeError`](crate::EncodeError) tells the whole.
-    EncodeFault, EncodeCause, "length or value" {
+    pub EncodeFault, EncodeCause, "length or value" {
         Full,
         TooLong,
         TagOfAnotherArm,
         Rejected,
-    }
-}
-
-impl DecodeFault {
-    /// An enum's value that none of its names has; `remaining` counts from the value's first byte
-    /// to the end of the input.
-    #[doc(hidden)]
-    #[cold]
-    pub fn unknown_enum_value(remaining: usize) -> Self {
-        Self::new(DecodeCause::UnknownEnumValue, remaining)
-    }
-
-    /// A value that is not accepted; `remaining` counts from its last byte to the end of the input.
-    #[doc(hidden)]
-    #[cold]
-    pub fn rejected(remaining: usize) -> Self {
-        Self::new(DecodeCause::Rejected, remaining)
-    }
-
-    /// A union's discriminant that none of its arms has.
-    #[doc(hidden)]
-    #[cold]
-    pub fn unknown_discriminant(remaining: usize) -> Self {
-        Self::new(DecodeCause::UnknownDiscriminant, remaining)
     }
 }
 

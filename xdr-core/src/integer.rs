@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::decode::{Decode, Reader, invalid};
+use crate::decode::{Decode, Reader};
 use crate::encode::{Encode, Writer, full, write_array, write_word};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::schema::{Schema, Shape};
@@ -91,7 +91,7 @@ macro_rules! small_integer {
                 let word = <$word>::from_be_bytes(reader.array::<4>(run, after)?);
                 match Self::try_from(word) {
                     Ok(small) => Ok(small),
-                    Err(_) => Err(DecodeFault::new(DecodeCause::OutOfRange, reader.word_position(run))),
+                    Err(_) => Err(reader.invalid(DecodeCause::OutOfRange, run)),
                 }
             }
             fn schema() -> &'static Schema {
@@ -192,7 +192,7 @@ impl<'de> Decode<'de> for bool {
         match reader.word(run, after)? {
             0 => Ok(false),
             1 => Ok(true),
-            _ => Err(invalid(DecodeCause::InvalidBool, reader.word_position(run))),
+            _ => Err(reader.invalid(DecodeCause::InvalidBool, run)),
         }
     }
     fn schema() -> &'static Schema {

@@ -37,6 +37,7 @@
 //! | `[u8; N]`; `Vec<u8>`, `&[u8]`, `Bytes`, `Cow<[u8]>` with `max` | `opaque[N]`; `opaque<max>` |
 //! | `String`, `&str`, `Box<str>`, `Cow<str>` with `max` | `string<max>`, UTF-8 |
 //! | `XdrString`, `XdrStr` with `max` | `string<max>`, any bytes |
+//! | `&[[u8; 4]]` with `max` | `unsigned int<max>`, as the words lie in the input |
 //! | `[T; N]`; `Vec<T>` with `max` | `T[N]`; `T<max>` |
 //! | `Vec<T>` with `list, max` | a linked list of optional data |
 //! | `Option<T>` | `T *` |

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::bound::{Bound, Max};
 use crate::decode::{DecodeBounded, Reader};
 use crate::encode::{EncodeBounded, Writer, length_word, padded, write_padded};
-use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
+use crate::fault::{DecodeCause, DecodeFault, DecodeReason, EncodeFault};
 use crate::schema::{Schema, Shape};
 use crate::wire::{Wire, max_of_opaque};
 
@@ -105,9 +105,9 @@ impl From<String> for XdrString {
     }
 }
 
-/// Up to this maximum, a file name's, the code that writes a body is worth its bytes wherever it is used; beyond, it is
-/// a function.
-const SHORT: usize = 255;
+/// Up to this maximum, a credential's, the code that writes a body is worth its bytes wherever it is used; beyond, it
+/// is a function.
+const SHORT: usize = 400;
 
 macro_rules! opaque_like {
     ($type:ty, $bytes:ident, $name:literal, $shape:expr) => {
@@ -220,16 +220,16 @@ fn copied_text(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<String, 
 }
 
 #[inline(always)]
-fn utf8<'de>(reader: &Reader<'de>, body: &'de [u8]) -> Result<&'de str, DecodeFault> {
+fn utf8<'de>(reader: &mut Reader<'de>, body: &'de [u8]) -> Result<&'de str, DecodeFault> {
     match AsciiStr::from_ascii(body) {
         Ok(text) => Ok(text.as_str()),
-        Err(_) => not_ascii(body, reader.remaining()),
+        Err(_) => not_ascii(body, reader.remaining()).map_err(|reason| reader.stop(reason)),
     }
 }
 
 /// The whole check, out of the way of what most strings are.
 #[cold]
-fn not_ascii(body: &[u8], remaining: usize) -> Result<&str, DecodeFault> {
+fn not_ascii(body: &[u8], remaining: usize) -> Result<&str, DecodeReason> {
     match core::str::from_utf8(body) {
         Ok(text) => Ok(text),
         Err(error) => Err(invalid_utf8(body.len(), error.valid_up_to(), remaining)),
@@ -237,7 +237,7 @@ fn not_ascii(body: &[u8], remaining: usize) -> Result<&str, DecodeFault> {
 }
 
 #[cold]
-const fn invalid_utf8(len: usize, valid: usize, remaining: usize) -> DecodeFault {
+const fn invalid_utf8(len: usize, valid: usize, remaining: usize) -> DecodeReason {
     let position = padded(len).saturating_sub(valid).saturating_add(remaining);
-    DecodeFault::new(DecodeCause::InvalidUtf8, position)
+    DecodeReason::new(DecodeCause::InvalidUtf8, position)
 }

@@ -238,7 +238,7 @@ impl<'de, T: Decode<'de>, E: Decode<'de>> Decode<'de> for Result<T, E> {
         match reader.word(run, 0)? {
             0 => Ok(Ok(decode_whole::<Plain, T>(reader)?)),
             1 => Ok(Err(decode_whole::<Plain, E>(reader)?)),
-            _ => Err(DecodeFault::unknown_discriminant(reader.word_position(run))),
+            _ => Err(reader.unknown_discriminant(run)),
         }
     }
     fn schema() -> &'static Schema {

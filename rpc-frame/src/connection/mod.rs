@@ -8,6 +8,7 @@ mod server; // the peer's calls and our replies
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use bytes::Buf as _;
 use xdr_core::{Bytes, BytesMut, Encode};
 
 pub use self::client::{ClientConnection, IncomingReply, OutgoingCall};
@@ -180,7 +181,8 @@ impl Connection {
         let Ok(((xid, kind), _)) = xdr_core::decode_prefix::<(u32, u32)>(&record) else {
             return Err(ConnectionError::TooShort { len });
         };
-        let body = record.split_off(8);
+        record.advance(8);
+        let body = record;
         match kind {
             CALL => {
                 let call = IncomingCall::read(xid, body);

@@ -3,12 +3,15 @@
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
+use bytes::Buf as _;
 use xdr_core::Bytes;
 
 use super::config::ConnectionConfig;
 use super::output::{Output, RecordNotWritten};
-use crate::auth::OpaqueAuth;
-use crate::message::{AcceptStatus, AcceptedReply, CallBody, REPLY, RPC_VERSION, RejectedReply, ReplyBody};
+use crate::auth::{OpaqueAuth, OpaqueAuthRef};
+use crate::message::{
+    AcceptStatus, AcceptedReply, CallBody, CallBodyRef, REPLY, RPC_VERSION, RejectedReply, ReplyBody,
+};
 use crate::reply::{EncodeReply, ReplyEncoder};
 
 /// The reply body before the results of a successful call.
@@ -42,14 +45,25 @@ pub enum Malformed {
 }
 
 impl IncomingCall {
-    pub(super) fn read(xid: u32, body: Bytes) -> Self {
-        match Self::header(&body) {
-            Ok((header, rest)) => {
-                let args = body.slice_ref(rest);
-                Self { xid, header: Ok(header), args }
-            }
-            Err(malformed) => Self { xid, header: Err(malformed), args: Bytes::new() },
-        }
+    pub(super) fn read(xid: u32, mut body: Bytes) -> Self {
+        // A header of another RPC version may look otherwise behind its version.
+        let read = xdr_core::decode_prefix::<CallBodyRef<'_>>(&body);
+        let (header, args) = match read {
+            Ok((header, args)) if header.rpcvers == RPC_VERSION => (
+                CallBody {
+                    rpcvers: header.rpcvers,
+                    program: header.program,
+                    version: header.version,
+                    procedure: header.procedure,
+                    credential: header.credential.owned_in(&body),
+                    verifier: header.verifier.owned_in(&body),
+                },
+                args.len(),
+            ),
+            _ => return Self { xid, header: Err(malformed(&body)), args: Bytes::new() },
+        };
+        body.advance(body.len().saturating_sub(args));
+        Self { xid, header: Ok(header), args: body }
     }
 
     /// The call apart from the buffer that it came in, which may hold much more.
@@ -61,17 +75,19 @@ impl IncomingCall {
         self.args = Bytes::copy_from_slice(&self.args);
         self
     }
+}
 
-    fn header(body: &[u8]) -> Result<(CallBody, &[u8]), Malformed> {
-        let (rpcvers, rest) = xdr_core::decode_prefix::<u32>(body).map_err(|_| Malformed::Header)?;
-        if rpcvers != RPC_VERSION {
-            return Err(Malformed::RpcVersion(rpcvers));
-        }
-        let ((program, version, procedure), rest) =
-            xdr_core::decode_prefix::<(u32, u32, u32)>(rest).map_err(|_| Malformed::Header)?;
-        let (credential, rest) = xdr_core::decode_prefix::<OpaqueAuth>(rest).map_err(|_| Malformed::Credential)?;
-        let (verifier, rest) = xdr_core::decode_prefix::<OpaqueAuth>(rest).map_err(|_| Malformed::Verifier)?;
-        Ok((CallBody { rpcvers, program, version, procedure, credential, verifier }, rest))
+/// The first thing that is wrong with a header which does not decode.
+#[cold]
+fn malformed(body: &[u8]) -> Malformed {
+    let Ok((rpcvers, rest)) = xdr_core::decode_prefix::<u32>(body) else { return Malformed::Header };
+    if rpcvers != RPC_VERSION {
+        return Malformed::RpcVersion(rpcvers);
+    }
+    let Ok((_, rest)) = xdr_core::decode_prefix::<(u32, u32, u32)>(rest) else { return Malformed::Header };
+    match xdr_core::decode_prefix::<OpaqueAuthRef<'_>>(rest) {
+        Ok(_) => Malformed::Verifier,
+        Err(_) => Malformed::Credential,
     }
 }
 

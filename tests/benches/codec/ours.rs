@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use rpc_frame::{AuthSys, Credential, Message, MessageBody};
+use rpc_frame::{AuthSys, AuthSysRef, CallBodyRef, Credential, Message, MessageBody};
 use xdr_core::{Bytes, Decode, DecodeOwned, Encode, encode_to_slice, from_bytes, from_slice, to_vec};
 
 use crate::measure::{Group, Operation, Side, decoder};
@@ -122,15 +122,28 @@ fn call_encoders(group: &mut Group) {
     });
 }
 
-/// A call whose credential is left as it came; one whose credential is read; and a flat type.
+/// A call with its AUTH_SYS as they lie in the record; one whose credential is left as it came; one whose credential
+/// is read and owned; and a flat type.
 fn call_decoders(group: &mut Group) {
     let bytes = input(&shapes::s8());
+    decoder!(group, Side::Ours, BORROWED, borrowed_call(black_box(bytes)), |(header, sys): &_| {
+        let mut wire = encoded(header);
+        assert_eq!(wire.split_off(84), [0; 8], "the verifier");
+        assert_eq!(wire.split_off(32), encoded(sys));
+        [wire, encoded(sys), vec![0; 8]].concat()
+    });
     shared::<Message>(group, bytes);
     let record = record(bytes);
     decoder!(group, Side::Ours, WITH_CREDENTIAL, with_credential(black_box(record)), |(_, credential): &_| {
         encoded(&shapes::call(Credential::to_opaque(credential).unwrap()))
     });
     decoder!(group, Side::Ours, FLAT, from_slice::<S8Flat<'static>>(black_box(bytes)).unwrap(), encoded);
+}
+
+fn borrowed_call(bytes: &[u8]) -> ((u32, u32, CallBodyRef<'_>), AuthSysRef<'_>) {
+    let header: (u32, u32, CallBodyRef<'_>) = from_slice(bytes).unwrap();
+    let sys = from_slice(header.2.credential.body).unwrap();
+    (header, sys)
 }
 
 fn with_credential(record: &Bytes) -> (Message, Credential) {

@@ -87,7 +87,7 @@ pub(crate) fn encode(context: &Context<'_>, item: &Enum<'_>) -> EncodeParts {
 /// match <i32 as Decode>::decode(reader, run, after)? {
 ///     VALUE0 => Ok(Self::Running),
 ///     …
-///     _ => Err(DecodeFault::unknown_enum_value(reader.word_position(run))),
+///     _ => Err(reader.unknown_enum_value(run)),
 /// }
 /// ```
 pub(crate) fn decode(context: &Context<'_>, item: &Enum<'_>) -> DecodeParts {
@@ -99,7 +99,7 @@ pub(crate) fn decode(context: &Context<'_>, item: &Enum<'_>) -> DecodeParts {
             let value = ty.map(|ty| quote_spanned!(reported_at(ty.span())=> { let __kept: &#ty = &__value; *__kept }));
             quote!(__value => #p::Ok(Self::#other(#value)),)
         }
-        None => quote!(_ => #p::Err(#krate::DecodeFault::unknown_enum_value(__reader.word_position(__run))),),
+        None => quote!(_ => #p::Err(__reader.unknown_enum_value(__run)),),
     };
     DecodeParts {
         consts: Some((quote!(#krate::Wire::fixed(4)), quote!(#p::Some(4)))),

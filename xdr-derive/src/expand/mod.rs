@@ -385,8 +385,8 @@ impl<'a> Context<'a> {
         read: TokenStream,
         run: TokenStream,
     ) -> TokenStream {
-        let (krate, p) = (self.krate, &self.private);
-        let rejected = quote!(return #p::Err(#krate::DecodeFault::rejected(__reader.position(#run))));
+        let p = &self.private;
+        let rejected = quote!(return #p::Err(__reader.rejected(#run)));
         let read = match with {
             Some(module) => {
                 quote!(match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected })

@@ -171,14 +171,14 @@ fn max(context: &mut Context<'_>, union: &Union, side: Side) -> TokenStream {
 /// match tag {
 ///     LABEL0 => Ok(Self::Int { 0: <i32 as Decode>::decode_whole(reader)? }),
 ///     LABEL1 | LABEL2 => Ok(Self::Flag { tag, bits: <i32 as Decode>::decode_whole(reader)? }),
-///     _ => Err(DecodeFault::unknown_discriminant(reader.word_position(run))),
+///     _ => Err(reader.unknown_discriminant(run)),
 /// }
 /// ```
 pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
     let (krate, p, de) = (context.krate, context.private.clone(), context.de.clone());
     let labels = Labels::new(context, union);
     let mut arms = TokenStream::new();
-    let mut fallback = quote!(_ => #p::Err(#krate::DecodeFault::unknown_discriminant(__reader.word_position(__run))),);
+    let mut fallback = quote!(_ => #p::Err(__reader.unknown_discriminant(__run)),);
     for (index, arm) in union.arms.iter().enumerate() {
         let values: Vec<_> = arm
             .fields
