@@ -1,14 +1,42 @@
 //! The order of checks on a call, and the answers that need no user code.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+
 use xdr_core::{Bytes, Limits};
 
-use alloc::sync::Arc;
-
-use crate::auth::Credential;
+use crate::authenticate::{AcceptClaims, Authenticator};
 use crate::connection::{IncomingCall, Malformed, Outcome};
 use crate::message::{AcceptStatus, AuthStat, RPC_VERSION, RejectedReply};
 use crate::program::{Found, Programs};
-use crate::session::{Context, Policy, Session, Verdict};
+use crate::session::{ActivationPolicy, Context, Policy, Session, Verdict};
+
+/// Who may call what, and at what cost.
+pub struct Rules {
+    /// Decides who calls: [`AcceptClaims`].
+    pub authenticator: Box<dyn Authenticator>,
+    /// Decides on calls to known procedures: [`ActivationPolicy`].
+    pub policy: Box<dyn Policy>,
+    /// What decoding the arguments of one call may cost.
+    pub limits: Limits,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            authenticator: Box::new(AcceptClaims),
+            policy: Box::new(ActivationPolicy::default()),
+            limits: Limits::DEFAULT,
+        }
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
 
 /// What becomes of a call.
 #[derive(Debug)]
@@ -24,13 +52,7 @@ pub enum Answer {
 
 /// Looks at a call in the order that clients rely on: RPC version, credential, program, version,
 /// procedure, and then the policy. The arguments are looked at later, and only if all of this holds.
-pub fn check<P: Programs, Y: Policy + ?Sized>(
-    programs: &P,
-    policy: &Y,
-    session: &Arc<Session>,
-    call: &IncomingCall,
-    limits: Limits,
-) -> Answer {
+pub fn check<P: Programs>(programs: &P, rules: &Rules, session: &Arc<Session>, call: &IncomingCall) -> Answer {
     let accepted = |status| Answer::Outcome(Outcome::Accepted(status));
     let auth_error = |stat| Answer::Outcome(Outcome::Denied(RejectedReply::AuthError(stat)));
     let header = match &call.header {
@@ -45,10 +67,9 @@ pub fn check<P: Programs, Y: Policy + ?Sized>(
         Err(Malformed::Verifier) => return auth_error(AuthStat::BadVerf),
         Err(Malformed::Header) => return accepted(AcceptStatus::GarbageArgs),
     };
-    let credential = match Credential::read(&header.credential) {
-        Ok(credential @ (Credential::None | Credential::Sys(_))) => credential,
-        Ok(Credential::Short(_) | Credential::Other(_)) => return auth_error(AuthStat::RejectedCred),
-        Err(_) => return auth_error(AuthStat::BadCred),
+    let caller = match rules.authenticator.authenticate(session, &header.credential, &header.verifier) {
+        Ok(caller) => caller,
+        Err(stat) => return auth_error(stat),
     };
     let procedure = match programs.find(header.program, header.version, header.procedure) {
         Found::NoProgram => return accepted(AcceptStatus::ProgUnavail),
@@ -58,8 +79,8 @@ pub fn check<P: Programs, Y: Policy + ?Sized>(
         Found::Null => return accepted(AcceptStatus::GarbageArgs),
         Found::Procedure(procedure) => procedure,
     };
-    let context = Context::new(Arc::clone(session), call.xid, procedure, credential, limits);
-    match policy.check(&context) {
+    let context = Context::new(Arc::clone(session), call.xid, procedure, caller, rules.limits);
+    match rules.policy.check(&context) {
         Verdict::Allow => Answer::Dispatch(context),
         Verdict::ProcUnavail => accepted(AcceptStatus::ProcUnavail),
         Verdict::AuthError(stat) => auth_error(stat),

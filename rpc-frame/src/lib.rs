@@ -53,7 +53,7 @@
 //! |---|---|
 //! | RPC version other than 2 | RPC_MISMATCH {2, 2} |
 //! | credential malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADCRED |
-//! | credential of a flavor that is not accepted | AUTH_ERROR, AUTH_REJECTEDCRED |
+//! | credential of a flavor that the [`Authenticator`] does not accept | AUTH_ERROR, AUTH_REJECTEDCRED |
 //! | verifier malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADVERF |
 //! | unknown program; another version of it | PROG_UNAVAIL; PROG_MISMATCH {low, high} |
 //! | unknown procedure, or one that is not active in this session | PROC_UNAVAIL |
@@ -92,6 +92,7 @@ mod record; //     record marking over a byte stream
 mod reply; //      results on their way into a record
 mod connection; // the engine of both roles
 mod procedure; //  what derived messages say of themselves
+mod authenticate; // who calls
 mod session; //    what a connection remembers, and the policy over its calls
 mod table; //      a program's procedures, and the way to their methods
 mod program; //    tables with their services, several in one server
@@ -103,8 +104,9 @@ pub mod tokio; //  client and server on tokio
 pub use xdr_core as xdr;
 pub use xdr_derive::ProcedureTable;
 
-pub use answer::{Answer, check};
+pub use answer::{Answer, Rules, check};
 pub use auth::{AuthFlavor, AuthShort, AuthSys, AuthSysRef, Credential, MAX_AUTH_BYTES, OpaqueAuth, OpaqueAuthRef};
+pub use authenticate::{AcceptClaims, Authenticated, Authenticator, Identity};
 pub use connection::{
     ClientConnection, Connection, ConnectionConfig, ConnectionError, Event, IncomingCall, IncomingReply, Malformed,
     Outcome, OutgoingCall, RecordNotWritten, ServerConnection,

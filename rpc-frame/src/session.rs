@@ -10,7 +10,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use xdr_core::{Bytes, Limits};
 
-use crate::auth::Credential;
+use crate::auth::{Credential, OpaqueAuth};
+use crate::authenticate::{Authenticated, Identity};
 use crate::message::AuthStat;
 use crate::procedure::ProcedureInfo;
 
@@ -141,7 +142,7 @@ pub struct Context {
     session: Arc<Session>,
     xid: u32,
     procedure: &'static ProcedureInfo,
-    credential: Credential,
+    caller: Authenticated,
     limits: Limits,
 }
 
@@ -150,10 +151,10 @@ impl Context {
         session: Arc<Session>,
         xid: u32,
         procedure: &'static ProcedureInfo,
-        credential: Credential,
+        caller: Authenticated,
         limits: Limits,
     ) -> Self {
-        Self { session, xid, procedure, credential, limits }
+        Self { session, xid, procedure, caller, limits }
     }
 
     /// What the connection remembers.
@@ -183,7 +184,19 @@ impl Context {
     /// Who the caller says that it is. [`Credential::Sys`] is a claim, not a proof.
     #[must_use]
     pub const fn credential(&self) -> &Credential {
-        &self.credential
+        &self.caller.credential
+    }
+
+    /// Who the caller is, and whether anybody but itself says so.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.caller.identity
+    }
+
+    /// What the reply says to the caller.
+    #[must_use]
+    pub const fn verifier(&self) -> &OpaqueAuth {
+        &self.caller.verifier
     }
 
     /// What decoding the arguments may cost.

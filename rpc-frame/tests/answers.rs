@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use rpc_frame::xdr::{Bytes, Limits, Xdr};
+use rpc_frame::xdr::{Bytes, Xdr};
 use rpc_frame::{
     AcceptStatus, ActivationPolicy, Answer, AuthStat, Connection, ConnectionConfig, ConnectionError, Context, Event,
-    Outcome, Peer, Policy, ProcedureTable, Programs, Session, Undispatched, Verdict, check, program,
+    Outcome, Peer, Policy, ProcedureTable, Programs, Rules, Session, Undispatched, Verdict, check, program,
 };
 use wire::{Call, auth, auth_sys, fragment, hex, opaque, record, success, words};
 
@@ -212,6 +212,7 @@ impl<Y: Policy + Clone> Setup<Y> {
 
     fn exchange_without_io(&self, programs: &impl Programs, stream: &[u8]) -> (Vec<u8>, Option<ConnectionError>) {
         let session = Arc::new(self.session(Peer::Unknown));
+        let rules = Rules { policy: Box::new(self.policy.clone()), ..Rules::default() };
         let mut engine = Connection::new(ConnectionConfig::default());
         let now = Duration::ZERO;
         engine.receive(now, stream);
@@ -229,7 +230,7 @@ impl<Y: Policy + Clone> Setup<Y> {
                 Ok(Some(event)) => panic!("{event:?}"),
                 Err(error) => break Some(error),
             };
-            match check(programs, &self.policy, &session, &call, Limits::default()) {
+            match check(programs, &rules, &session, &call) {
                 // A reply that cannot be sent becomes SYSTEM_ERR.
                 Answer::Outcome(outcome) => engine.reply(now, call.xid, outcome),
                 Answer::Results(results) => drop(engine.reply_with(now, call.xid, &results)),

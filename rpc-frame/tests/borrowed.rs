@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use rpc_frame::xdr::{Limits, Xdr};
+use rpc_frame::xdr::Xdr;
 use rpc_frame::{
-    ActivationPolicy, Answer, Connection, ConnectionConfig, Context, Event, Peer, ProcedureTable, Programs, Session,
-    check, program,
+    Answer, Connection, ConnectionConfig, Context, Event, Peer, ProcedureTable, Programs, Rules, Session, check,
+    program,
 };
 use wire::{Call, hex, opaque, success, words};
 
@@ -72,8 +72,7 @@ fn reply(call: &Call) -> String {
     engine.receive(Duration::ZERO, &call.record());
     let Ok(Some(Event::Call(call))) = engine.poll_event() else { panic!("no call") };
     let session = Arc::new(Session::new(Peer::Unknown));
-    let policy = ActivationPolicy::default();
-    let Answer::Dispatch(cx) = check(&programs, &policy, &session, &call, Limits::default()) else { panic!("refused") };
+    let Answer::Dispatch(cx) = check(&programs, &Rules::default(), &session, &call) else { panic!("refused") };
     let Poll::Ready(reply) = pin!(programs.dispatch(&cx, &call.args)).poll(&mut TaskContext::from_waker(Waker::noop()))
     else {
         panic!("the handler waits")

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
-use rpc_frame::xdr::{Encode, Limits, Xdr};
+use rpc_frame::xdr::{Encode, Xdr};
 use rpc_frame::{
-    AcceptStatus, ActivationPolicy, Answer, Connection, ConnectionConfig, Context, Event, Outcome, Peer, Procedure,
-    ProcedureInfo, ProcedureTable, Programs, Session, Undispatched, check, program,
+    AcceptStatus, Answer, Connection, ConnectionConfig, Context, Event, Outcome, Peer, Procedure, ProcedureInfo,
+    ProcedureTable, Programs, Rules, Session, Undispatched, check, program,
 };
 use wire::{Call, hex, opaque, record, success, words};
 
@@ -29,7 +29,7 @@ fn reply(programs: &impl Programs, call: &Call) -> String {
     engine.receive(Duration::ZERO, &call.record());
     let Ok(Some(Event::Call(call))) = engine.poll_event() else { panic!("no call") };
     let session = Arc::new(Session::new(Peer::Unknown));
-    match check(programs, &ActivationPolicy::default(), &session, &call, Limits::default()) {
+    match check(programs, &Rules::default(), &session, &call) {
         Answer::Outcome(outcome) => engine.reply(Duration::ZERO, call.xid, outcome),
         Answer::Dispatch(cx) => match at_once(programs.dispatch(&cx, &call.args)) {
             Ok(reply) => engine.reply_with(Duration::ZERO, call.xid, &reply).unwrap(),

@@ -16,6 +16,7 @@ pub use self::config::{ConnectionConfig, ConnectionError};
 use self::output::Output;
 pub use self::output::RecordNotWritten;
 pub use self::server::{IncomingCall, Malformed, Outcome, ServerConnection};
+use crate::auth::OpaqueAuth;
 use crate::message::{AcceptStatus, CALL, REPLY};
 use crate::record::RecordReader;
 use crate::reply::EncodeReply;
@@ -239,9 +240,23 @@ impl Connection {
         xid: u32,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
+        self.reply_with_verifier(now, xid, &OpaqueAuth::none(), reply)
+    }
+
+    /// Answers a call of the peer's with its results, and says something to the caller.
+    ///
+    /// # Errors
+    /// As [`reply_with`](Self::reply_with); also when the verifier is longer than 400 bytes.
+    pub fn reply_with_verifier<R: EncodeReply + ?Sized>(
+        &mut self,
+        now: Duration,
+        xid: u32,
+        verifier: &OpaqueAuth,
+        reply: &R,
+    ) -> Result<(), RecordNotWritten> {
         self.last_activity = Some(now);
         self.server.answered();
-        self.server.reply_with(&mut self.output, now, xid, reply)
+        self.server.reply_with(&mut self.output, now, xid, verifier, reply)
     }
 
     /// Ends a call of the peer's without any reply.

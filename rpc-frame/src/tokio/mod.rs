@@ -4,6 +4,7 @@ mod client; //   calls, and the task that drives their connection
 mod listener; // where connections come from
 mod shared; //   what the connections of a server share
 mod slots; //    handlers that wait, and who woke
+mod short_hand; // a few bytes in the place of a credential
 mod serve; //    one connection: woken handlers, whole records, one write, one read
 mod server; //   many connections, caps, shutdown
 
@@ -11,6 +12,7 @@ pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
 pub use server::{Server, ServerBuilder};
 pub use shared::ServerConfig;
+pub use short_hand::ShortHands;
 
 use std::boxed::Box;
 use std::future::Future;

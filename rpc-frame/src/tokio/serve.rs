@@ -170,7 +170,7 @@ where
 
     fn take_up(&mut self, call: &IncomingCall) {
         let now = self.alarm.now();
-        match check(&self.shared.programs, &*self.shared.policy, &self.session, call, self.shared.config.limits) {
+        match check(&self.shared.programs, &self.shared.rules, &self.session, call) {
             Answer::Outcome(outcome) => {
                 tracing::debug!(xid = call.xid, ?outcome, "refused a call");
                 self.engine.reply(now, call.xid, outcome);
@@ -181,9 +181,9 @@ where
                 }
             }
             Answer::Dispatch(context) => {
-                let procedure = context.procedure();
+                let (procedure, verifier) = (context.procedure(), context.verifier().clone());
                 let handler = (self.start)(context, call.args.clone());
-                if let Some(ended) = self.slots.start(call.xid, procedure, handler) {
+                if let Some(ended) = self.slots.start(call.xid, procedure, verifier, handler) {
                     finish_call(&mut self.engine, now, ended);
                 }
             }
@@ -197,11 +197,11 @@ fn finish_call<R: crate::EncodeReply>(
     now: core::time::Duration,
     call: Ended<Result<R, Undispatched>>,
 ) {
-    let Ended { xid, procedure, output } = call;
+    let Ended { xid, procedure, verifier, output } = call;
     let refused = |status| Outcome::Accepted(status);
     match output {
         Some(Ok(reply)) => {
-            if let Err(error) = engine.reply_with(now, xid, &reply) {
+            if let Err(error) = engine.reply_with_verifier(now, xid, &verifier, &reply) {
                 tracing::error!(xid, procedure = procedure.name, %error, "cannot send a reply");
             }
         }

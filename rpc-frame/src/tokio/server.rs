@@ -12,8 +12,10 @@ use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::serve::serve;
 use super::shared::{Counted, Phase, ServerConfig, Shared, reached};
 use super::{Listener, Stream};
+use crate::answer::Rules;
+use crate::authenticate::Authenticator;
 use crate::program::Programs;
-use crate::session::{ActivationPolicy, Peer, Policy, Session};
+use crate::session::{Peer, Policy, Session};
 
 /// A server of one or several programs. Its clones are the same server.
 ///
@@ -26,16 +28,23 @@ pub struct Server<P> {
 /// A server that is being put together: [`Server::builder`].
 pub struct ServerBuilder<P> {
     programs: P,
-    policy: Box<dyn Policy>,
+    rules: Rules,
     config: ServerConfig,
     sessions: Box<dyn Fn(Peer) -> Session + Send + Sync>,
 }
 
 impl<P: Programs> ServerBuilder<P> {
-    /// Sets the policy over calls; [`ActivationPolicy`] else.
+    /// Sets the policy over calls; [`ActivationPolicy`](crate::ActivationPolicy) else.
     #[must_use]
     pub fn policy(mut self, policy: impl Policy) -> Self {
-        self.policy = Box::new(policy);
+        self.rules.policy = Box::new(policy);
+        self
+    }
+
+    /// Sets who decides who calls; [`AcceptClaims`](crate::AcceptClaims) else.
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.rules.authenticator = Box::new(authenticator);
         self
     }
 
@@ -56,10 +65,11 @@ impl<P: Programs> ServerBuilder<P> {
     /// The server.
     #[must_use]
     pub fn build(self) -> Server<P> {
-        let Self { programs, policy, config, sessions } = self;
+        let Self { programs, mut rules, config, sessions } = self;
+        rules.limits = config.limits;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
         let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
-        Server { shared: Arc::new(Shared { programs, policy, config, sessions, places, open, phase }) }
+        Server { shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase }) }
     }
 }
 
@@ -75,7 +85,7 @@ impl<P: Programs> Server<P> {
     pub fn builder(programs: P) -> ServerBuilder<P> {
         ServerBuilder {
             programs,
-            policy: Box::new(ActivationPolicy::default()),
+            rules: Rules::default(),
             config: ServerConfig::default(),
             sessions: Box::new(Session::new),
         }

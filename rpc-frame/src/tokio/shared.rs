@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ::tokio::sync::{Semaphore, watch};
 use xdr_core::Limits;
 
+use crate::answer::Rules;
 use crate::connection::ConnectionConfig;
-use crate::session::{Peer, Policy, Session};
+use crate::session::{Peer, Session};
 
 /// What a server may cost. All of it is finite unless you say otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Default for ServerConfig {
 /// What the connections of a server share.
 pub(super) struct Shared<P> {
     pub(super) programs: P,
-    pub(super) policy: Box<dyn Policy>,
+    pub(super) rules: Rules,
     pub(super) config: ServerConfig,
     pub(super) sessions: Box<dyn Fn(Peer) -> Session + Send + Sync>,
     /// Places for connections under the cap.

@@ -11,12 +11,14 @@ use std::vec::Vec;
 
 use atomic_waker::AtomicWaker;
 
+use crate::auth::OpaqueAuth;
 use crate::procedure::ProcedureInfo;
 
 /// A handler's slot. The box is made once; futures are set into it, and never move while they live.
 struct Slot<F> {
     xid: u32,
     procedure: &'static ProcedureInfo,
+    verifier: OpaqueAuth,
     handler: Pin<Box<Option<F>>>,
     waker: Waker,
 }
@@ -56,6 +58,8 @@ impl Wake for SlotWaker {
 pub(super) struct Ended<T> {
     pub(super) xid: u32,
     pub(super) procedure: &'static ProcedureInfo,
+    /// What the reply says to the caller.
+    pub(super) verifier: OpaqueAuth,
     /// What the handler returned; nothing when it panicked.
     pub(super) output: Option<T>,
 }
@@ -77,16 +81,18 @@ impl<F: Future> Slots<F> {
         &mut self,
         xid: u32,
         procedure: &'static ProcedureInfo,
+        verifier: OpaqueAuth,
         handler: F,
     ) -> Option<Ended<F::Output>> {
         let index = self.free.pop().unwrap_or(self.slots.len());
         if index == self.slots.len() {
             let waker = Waker::from(Arc::new(SlotWaker { index, woken: Arc::clone(&self.woken) }));
-            self.slots.push(Slot { xid, procedure, handler: Box::pin(None), waker });
+            self.slots.push(Slot { xid, procedure, verifier: OpaqueAuth::none(), handler: Box::pin(None), waker });
         }
         if let Some(slot) = self.slots.get_mut(index) {
             slot.xid = xid;
             slot.procedure = procedure;
+            slot.verifier = verifier;
             slot.handler.as_mut().set(Some(handler));
         }
         self.poll(index)
@@ -121,7 +127,8 @@ impl<F: Future> Slots<F> {
         };
         // What the future still holds may panic as well when it is dropped.
         let _ = catch_unwind(AssertUnwindSafe(|| slot.handler.as_mut().set(None)));
-        let ended = Ended { xid: slot.xid, procedure: slot.procedure, output };
+        let verifier = core::mem::take(&mut slot.verifier);
+        let ended = Ended { xid: slot.xid, procedure: slot.procedure, verifier, output };
         self.free.push(index);
         Some(ended)
     }

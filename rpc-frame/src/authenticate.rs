@@ -1,0 +1,157 @@
+//! Who calls: the hook over credentials, and the short hands that a server issues for them (RFC 5531 §14, appendix A).
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use crate::auth::{Credential, OpaqueAuth};
+use crate::message::AuthStat;
+use crate::session::{Peer, Session};
+
+/// Who calls, as far as the server knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Identity {
+    /// Nobody has said anything.
+    Anonymous,
+    /// A process on this machine, as the kernel tells.
+    Unix {
+        /// Its effective user.
+        uid: u32,
+        /// Its effective group.
+        gid: u32,
+    },
+    /// What the caller says of itself with AUTH_SYS, and nobody proves.
+    Claimed {
+        /// The effective user.
+        uid: u32,
+        /// The effective group.
+        gid: u32,
+    },
+    /// A name that an [`Authenticator`] has found proven.
+    Named(Arc<str>),
+}
+
+impl Identity {
+    /// Whether somebody other than the caller vouches for it.
+    ///
+    /// ```
+    /// use rpc_frame::Identity;
+    /// assert!(Identity::Unix { uid: 0, gid: 0 }.is_proven());
+    /// assert!(!Identity::Claimed { uid: 0, gid: 0 }.is_proven());
+    /// ```
+    #[must_use]
+    pub const fn is_proven(&self) -> bool {
+        matches!(self, Self::Unix { .. } | Self::Named(_))
+    }
+
+    /// The process at the other end of the channel, or else what the credential claims.
+    #[must_use]
+    pub fn of(session: &Session, credential: &Credential) -> Self {
+        match (session.peer(), credential) {
+            (Peer::Unix { uid, gid, .. }, _) => Self::Unix { uid: *uid, gid: *gid },
+            (_, Credential::Sys(sys)) => Self::Claimed { uid: sys.uid, gid: sys.gid },
+            _ => Self::Anonymous,
+        }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Unix { uid, gid } => write!(f, "uid {uid}, gid {gid}"),
+            Self::Claimed { uid, gid } => write!(f, "claims uid {uid}, gid {gid}"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A caller that is let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticated {
+    /// What the caller says of itself.
+    pub credential: Credential,
+    /// Who it is.
+    pub identity: Identity,
+    /// What the reply says to it: mostly nothing, or a short hand for the next call.
+    pub verifier: OpaqueAuth,
+}
+
+impl Authenticated {
+    /// A caller with the identity that channel and credential give it, and nothing to be said to it.
+    #[must_use]
+    pub fn new(session: &Session, credential: Credential) -> Self {
+        let identity = Identity::of(session, &credential);
+        Self { credential, identity, verifier: OpaqueAuth::none() }
+    }
+}
+
+/// Decides who calls, before anything else of a call is looked at.
+///
+/// ```
+/// use rpc_frame::{AuthFlavor, AuthStat, Authenticated, Authenticator, Credential, Identity, OpaqueAuth, Session};
+///
+/// /// Tokens in a flavor of our own.
+/// struct Tokens;
+///
+/// impl Authenticator for Tokens {
+///     fn authenticate(
+///         &self,
+///         session: &Session,
+///         credential: &OpaqueAuth,
+///         _verifier: &OpaqueAuth,
+///     ) -> Result<Authenticated, AuthStat> {
+///         match (credential.flavor, credential.body.as_ref()) {
+///             (AuthFlavor(0x2000_0001), b"open sesame") => Ok(Authenticated {
+///                 identity: Identity::Named("ali baba".into()),
+///                 ..Authenticated::new(session, Credential::Other(credential.clone()))
+///             }),
+///             (AuthFlavor(0x2000_0001), _) => Err(AuthStat::RejectedCred),
+///             _ => Err(AuthStat::TooWeak),
+///         }
+///     }
+/// }
+/// ```
+pub trait Authenticator: Send + Sync + 'static {
+    /// Decides on a call's credential and verifier, which are at most 400 bytes each.
+    ///
+    /// # Errors
+    /// What the caller is told instead: AUTH_BADCRED for a body that is not its flavor's, AUTH_REJECTEDCRED for a
+    /// flavor or a caller that is not accepted.
+    fn authenticate(
+        &self,
+        session: &Session,
+        credential: &OpaqueAuth,
+        verifier: &OpaqueAuth,
+    ) -> Result<Authenticated, AuthStat>;
+}
+
+/// The default: AUTH_NONE and AUTH_SYS are accepted, as what they are. Any other flavor gets AUTH_REJECTEDCRED.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AcceptClaims;
+
+impl Authenticator for AcceptClaims {
+    fn authenticate(
+        &self,
+        session: &Session,
+        credential: &OpaqueAuth,
+        _: &OpaqueAuth,
+    ) -> Result<Authenticated, AuthStat> {
+        match Credential::read(credential) {
+            Ok(credential @ (Credential::None | Credential::Sys(_))) => Ok(Authenticated::new(session, credential)),
+            Ok(Credential::Short(_) | Credential::Other(_)) => Err(AuthStat::RejectedCred),
+            Err(_) => Err(AuthStat::BadCred),
+        }
+    }
+}
+
+impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
+    fn authenticate(
+        &self,
+        session: &Session,
+        credential: &OpaqueAuth,
+        verifier: &OpaqueAuth,
+    ) -> Result<Authenticated, AuthStat> {
+        (**self).authenticate(session, credential, verifier)
+    }
+}

@@ -1,0 +1,162 @@
+//! Who calls: what the hook over credentials sees and decides, and the short hands of AUTH_SHORT, as raw bytes.
+#![cfg(feature = "tokio")]
+
+mod wire;
+
+use std::sync::Arc;
+
+use rpc_frame::tokio::{Server, ShortHands};
+use rpc_frame::xdr::{Bytes, Xdr};
+use rpc_frame::{
+    AcceptClaims, AuthFlavor, AuthStat, Authenticated, Authenticator, Context, Credential, Identity, OpaqueAuth, Peer,
+    ProcedureTable, Program, Session, program,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use wire::{Call, auth, auth_sys, hex, opaque, record, success, words};
+
+const DOOR: u32 = 0x2000_0046;
+
+/// Who am I?
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = DOOR, version = 1, proc = 1, reply = Name)]
+struct WhoAmI;
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(transparent)]
+struct Name(#[xdr(max = 200)] String);
+
+#[derive(ProcedureTable)]
+#[rpc(program = DOOR, version = 1, service = DoorService)]
+enum Door {
+    WhoAmI(WhoAmI),
+}
+
+struct Doorman;
+
+impl DoorService for Doorman {
+    async fn who_am_i(&self, cx: &Context, _args: WhoAmI) -> Name {
+        Name(cx.identity().to_string())
+    }
+}
+
+fn door() -> Program<Door, Doorman> {
+    program::<Door, _>(Doorman)
+}
+
+/// A connection to a server with this hook.
+async fn connect(authenticator: impl Authenticator, peer: Peer) -> tokio::io::DuplexStream {
+    let (io, raw) = duplex(64 * 1024);
+    Server::builder(door()).authenticator(authenticator).build().serve_connection(io, peer).unwrap();
+    raw
+}
+
+/// The reply to a call, without its record mark.
+async fn ask(raw: &mut tokio::io::DuplexStream, call: &Call) -> Vec<u8> {
+    raw.write_all(&call.record()).await.unwrap();
+    let mark = raw.read_u32().await.unwrap();
+    let mut reply = vec![0; (mark & 0x7fff_ffff) as usize];
+    raw.read_exact(&mut reply).await.unwrap();
+    reply
+}
+
+fn named(xid: u32, name: &str) -> Vec<u8> {
+    success(xid, &opaque(name.as_bytes()))[4..].to_vec()
+}
+
+fn auth_error(xid: u32, stat: AuthStat) -> Vec<u8> {
+    let stat = rpc_frame::xdr::to_vec(&stat).unwrap();
+    [words(&[xid, 1, 1, 1]), stat].concat()
+}
+
+fn who(xid: u32) -> Call {
+    Call::new(xid, DOOR, 1, 1)
+}
+
+#[tokio::test]
+async fn a_claim_over_a_network_stays_a_claim_and_the_kernel_is_believed() {
+    let sys = auth(1, &auth_sys(b"host", 0));
+    let mut network = connect(AcceptClaims, Peer::Unknown).await;
+    assert_eq!(hex(&ask(&mut network, &who(1)).await), hex(&named(1, "anonymous")));
+    let claimed = ask(&mut network, &who(2).credential(sys.clone())).await;
+    assert_eq!(hex(&claimed), hex(&named(2, "claims uid 1000, gid 100")));
+
+    let mut local = connect(AcceptClaims, Peer::Unix { uid: 7, gid: 8, pid: None }).await;
+    assert_eq!(hex(&ask(&mut local, &who(3).credential(sys)).await), hex(&named(3, "uid 7, gid 8")));
+}
+
+/// Accepts one flavor of its own, and looks at the verifier as well.
+struct Tokens;
+
+impl Authenticator for Tokens {
+    fn authenticate(
+        &self,
+        session: &Session,
+        credential: &OpaqueAuth,
+        verifier: &OpaqueAuth,
+    ) -> Result<Authenticated, AuthStat> {
+        match (credential.flavor.0, verifier.body.as_ref()) {
+            (0x2000_0001, b"seal") => Ok(Authenticated {
+                identity: Identity::Named(String::from_utf8_lossy(&credential.body).as_ref().into()),
+                verifier: OpaqueAuth { flavor: AuthFlavor(0x2000_0001), body: Bytes::from_static(b"counterseal") },
+                ..Authenticated::new(session, Credential::Other(credential.clone()))
+            }),
+            (0x2000_0001, _) => Err(AuthStat::RejectedVerf),
+            _ => Err(AuthStat::TooWeak),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hook_of_the_users_decides_by_flavor_body_and_verifier_and_answers_with_its_own() {
+    let mut raw = connect(Tokens, Peer::Unknown).await;
+    let call = who(1).credential(auth(0x2000_0001, b"ada"));
+    let sealed = call.clone().verifier(auth(0x2000_0001, b"seal"));
+    let expected = [words(&[1, 1, 0]), auth(0x2000_0001, b"counterseal"), words(&[0]), opaque(b"ada")].concat();
+    assert_eq!(hex(&ask(&mut raw, &sealed).await), hex(&expected));
+    assert_eq!(hex(&ask(&mut raw, &call).await), hex(&auth_error(1, AuthStat::RejectedVerf)));
+    assert_eq!(hex(&ask(&mut raw, &who(2)).await), hex(&auth_error(2, AuthStat::TooWeak)));
+    // The hook comes before the program is looked for.
+    let elsewhere = Call::new(3, DOOR + 1, 1, 1);
+    assert_eq!(hex(&ask(&mut raw, &elsewhere).await), hex(&auth_error(3, AuthStat::TooWeak)));
+}
+
+/// The short hand in a reply's verifier.
+fn short_hand(reply: &[u8]) -> Vec<u8> {
+    assert_eq!(hex(&reply[4..20]), "00000001 00000000 00000002 00000010", "accepted, AUTH_SHORT of 16 bytes");
+    reply[20..36].to_vec()
+}
+
+#[tokio::test]
+async fn a_short_hand_stands_for_its_credential_until_it_is_forgotten() {
+    let hands = Arc::new(ShortHands::new(AcceptClaims, 2));
+    let mut raw = connect(Arc::clone(&hands), Peer::Unknown).await;
+    let sys = |host: &[u8]| auth(1, &auth_sys(host, 1));
+    let first = short_hand(&ask(&mut raw, &who(1).credential(sys(b"a"))).await);
+    assert_eq!(short_hand(&ask(&mut raw, &who(2).credential(sys(b"a"))).await), first, "one a credential");
+    let short = ask(&mut raw, &who(3).credential(auth(2, &first))).await;
+    let name = opaque(b"claims uid 1000, gid 100");
+    assert_eq!(hex(&short[short.len() - name.len()..]), hex(&name));
+
+    // The latest two are remembered.
+    let second = short_hand(&ask(&mut raw, &who(4).credential(sys(b"b"))).await);
+    assert_ne!(first, second);
+    short_hand(&ask(&mut raw, &who(5).credential(sys(b"c"))).await);
+    let forgotten = ask(&mut raw, &who(6).credential(auth(2, &first))).await;
+    assert_eq!(hex(&forgotten), hex(&auth_error(6, AuthStat::RejectedCred)));
+    assert_eq!(ask(&mut raw, &who(7).credential(auth(2, &second))).await.len(), short.len());
+    hands.forget();
+    let forgotten = ask(&mut raw, &who(8).credential(auth(2, &second))).await;
+    assert_eq!(hex(&forgotten), hex(&auth_error(8, AuthStat::RejectedCred)));
+}
+
+#[tokio::test]
+async fn rejects_short_hands_that_were_never_issued_and_lets_others_be() {
+    let mut raw = connect(ShortHands::new(AcceptClaims, 2), Peer::Unknown).await;
+    for (xid, body) in [(1, &[0; 16][..]), (2, b""), (3, &[0xff; 400])] {
+        let reply = ask(&mut raw, &who(xid).credential(auth(2, body))).await;
+        assert_eq!(hex(&reply), hex(&auth_error(xid, AuthStat::RejectedCred)));
+    }
+    let malformed = ask(&mut raw, &who(4).credential(auth(1, b"no parms"))).await;
+    assert_eq!(hex(&malformed), hex(&auth_error(4, AuthStat::BadCred)));
+    assert_eq!(hex(&record(&ask(&mut raw, &who(5)).await)), hex(&record(&named(5, "anonymous"))));
+}
