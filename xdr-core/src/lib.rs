@@ -72,6 +72,7 @@ mod opaque; //   opaque and strings of variable length
 mod array; //    arrays and lists
 mod optional; // Option, Box, references, Result
 mod tuple; //    tuples
+mod refuse; //   what to write instead of types without an XDR form
 mod walk; //     along the schema over encoded bytes
 mod error; //    the error that the user sees
 mod explain; //  from the word to the error

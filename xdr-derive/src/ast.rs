@@ -1,7 +1,7 @@
 //! What a type means on the wire: item and attributes together, checked.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Member, Path, Type, WherePredicate};
 
@@ -380,7 +380,8 @@ impl Field<'_> {
     /// The type that is on the wire.
     pub(crate) fn wire_type(&self) -> TokenStream {
         match &self.with {
-            Some(module) => quote!(#module::Wire),
+            // A module without it is an error there.
+            Some(module) => quote_spanned!(Span::call_site().located_at(module.span())=> #module::Wire),
             None => self.ty.to_token_stream(),
         }
     }

@@ -359,10 +359,19 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// What decoding puts into a field that is not on the wire. A type without a default is an error at the field.
+    pub(crate) fn skipped(&self, field: &Field<'_>) -> TokenStream {
+        let (p, ty) = (&self.private, field.ty);
+        quote_spanned!(reported_at(field.span())=> <#ty as #p::Default>::default())
+    }
+
     /// A reference to what is written for a field, given a reference to the field.
     pub(crate) fn written(&self, field: &Field<'_>, reference: TokenStream) -> TokenStream {
         match &field.with {
-            Some(module) => quote!(&#module::to_wire(#reference)),
+            Some(module) => {
+                let (at, reference) = (at_path(module), moved(reference, module));
+                quote_spanned!(at=> &#module::to_wire(#reference))
+            }
             None => reference,
         }
     }
@@ -374,7 +383,8 @@ impl<'a> Context<'a> {
         let Some(validate) = validate else { return TokenStream::new() };
         let (krate, p) = (self.krate, &self.private);
         let by = path_text(validate);
-        quote!(if !#validate(#reference) { return #p::Err(#krate::EncodeFault::rejected(#by)); })
+        let (at, reference) = (at_path(validate), moved(reference, validate));
+        quote_spanned!(at=> if !#validate(#reference) { return #p::Err(#krate::EncodeFault::rejected(#by)); })
     }
 
     /// What was read, as the field's value, if it is accepted.
@@ -389,12 +399,18 @@ impl<'a> Context<'a> {
         let rejected = quote!(return #p::Err(#krate::DecodeFault::rejected(__reader.position(#run))));
         let read = match with {
             Some(module) => {
-                quote!(match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected })
+                let (at, p) = (at_path(module), moved(p.clone(), module));
+                quote_spanned! {at=>
+                    match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected }
+                }
             }
             None => read,
         };
         match validate {
-            Some(validate) => quote!({ let __value = #read; if !#validate(&__value) { #rejected; } __value }),
+            Some(validate) => {
+                let check = quote_spanned!(at_path(validate)=> if !#validate(&__value) { #rejected; });
+                quote!({ let __value = #read; #check __value })
+            }
             None => read,
         }
     }
@@ -427,6 +443,21 @@ fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStream {
 /// up there, or types that a `macro_rules!` makes could not derive.
 fn reported_at(span: proc_macro2::Span) -> proc_macro2::Span {
     proc_macro2::Span::call_site().located_at(span)
+}
+
+/// Where errors about a function or module of the user's are to be reported.
+fn at_path(path: &Path) -> proc_macro2::Span {
+    reported_at(syn::spanned::Spanned::span(path))
+}
+
+/// Tokens that name what they named before, reported there as well.
+fn moved(tokens: TokenStream, path: &Path) -> TokenStream {
+    let span = syn::spanned::Spanned::span(path);
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(span));
+        token
+    });
+    moved.collect()
 }
 
 /// Which of the two traits an expression speaks of.

@@ -188,10 +188,10 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
                 let value = match field.role {
                     Role::Wire => {
                         let codec = context.codec(field, Side::Decode);
-                        let read = quote!(#codec::decode_whole(__reader)?);
+                        let read = quote_spanned!(reported_at(field.span())=> #codec::decode_whole(__reader)?);
                         context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(&[]))
                     }
-                    Role::Skip => quote!(#p::Default::default()),
+                    Role::Skip => context.skipped(field),
                     Role::Tag => {
                         let ty = field.ty;
                         quote_spanned!(reported_at(field.span())=> { let __kept: &#ty = &__tag; *__kept })
