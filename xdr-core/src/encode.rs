@@ -26,6 +26,9 @@ pub trait Encode {
     /// The description of a derived struct, from which its constants follow.
     #[doc(hidden)]
     const DERIVED: Option<Schema> = None;
+    /// An enum that keeps words without a name.
+    #[doc(hidden)]
+    const OPEN: bool = false;
     /// Bytes of the run that begins behind each field.
     #[doc(hidden)]
     const RUNS: &'static [usize; RUNS] = &runs(fields_of(&Self::DERIVED));
