@@ -42,14 +42,17 @@ pub(crate) struct DecodeParts {
 pub(crate) fn derive(item: &DeriveInput, direction: Direction) -> TokenStream {
     let mut errors = Errors::default();
     let input = Input::read(item, &mut errors);
-    let procedure = match direction {
+    let (procedure, procedure_stub) = match direction {
         Direction::Both => crate::rpc::procedure(item, &mut errors),
-        _ => TokenStream::new(),
+        _ => Default::default(),
     };
     let mut context = Context::new(&input, direction);
+    if let Shape::Union(union) = &input.shape {
+        context.markers.extend(unions::switch(&context, union));
+    }
     if let Some(errors) = errors.into_compile_errors() {
         let stubs = context.stubs();
-        return quote!(#errors #stubs);
+        return quote!(#errors #stubs #procedure_stub);
     }
     let encode = (direction != Direction::Decode).then(|| context.encode());
     let decode = (direction != Direction::Encode).then(|| context.decode());
@@ -60,7 +63,7 @@ pub(crate) fn derive(item: &DeriveInput, direction: Direction) -> TokenStream {
         Shape::Struct(_) | Shape::Transparent(_) => TokenStream::new(),
     };
     let code = quote!(#encode #decode #procedure);
-    if markers.is_empty() { quote!(#code #checks) } else { quote!(const _: () = { #(#markers)* #code }; #checks) }
+    if markers.is_empty() { quote!(#code #checks) } else { quote!(const _: () = { #(#markers)* #code #checks };) }
 }
 
 /// What the code generators need to know of the input, and the bound markers that they ask for.
@@ -174,9 +177,11 @@ impl<'a> Context<'a> {
             quote!(const DERIVED: #p::Option<#krate::Schema> = <Self as #krate::Encode>::DERIVED; #checked)
         } else {
             // The same constants, computed once.
+            let open = self.open();
             quote! {
                 const WIRE: #krate::Wire = <Self as #krate::Encode>::WIRE;
                 const MAX_WIRE: #p::Option<#p::usize> = <Self as #krate::Encode>::MAX_WIRE;
+                #open
                 fn schema() -> &'static #krate::Schema { <Self as #krate::Encode>::schema() }
             }
         };
@@ -218,6 +223,7 @@ impl<'a> Context<'a> {
     /// The description and the constants, which follow from a struct's description by themselves.
     fn described(&mut self, consts: Option<(TokenStream, TokenStream)>, side: Side) -> TokenStream {
         let (krate, p) = (self.krate, self.private.clone());
+        let open = self.open();
         match consts {
             None => {
                 let schema = schema::schema(self, side, false);
@@ -232,10 +238,17 @@ impl<'a> Context<'a> {
                 quote! {
                     const WIRE: #krate::Wire = #wire;
                     const MAX_WIRE: #p::Option<#p::usize> = #max;
+                    #open
                     fn schema() -> &'static #krate::Schema { const { &#schema } }
                 }
             }
         }
+    }
+
+    fn open(&self) -> Option<TokenStream> {
+        let p = &self.private;
+        matches!(&self.input.shape, Shape::Enum(item) if item.other.is_some())
+            .then(|| quote!(const OPEN: #p::bool = true;))
     }
 
     /// Implementations that let the rest of the user's build go on behind an error.
@@ -431,7 +444,7 @@ impl<'a> Context<'a> {
 }
 
 /// A path at another place, so that a failing assertion is reported there and not at the derive.
-fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStream {
+pub(crate) fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStream {
     let moved = path.clone().into_iter().map(|mut token| {
         token.set_span(span);
         token
