@@ -131,7 +131,11 @@ refused!(Plain: MaximumFor; [] String, [T] Vec<T>, [] Bytes, [] XdrString, ['a] 
 refused!(Plain: MaximumFor; ['a] Cow<'a, str>, ['a, T: Clone] Cow<'a, [T]>);
 // References and boxes encode as what they hold.
 refused_to_encode!(Plain: MaximumFor; [] str, [T] [T]);
-refused_to_decode!(Plain: MaximumFor; ['a] &'a str, ['a, T] &'a [T], [] Box<str>, [T] Box<[T]>);
+// The same condition as when encoding, so that it is reported once.
+#[doc(hidden)]
+impl<'never, 'a, 'de> Decode<'de> for &'a str where Plain: MaximumFor<'never, str> {}
+#[doc(hidden)]
+impl<'never, 'a, 'de, T> Decode<'de> for &'a [T] where Plain: MaximumFor<'never, [T]> {}
 // Not refused by name under bounds as well: `EncodeBounded` has so few implementations that the compiler would list them
 // as types that fit.
 refused!(ThisField: ArrayFor; [K, V] BTreeMap<K, V>, [T] BTreeSet<T>, [T] VecDeque<T>);

@@ -165,6 +165,8 @@ impl<'a> Context<'a> {
             let accepted = self.accepted(None, self.input.validate.as_ref(), read, quote!(__run));
             decode = quote!(#p::Ok(#accepted));
         }
+        let encodes = self.encodes();
+        decode = quote!(#encodes #decode);
         let generics = &self.input.item.generics;
         let described = if self.direction != Direction::Both || generics.type_params().next().is_some() {
             self.described(consts, Side::Decode)
@@ -218,6 +220,27 @@ impl<'a> Context<'a> {
                 ) -> #p::Result<Self, #krate::DecodeFault> { #decode }
             }
         }
+    }
+
+    /// ```text
+    /// let _ = (<String as Encode>::schema, …);
+    /// ```
+    /// A missing maximum is reported once: before it would be for decoding, it is again for encoding, which the compiler
+    /// has said in the same words at the same place. Only for fields without bounds, where it is likely to be missing:
+    /// each path costs every derive. Under type parameters decoding knows nothing of encoding.
+    fn encodes(&mut self) -> TokenStream {
+        let input = self.input;
+        if self.direction != Direction::Both || input.item.generics.type_params().next().is_some() {
+            return TokenStream::new();
+        }
+        let fields: Vec<&Field<'_>> = match &input.shape {
+            Shape::Struct(fields) | Shape::Transparent(fields) => fields.iter().collect(),
+            Shape::Union(union) => union.arms.iter().flat_map(|arm| &arm.fields).collect(),
+            Shape::Enum(_) => Vec::new(),
+        };
+        let on_wire = fields.into_iter().filter(|field| field.on_wire() && field.bounds.first().is_none());
+        let codecs: Vec<_> = on_wire.map(|field| self.codec(field, Side::Encode)).collect();
+        if codecs.is_empty() { TokenStream::new() } else { quote!(let _ = (#(#codecs::schema,)*);) }
     }
 
     /// The description and the constants, which follow from a struct's description by themselves.
