@@ -125,7 +125,7 @@ pub use table::{Dispatch, ProcedureTable, Undispatched};
 /// What derived code calls, and nobody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::table::{decode_args, first_with_number, sorted_by_number};
+    pub use crate::table::{decode_args, first_with_number, has_number, is_ever_there, sorted_by_number};
     pub use core::clone::Clone;
     pub use core::fmt::Debug;
     pub use core::future::Future;

@@ -122,3 +122,17 @@ pub const fn first_with_number(lines: &[ProcedureInfo], number: u32) -> usize {
     }
     index
 }
+
+/// Whether it is another procedure than NULL.
+#[doc(hidden)]
+#[must_use]
+pub const fn has_number(procedure: &ProcedureInfo) -> bool {
+    procedure.number != 0
+}
+
+/// Whether there is a minor version that has it.
+#[doc(hidden)]
+#[must_use]
+pub const fn is_ever_there(procedure: &ProcedureInfo) -> bool {
+    procedure.exists_at(procedure.since)
+}

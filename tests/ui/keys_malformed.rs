@@ -10,10 +10,8 @@ struct Bare {
 
 #[derive(Xdr)]
 struct Values {
-    #[xdr(max(5))]
+    #[xdr(5)]
     name: String,
-    #[xdr(max)]
-    other: String,
     #[xdr(max = )]
     third: String,
     #[xdr("max" = 5)]

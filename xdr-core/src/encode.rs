@@ -19,15 +19,16 @@ use crate::wire::{RUNS, Wire, fields_of, max_wire_of, runs, wire_of};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no complete XDR form",
     label = "not `Encode`",
-    note = "a type of your own needs `#[derive(Xdr)]`",
-    note = "a string, opaque or array needs its maximum: `#[xdr(max = N)]`; elements of variable length `#[xdr(max = N, item(max = M))]`",
-    note = "a linked list is `#[xdr(list, max = N)]`; where there is no maximum, say `#[xdr(unbounded)]`",
-    note = "`u8` is no element: `Vec<u8>`, `[u8; N]` and `&[u8]` are opaque, a C `unsigned char` is `UChar`"
+    note = "a type of your own needs `#[derive(Xdr)]`; one of another crate is converted with `#[xdr(with = module)]`",
+    note = "what holds a string, opaque or array needs its maximum: `#[xdr(max = N)]`; elements of variable length `#[xdr(max = N, item(max = M))]`"
 )]
 pub trait Encode {
     /// The description of a derived struct, from which its constants follow.
     #[doc(hidden)]
     const DERIVED: Option<Schema> = None;
+    /// An enum that keeps words without a name.
+    #[doc(hidden)]
+    const OPEN: bool = false;
     /// Bytes of the run that begins behind each field.
     #[doc(hidden)]
     const RUNS: &'static [usize; RUNS] = &runs(fields_of(&Self::DERIVED));
@@ -161,7 +162,7 @@ pub trait Encode {
     note = "`max = N` is for strings, opaque (`Vec<u8>`, `Bytes`, `&[u8]`) and arrays of elements that are complete in themselves",
     note = "elements of variable length need theirs as well: `#[xdr(max = N, item(max = M))]`; in a fixed array `#[xdr(item(max = M))]`",
     note = "a type without bounds of its own (an integer, a derived type) takes neither `max` nor `item`; a type of your own needs `#[derive(Xdr)]`",
-    note = "`u8` is no element: `Vec<u8>`, `[u8; N]` and `&[u8]` are opaque, a C `unsigned char` is `UChar`"
+    note = "`list` is for `Vec<T>`; a map or a set is a `Vec<T>` as well, or is converted to one: `#[xdr(with = module, max = N)]`"
 )]
 pub trait EncodeBounded<S> {
     /// The fixed front, and the fewest bytes.

@@ -73,6 +73,8 @@ mod opaque; //   opaque and strings of variable length
 mod array; //    arrays and lists
 mod optional; // Option, Box, references, Result
 mod tuple; //    tuples
+mod tag; //      what unions switch on and keep
+mod refuse; //   what to write instead of types without an XDR form
 mod walk; //     along the schema over encoded bytes
 mod error; //    the error that the user sees
 mod explain; //  from the word to the error
@@ -110,6 +112,7 @@ pub use wire::{Wire, max_of_arms, max_of_fields};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::encode::Visit;
+    pub use crate::tag::{Is, Known, OtherWord, Tag};
     pub use crate::wire::{RUNS, contains, fields_of, runs};
     pub use core::assert;
     pub use core::default::Default;

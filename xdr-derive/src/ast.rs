@@ -1,12 +1,13 @@
 //! What a type means on the wire: item and attributes together, checked.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Member, Path, Type, WherePredicate};
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Member, Path, Type, WherePredicate};
 
 use crate::attr::{Bounds, Place, XdrKeys, crate_path, docs};
 use crate::errors::Errors;
+use crate::valid::{check_bounds, check_labels, check_tag};
 
 /// The whole input.
 pub(crate) struct Input<'a> {
@@ -138,7 +139,14 @@ fn wire_name(keys: &XdrKeys, ident: &impl ToString) -> String {
 fn transparent<'a>(mut fields: Vec<Field<'a>>, key: &Ident, errors: &mut Errors) -> Shape<'a> {
     let on_wire = fields.iter().filter(|field| field.role == Role::Wire).count();
     if on_wire != 1 {
-        errors.at(key, format!("`transparent` needs exactly one field that is on the wire, this struct has {on_wire}"));
+        let instead = match on_wire {
+            0 => "",
+            _ => ": the others are `#[xdr(skip)]`, or `transparent` is left out",
+        };
+        errors.at(
+            key,
+            format!("`transparent` needs exactly one field that is on the wire, this struct has {on_wire}{instead}"),
+        );
         return Shape::Struct(fields);
     }
     fields.sort_by_key(|field| field.role != Role::Wire);
@@ -148,7 +156,7 @@ fn transparent<'a>(mut fields: Vec<Field<'a>>, key: &Ident, errors: &mut Errors)
 fn read_fields<'a>(fields: &'a Fields, in_union: bool, errors: &mut Errors) -> Vec<Field<'a>> {
     let read = |(index, field): (usize, &'a syn::Field)| {
         let keys = XdrKeys::read(&field.attrs, Place::Field, errors);
-        check_bounds(&keys.bounds, errors);
+        check_bounds(&keys.bounds, keys.refused(&["max", "unbounded"]), errors);
         let role = match (&keys.skip, &keys.tag) {
             (Some(skip), Some(_)) => {
                 errors.at(skip, "a field is either `skip` or `tag`");
@@ -194,33 +202,18 @@ fn read_fields<'a>(fields: &'a Fields, in_union: bool, errors: &mut Errors) -> V
     fields.iter().enumerate().map(read).collect()
 }
 
-fn check_bounds(bounds: &Bounds, errors: &mut Errors) {
-    if let (Some(max), Some(unbounded)) = (&bounds.max, &bounds.unbounded) {
-        errors.at(unbounded, format!("`unbounded` contradicts `{}`", max.key));
-    }
-    if let Some(list) = &bounds.list
-        && bounds.max.is_none()
-        && bounds.unbounded.is_none()
-    {
-        errors.at(list, "a list needs the greatest number of its nodes: `#[xdr(list, max = N)]`");
-    }
-    if let Some(item) = &bounds.item {
-        if item.value.first().is_none() {
-            errors.at(&item.key, "`item(…)` is empty: write the bounds of one element, `item(max = N)`");
-        }
-        check_bounds(&item.value, errors);
-    }
-}
-
 fn read_enum<'a>(item: &'a DeriveInput, data: &'a syn::DataEnum, keys: &XdrKeys, errors: &mut Errors) -> Shape<'a> {
     let variants: Vec<_> =
-        data.variants.iter().map(|variant| (variant, XdrKeys::read(&variant.attrs, Place::Variant, errors))).collect();
+        data.variants.iter().map(|variant| (variant, XdrKeys::read_variant(variant, errors))).collect();
     if variants.is_empty() {
         errors.at(&item.ident, "an enum without variants has no XDR form");
     }
+    // A key that could not be read says as well what was meant.
     let union = keys.switch.is_some()
+        || keys.refused(&["switch"])
         || variants.iter().any(|(variant, keys)| {
-            keys.case.is_some() || keys.default.is_some() || (keys.other.is_none() && !variant.fields.is_empty())
+            let other = keys.other.is_some() || keys.refused(&["other"]);
+            keys.case.is_some() || keys.default.is_some() || (!other && !variant.fields.is_empty())
         });
     if union { read_union(variants, keys, errors) } else { read_values(item, variants, errors) }
 }
@@ -271,11 +264,17 @@ fn read_union<'a>(variants: Vec<(&'a syn::Variant, XdrKeys)>, item_keys: &XdrKey
         },
     };
     let mut default_seen = false;
-    let mut literals: Vec<String> = Vec::new();
     let mut arms = Vec::new();
     for (variant, keys) in variants {
-        if let Some((_, value)) = &variant.discriminant {
-            errors.at(value, "a variant of a union is selected by `#[xdr(case = …)]`, not by a value of its own");
+        let own_value = variant.discriminant.as_ref().map(|(_, value)| value);
+        if let Some(value) = own_value {
+            let value_text = value.to_token_stream();
+            errors.at(
+                value,
+                format!(
+                    "a variant of a union has no value of its own: its discriminant is `#[xdr(case = {value_text})]`"
+                ),
+            );
         }
         if let Some(other) = &keys.other {
             errors.at(other, "`other` is for enums; a union has `default`");
@@ -294,7 +293,7 @@ fn read_union<'a>(variants: Vec<(&'a syn::Variant, XdrKeys)>, item_keys: &XdrKey
                 Vec::new()
             }
             (None, None) => {
-                if keys.other.is_none() {
+                if keys.other.is_none() && own_value.is_none() && !keys.refused(&["case", "default"]) {
                     errors.at(
                         &variant.ident,
                         "this arm needs its discriminant: `#[xdr(case = …)]`, or `#[xdr(default)]`",
@@ -303,13 +302,6 @@ fn read_union<'a>(variants: Vec<(&'a syn::Variant, XdrKeys)>, item_keys: &XdrKey
                 Vec::new()
             }
         };
-        for label in labels.iter().filter(|label| is_literal(label)) {
-            let text = label.to_token_stream().to_string();
-            if literals.contains(&text) {
-                errors.at(label, format!("label {text} is given twice"));
-            }
-            literals.push(text);
-        }
         check_tag(variant, &keys, &labels, &fields, errors);
         arms.push(Arm {
             ident: &variant.ident,
@@ -319,30 +311,8 @@ fn read_union<'a>(variants: Vec<(&'a syn::Variant, XdrKeys)>, item_keys: &XdrKey
             fields,
         });
     }
+    check_labels(&arms, errors);
     Shape::Union(Union { switch, arms })
-}
-
-fn check_tag(variant: &syn::Variant, keys: &XdrKeys, labels: &[Expr], fields: &[Field<'_>], errors: &mut Errors) {
-    let mut tags = fields.iter().filter(|field| field.role == Role::Tag);
-    let tag = tags.next();
-    if let Some(second) = tags.next() {
-        errors.at(second.ty, "an arm keeps its tag once");
-    }
-    if tag.is_none() && (labels.len() > 1 || keys.default.is_some()) {
-        let place: &dyn ToTokens = &variant.ident;
-        errors.at(
-            place,
-            "an arm with several labels or `default` must keep which one it was: give it a field with `#[xdr(tag)]`",
-        );
-    }
-}
-
-fn is_literal(label: &Expr) -> bool {
-    match label {
-        Expr::Lit(lit) => matches!(lit.lit, Lit::Int(_) | Lit::Bool(_)),
-        Expr::Unary(unary) => is_literal(&unary.expr),
-        _ => false,
-    }
 }
 
 impl Switch {
@@ -352,7 +322,7 @@ impl Switch {
             Self::Int => quote!(#private::i32),
             Self::UnsignedInt => quote!(#private::u32),
             Self::Bool => quote!(#private::bool),
-            Self::Enum(ty) => ty.to_token_stream(),
+            Self::Enum(_) => quote!(__Switch),
         }
     }
 
@@ -380,7 +350,8 @@ impl Field<'_> {
     /// The type that is on the wire.
     pub(crate) fn wire_type(&self) -> TokenStream {
         match &self.with {
-            Some(module) => quote!(#module::Wire),
+            // A module without it is an error there.
+            Some(module) => quote_spanned!(Span::call_site().located_at(module.span())=> #module::Wire),
             None => self.ty.to_token_stream(),
         }
     }

@@ -4,9 +4,11 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, LitStr, Path, Token, Type, WherePredicate, bracketed, parenthesized};
+use syn::{Attribute, Expr, Fields, LitStr, Path, Token, Type, Variant, WherePredicate, parenthesized};
 
 use crate::errors::Errors;
+use crate::key::{self, Form, assigned, assigned_path, check_form, labels, rest_of_value, text_of};
+use crate::suggest::{instead, meant};
 
 /// A key's value with the key, so that errors point at it.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub(crate) struct Bounds {
     pub(crate) unbounded: Option<Ident>,
     pub(crate) list: Option<Ident>,
     pub(crate) item: Option<Keyed<Box<Bounds>>>,
+    /// A key could not be read, which has been reported.
+    pub(crate) refused: bool,
 }
 
 impl Bounds {
@@ -49,6 +53,8 @@ pub(crate) struct XdrKeys {
     pub(crate) validate: Option<Keyed<Path>>,
     pub(crate) bound: Option<Keyed<Vec<WherePredicate>>>,
     pub(crate) krate: Option<Keyed<Path>>,
+    /// What the keys that were refused seem to have meant.
+    refused: Vec<&'static str>,
 }
 
 /// Where an attribute stands, for the message when a key does not belong there.
@@ -69,135 +75,188 @@ impl Place {
     }
 }
 
-/// The keys, and where each may stand.
-const XDR_KEYS: &[(&str, &[Place])] = &[
-    ("max", &[Place::Field]),
-    ("item", &[Place::Field]),
-    ("unbounded", &[Place::Field]),
-    ("list", &[Place::Field]),
-    ("skip", &[Place::Field]),
-    ("recursive", &[Place::Field]),
-    ("tag", &[Place::Field]),
-    ("case", &[Place::Variant]),
-    ("default", &[Place::Variant]),
-    ("other", &[Place::Variant]),
-    ("switch", &[Place::Item]),
-    ("transparent", &[Place::Item]),
-    ("rename", &[Place::Item, Place::Field, Place::Variant]),
-    ("with", &[Place::Field]),
-    ("validate", &[Place::Item, Place::Field]),
-    ("bound", &[Place::Item]),
-    ("crate", &[Place::Item]),
+/// The keys, where each may stand, and how it is written.
+const XDR_KEYS: &[(&str, &[Place], Form)] = &[
+    ("max", &[Place::Field], Form::Value("N")),
+    ("item", &[Place::Field], Form::Group("max = ", "N")),
+    ("unbounded", &[Place::Field], Form::Alone),
+    ("list", &[Place::Field], Form::Alone),
+    ("skip", &[Place::Field], Form::Alone),
+    ("recursive", &[Place::Field], Form::Alone),
+    ("tag", &[Place::Field], Form::Alone),
+    ("case", &[Place::Variant], Form::Value("1")),
+    ("default", &[Place::Variant], Form::Alone),
+    ("other", &[Place::Variant], Form::Alone),
+    ("switch", &[Place::Item], Form::Value("u32")),
+    ("transparent", &[Place::Item], Form::Alone),
+    ("rename", &[Place::Item, Place::Field, Place::Variant], Form::Text("\"name\"")),
+    ("with", &[Place::Field], Form::Value("module")),
+    ("validate", &[Place::Item, Place::Field], Form::Value("function")),
+    ("bound", &[Place::Item], Form::Group("", "T: Encode")),
+    ("crate", &[Place::Item], Form::Value("path")),
 ];
 
 const BOUND_KEYS: &[&str] = &["max", "item", "unbounded", "list"];
 
 impl XdrKeys {
     pub(crate) fn read(attributes: &[Attribute], place: Place, errors: &mut Errors) -> Self {
+        Self::read_of(attributes, place, None, errors)
+    }
+
+    pub(crate) fn read_variant(variant: &Variant, errors: &mut Errors) -> Self {
+        Self::read_of(&variant.attrs, Place::Variant, Some(variant), errors)
+    }
+
+    /// Whether one of these keys is missing only because it could not be read, which has been reported.
+    pub(crate) fn refused(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.refused.contains(key))
+    }
+
+    fn read_of(attributes: &[Attribute], place: Place, variant: Option<&Variant>, errors: &mut Errors) -> Self {
         let mut keys = Self::default();
-        for_each_key(attributes, "xdr", errors, |key, input, errors| {
+        key::for_each(attributes, "xdr", errors, |key, input, errors| {
             let name = key.unraw().to_string();
-            let name = if key == "crate" { "crate".to_owned() } else { name };
-            match XDR_KEYS.iter().find(|(known, _)| *known == name) {
-                None => {
-                    errors.at(
-                        &key,
-                        unknown_key(
-                            "xdr",
-                            &name,
-                            XDR_KEYS.iter().filter(|(_, at)| at.contains(&place)).map(|(key, _)| *key),
-                        ),
-                    );
-                    return skip_value(input);
-                }
-                Some((_, places)) if !places.contains(&place) => {
-                    let right: Vec<_> = places.iter().map(|place| place.name()).collect();
-                    errors.at(&key, format!("`{name}` belongs on {}, not on {}", right.join(" or "), place.name()));
-                    return skip_value(input);
-                }
-                Some(_) => {}
+            let Some((name, places, form)) = XDR_KEYS.iter().find(|(known, ..)| *known == name).copied() else {
+                let here = XDR_KEYS.iter().filter(|(_, at, _)| at.contains(&place)).map(|(key, ..)| *key);
+                keys.refused.extend(meant(&name, here.clone()));
+                errors.at(&key, unknown_key("xdr", &name, here));
+                rest_of_value(input)?;
+                return Ok(());
+            };
+            if !places.contains(&place) {
+                let value = rest_of_value(input)?;
+                let right: Vec<_> = places.iter().map(|place| place.name()).collect();
+                let hint = belongs(name, &value, place, variant);
+                errors.at(&key, format!("`{name}` belongs on {}, not on {}{hint}", right.join(" or "), place.name()));
+                return Ok(());
             }
-            match name.as_str() {
-                "skip" => set(&mut keys.skip, key.clone(), &key, errors),
-                "recursive" => set(&mut keys.recursive, key.clone(), &key, errors),
-                "tag" => set(&mut keys.tag, key.clone(), &key, errors),
-                "default" => set(&mut keys.default, key.clone(), &key, errors),
-                "other" => set(&mut keys.other, key.clone(), &key, errors),
-                "transparent" => set(&mut keys.transparent, key.clone(), &key, errors),
-                "case" => {
-                    let value = labels(input)?;
-                    set(&mut keys.case, Keyed { key: key.clone(), value }, &key, errors);
-                }
-                "switch" => {
-                    let value = assigned(input)?;
-                    set(&mut keys.switch, Keyed { key: key.clone(), value }, &key, errors);
-                }
-                "rename" => {
-                    let value = assigned(input)?;
-                    set(&mut keys.rename, Keyed { key: key.clone(), value }, &key, errors);
-                }
-                "with" => {
-                    let value = assigned_path(input)?;
-                    set(&mut keys.with, Keyed { key: key.clone(), value }, &key, errors);
-                }
-                "validate" => {
-                    let value = assigned_path(input)?;
-                    set(&mut keys.validate, Keyed { key: key.clone(), value }, &key, errors);
-                }
-                "bound" => {
-                    let content;
-                    parenthesized!(content in input);
-                    let value = content.parse_terminated(WherePredicate::parse, Token![,])?.into_iter().collect();
-                    set(&mut keys.bound, Keyed { key: key.clone(), value }, &key, errors);
-                }
-                "crate" => {
-                    let value = assigned_path(input)?;
-                    set(&mut keys.krate, Keyed { key: key.clone(), value }, &key, errors);
-                }
-                _ => bound_key(&mut keys.bounds, &name, &key, input, errors)?,
+            let read = check_form(&key, form, input).and_then(|()| keys.value(name, &key, input, errors));
+            if read.is_err() {
+                keys.refused.push(name);
             }
-            Ok(())
+            read
         });
         keys
     }
+
+    /// Reads the value of the key `name`.
+    fn value(&mut self, name: &str, key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        match name {
+            "skip" => set(&mut self.skip, key.clone(), key, errors),
+            "recursive" => set(&mut self.recursive, key.clone(), key, errors),
+            "tag" => set(&mut self.tag, key.clone(), key, errors),
+            "default" => set(&mut self.default, key.clone(), key, errors),
+            "other" => set(&mut self.other, key.clone(), key, errors),
+            "transparent" => set(&mut self.transparent, key.clone(), key, errors),
+            "case" => set_value(&mut self.case, labels(input)?, key, errors),
+            "switch" => set_value(&mut self.switch, assigned(input)?, key, errors),
+            "rename" => set_value(&mut self.rename, assigned(input)?, key, errors),
+            "with" => set_value(&mut self.with, assigned_path(input)?, key, errors),
+            "validate" => set_value(&mut self.validate, assigned_path(input)?, key, errors),
+            "bound" => {
+                let content;
+                parenthesized!(content in input);
+                let value = content.parse_terminated(WherePredicate::parse, Token![,])?.into_iter().collect();
+                set_value(&mut self.bound, value, key, errors);
+            }
+            "crate" => set_value(&mut self.krate, assigned_path(input)?, key, errors),
+            _ => self.bounds.value(name, key, input, errors)?,
+        }
+        Ok(())
+    }
 }
 
-/// One of `max`, `unbounded`, `list`, `item`.
-fn bound_key(
-    bounds: &mut Bounds,
-    name: &str,
-    key: &Ident,
-    input: ParseStream<'_>,
-    errors: &mut Errors,
-) -> syn::Result<()> {
-    match name {
-        "max" => {
-            let value = assigned(input)?;
-            set(&mut bounds.max, Keyed { key: key.clone(), value }, key, errors);
-        }
-        "unbounded" => set(&mut bounds.unbounded, key.clone(), key, errors),
-        "list" => set(&mut bounds.list, key.clone(), key, errors),
-        _ => {
-            let content;
-            parenthesized!(content in input);
-            let mut inner = Bounds::default();
-            let mut others = Vec::new();
-            each_key(&content, |key, input| {
-                let name = key.to_string();
-                if BOUND_KEYS.contains(&name.as_str()) {
-                    bound_key(&mut inner, &name, &key, input, errors)
-                } else {
-                    others.push(key);
-                    skip_value(input)
-                }
-            })?;
-            for key in others {
-                errors.at(&key, format!("`item(…)` takes {}", list_of(BOUND_KEYS.iter().copied())));
+impl Bounds {
+    /// Reads the value of `max`, `unbounded`, `list` or `item`.
+    fn value(&mut self, name: &str, key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        match name {
+            "max" => {
+                let value = assigned(input)?;
+                check_max(&value, errors);
+                set_value(&mut self.max, value, key, errors);
             }
-            set(&mut bounds.item, Keyed { key: key.clone(), value: Box::new(inner) }, key, errors);
+            "unbounded" => set(&mut self.unbounded, key.clone(), key, errors),
+            "list" => set(&mut self.list, key.clone(), key, errors),
+            _ => {
+                let mut inner = Self::default();
+                key::each_inside(input, errors, |key, input, errors| {
+                    let name = key.to_string();
+                    let known = XDR_KEYS.iter().filter(|(known, ..)| BOUND_KEYS.contains(known));
+                    match known.clone().find(|(known, ..)| *known == name) {
+                        Some((name, _, form)) => {
+                            let read =
+                                check_form(&key, *form, input).and_then(|()| inner.value(name, &key, input, errors));
+                            inner.refused |= read.is_err();
+                            read
+                        }
+                        None => {
+                            inner.refused = true;
+                            errors.at(&key, format!("`item(…)` takes {}", list_of(BOUND_KEYS.iter().copied())));
+                            rest_of_value(input).map(|_| ())
+                        }
+                    }
+                })?;
+                set_value(&mut self.item, Box::new(inner), key, errors);
+            }
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// What can be said of a maximum without knowing constants.
+fn check_max(max: &Expr, errors: &mut Errors) {
+    match max {
+        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => {
+            errors.at(max, "a maximum is not negative: write `max = N`, or `unbounded` where there is none");
+        }
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. })
+            if number.base10_parse::<u128>().is_ok_and(|number| number > u128::from(u32::MAX)) =>
+        {
+            errors
+                .at(max, "a length in XDR has 32 bits, so the greatest maximum is 4294967295, which `unbounded` means");
+        }
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. }) if !matches!(number.suffix(), "" | "usize") => {
+            errors.at(max, format!("a maximum is a `usize`: write `max = {}`", number.base10_digits()));
+        }
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Float(_), .. }) => errors.at(max, "a maximum is a whole number"),
+        _ => {}
+    }
+}
+
+/// What to write where a key of `#[xdr(…)]` belongs elsewhere.
+fn belongs(name: &str, value: &TokenStream, place: Place, variant: Option<&Variant>) -> String {
+    let written = format!("#[xdr({name}{value})]", value = spaced(value));
+    match (name, place) {
+        ("default", Place::Field) => {
+            "; a field that is not on the wire is `skip`, and `Default` when it is decoded".to_owned()
+        }
+        ("case" | "other", _) => format!(": write `{written}` above a variant of an enum"),
+        ("default", _) => ": write it above the variant for all other labels".to_owned(),
+        ("tag", Place::Item) => "; what a union switches on is `switch = u32`".to_owned(),
+        ("with", Place::Item) => "; write it above the fields of this type".to_owned(),
+        (_, Place::Variant)
+            if XDR_KEYS.iter().any(|(key, places, _)| *key == name && places.contains(&Place::Field)) =>
+        {
+            match variant.map(|variant| (&variant.ident, &variant.fields, variant.fields.iter().next())) {
+                Some((ident, fields, Some(field))) if fields.len() == 1 => {
+                    let ty = text_of(&field.ty.to_token_stream());
+                    match &field.ident {
+                        None => format!(": write `{ident}({written} {ty})`"),
+                        Some(name) => format!(": write `{ident} {{ {written} {name}: {ty} }}`"),
+                    }
+                }
+                Some((_, Fields::Unit, _)) | None => String::new(),
+                Some(_) => format!(": write `{written}` before the field inside the variant"),
+            }
+        }
+        _ => String::new(),
+    }
+}
+
+/// A value as it stands behind its key.
+fn spaced(value: &TokenStream) -> String {
+    let text = value.to_string();
+    if text.starts_with('=') { format!(" {text}") } else { text }
 }
 
 /// The keys of `#[rpc(…)]`.
@@ -215,10 +274,12 @@ pub(crate) struct RpcKeys {
     pub(crate) read_only: Option<Ident>,
     pub(crate) idempotent: Option<Ident>,
     pub(crate) krate: Option<Keyed<Path>>,
+    /// What the keys that were refused seem to have meant.
+    refused: Vec<&'static str>,
 }
 
 /// What an `#[rpc(…)]` stands on, and the keys that it takes there.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum RpcPlace {
     Message,
     Table,
@@ -226,53 +287,82 @@ pub(crate) enum RpcPlace {
 }
 
 impl RpcPlace {
-    const fn keys(self) -> &'static [&'static str] {
+    const fn name(self) -> &'static str {
         match self {
-            Self::Message => {
-                &["program", "version", "proc", "reply", "since", "until", "auth", "read_only", "idempotent", "crate"]
-            }
-            Self::Table => &["program", "version", "service", "crate"],
-            Self::Variant => &["proc", "reply", "since", "until", "auth", "read_only", "idempotent"],
+            Self::Message => "a message",
+            Self::Table => "a table",
+            Self::Variant => "a line of a table",
         }
     }
 }
+
+const CALLED: &[RpcPlace] = &[RpcPlace::Message, RpcPlace::Variant];
+
+/// The keys, where each may stand, and how it is written.
+const RPC_KEYS: &[(&str, &[RpcPlace], Form)] = &[
+    ("program", &[RpcPlace::Message, RpcPlace::Table], Form::Value("N")),
+    ("version", &[RpcPlace::Message, RpcPlace::Table], Form::Value("1")),
+    ("service", &[RpcPlace::Table], Form::Value("TraitName")),
+    ("proc", CALLED, Form::Value("N")),
+    ("reply", CALLED, Form::Value("Type")),
+    ("since", CALLED, Form::Value("1")),
+    ("until", CALLED, Form::Value("1")),
+    ("auth", CALLED, Form::Alone),
+    ("read_only", CALLED, Form::Alone),
+    ("idempotent", CALLED, Form::Alone),
+    ("crate", &[RpcPlace::Message, RpcPlace::Table], Form::Value("path")),
+];
 
 impl RpcKeys {
     pub(crate) fn read(attributes: &[Attribute], place: RpcPlace, errors: &mut Errors) -> Self {
         let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("rpc"));
         let present = attribute.map(|attribute| attribute.path().get_ident().map_or_else(Span::call_site, Ident::span));
         let mut keys = Self { present, ..Self::default() };
-        for_each_key(attributes, "rpc", errors, |key, input, errors| {
-            let name = key.to_string();
-            if !place.keys().contains(&name.as_str()) {
-                errors.at(&key, unknown_key("rpc", &name, place.keys().iter().copied()));
-                return skip_value(input);
+        key::for_each(attributes, "rpc", errors, |key, input, errors| {
+            let name = key.unraw().to_string();
+            let Some((name, places, form)) = RPC_KEYS.iter().find(|(known, ..)| *known == name).copied() else {
+                let here = RPC_KEYS.iter().filter(|(_, at, _)| at.contains(&place)).map(|(key, ..)| *key);
+                keys.refused.extend(meant(&name, here.clone()));
+                errors.at(&key, unknown_key("rpc", &name, here));
+                rest_of_value(input)?;
+                return Ok(());
+            };
+            if !places.contains(&place) {
+                let right: Vec<_> = places.iter().map(|place| place.name()).collect();
+                errors.at(&key, format!("`{name}` belongs on {}, not on {}", right.join(" or "), place.name()));
+                rest_of_value(input)?;
+                return Ok(());
             }
-            macro_rules! value {
-                ($slot:ident) => {{
-                    let value = assigned(input)?;
-                    set(&mut keys.$slot, Keyed { key: key.clone(), value }, &key, errors);
-                }};
+            let read = check_form(&key, form, input).and_then(|()| keys.value(name, &key, input, errors));
+            if read.is_err() {
+                keys.refused.push(name);
             }
-            match name.as_str() {
-                "program" => value!(program),
-                "version" => value!(version),
-                "proc" => value!(procedure),
-                "reply" => value!(reply),
-                "service" => value!(service),
-                "since" => value!(since),
-                "until" => value!(until),
-                "auth" => set(&mut keys.auth, key.clone(), &key, errors),
-                "read_only" => set(&mut keys.read_only, key.clone(), &key, errors),
-                "idempotent" => set(&mut keys.idempotent, key.clone(), &key, errors),
-                _ => {
-                    let value = assigned_path(input)?;
-                    set(&mut keys.krate, Keyed { key: key.clone(), value }, &key, errors);
-                }
-            }
-            Ok(())
+            read
         });
         keys
+    }
+
+    /// Whether this key is missing only because it could not be read, which has been reported.
+    pub(crate) fn refused(&self, key: &str) -> bool {
+        self.refused.contains(&key)
+    }
+
+    /// Reads the value of the key `name`.
+    fn value(&mut self, name: &str, key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
+        match name {
+            "program" => set_value(&mut self.program, assigned(input)?, key, errors),
+            "version" => set_value(&mut self.version, assigned(input)?, key, errors),
+            "proc" => set_value(&mut self.procedure, assigned(input)?, key, errors),
+            "reply" => set_value(&mut self.reply, assigned(input)?, key, errors),
+            "service" => set_value(&mut self.service, assigned(input)?, key, errors),
+            "since" => set_value(&mut self.since, assigned(input)?, key, errors),
+            "until" => set_value(&mut self.until, assigned(input)?, key, errors),
+            "auth" => set(&mut self.auth, key.clone(), key, errors),
+            "read_only" => set(&mut self.read_only, key.clone(), key, errors),
+            "idempotent" => set(&mut self.idempotent, key.clone(), key, errors),
+            _ => set_value(&mut self.krate, assigned_path(input)?, key, errors),
+        }
+        Ok(())
     }
 }
 
@@ -298,80 +388,21 @@ fn set<T>(slot: &mut Option<T>, value: T, key: &Ident, errors: &mut Errors) {
     }
 }
 
+fn set_value<T>(slot: &mut Option<Keyed<T>>, value: T, key: &Ident, errors: &mut Errors) {
+    set(slot, Keyed { key: key.clone(), value }, key, errors);
+}
+
 fn list_of<'a>(keys: impl Iterator<Item = &'a str>) -> String {
     keys.map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn unknown_key<'a>(attribute: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    format!("`#[{attribute}]` has no key `{name}`; here it takes {}", list_of(known))
-}
-
-/// Calls `key` for every key of the attributes called `name`. An error ends only its own attribute.
-fn for_each_key(
-    attributes: &[Attribute],
-    name: &str,
-    errors: &mut Errors,
-    mut key: impl FnMut(Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
-) {
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(name)) {
-        let list = match attribute.meta.require_list() {
-            Ok(list) => list,
-            Err(_) => {
-                errors.at(attribute, format!("write `#[{name}(…)]`, with keys in parentheses"));
-                continue;
-            }
-        };
-        // Not `parse2`: what is missing at the end is missing before the closing parenthesis.
-        let parsed =
-            list.parse_args_with(|input: ParseStream<'_>| each_key(input, |ident, input| key(ident, input, errors)));
-        if let Err(error) = parsed {
-            errors.push(error);
-        }
+fn unknown_key(attribute: &str, name: &str, here: impl Iterator<Item = &'static str> + Clone) -> String {
+    let unknown = format!("`#[{attribute}]` has no key `{name}`");
+    match (instead(name), meant(name, here.clone())) {
+        (Some(instead), _) => format!("{unknown}: {instead}"),
+        (None, Some(meant)) => format!("{unknown}: did you mean `{meant}`?"),
+        (None, None) => format!("{unknown}; here it takes {}", list_of(here)),
     }
-}
-
-fn each_key(input: ParseStream<'_>, mut key: impl FnMut(Ident, ParseStream<'_>) -> syn::Result<()>) -> syn::Result<()> {
-    while !input.is_empty() {
-        let ident = Ident::parse_any(input)?;
-        key(ident, input)?;
-        if !input.is_empty() {
-            input.parse::<Token![,]>()?;
-        }
-    }
-    Ok(())
-}
-
-/// Passes over the value of a key that was refused, so that the keys behind it are still read.
-fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
-    while !input.is_empty() && !input.peek(Token![,]) {
-        input.parse::<TokenTree>()?;
-    }
-    Ok(())
-}
-
-fn assigned<T: Parse>(input: ParseStream<'_>) -> syn::Result<T> {
-    input.parse::<Token![=]>()?;
-    input.parse()
-}
-
-fn assigned_path(input: ParseStream<'_>) -> syn::Result<Path> {
-    input.parse::<Token![=]>()?;
-    input.call(Path::parse_mod_style)
-}
-
-/// `= label` or `= [label, …]`.
-fn labels(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
-    input.parse::<Token![=]>()?;
-    if !input.peek(syn::token::Bracket) {
-        return Ok(vec![input.parse()?]);
-    }
-    let content;
-    bracketed!(content in input);
-    let labels = content.parse_terminated(Expr::parse, Token![,])?;
-    if labels.is_empty() {
-        return Err(content.error("a case needs at least one label"));
-    }
-    Ok(labels.into_iter().collect())
 }
 
 /// Whether any of `names` occurs in the tokens.

@@ -5,8 +5,11 @@
 //! a stub implementation keeps the rest of the build quiet.
 
 mod attr; //   #[xdr(…)] and #[rpc(…)], keys and values
+mod key; //    how a key is written
+mod suggest; // what an unknown key may have meant
 mod errors; // all mistakes at once
-mod ast; //    what the item means, checked
+mod ast; //    what the item means
+mod valid; //  what contradicts itself
 mod expand; // the implementations
 mod rpc; //    Procedure on messages
 mod table; //  ProcedureTable on enums

@@ -2,10 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{DeriveInput, Expr};
+use syn::spanned::Spanned;
+use syn::{DeriveInput, Expr, ExprLit, Lit};
 
 use crate::attr::{Keyed, RpcKeys, RpcPlace, crate_path};
 use crate::errors::Errors;
+use crate::expand::respanned;
 
 /// ```text
 /// impl ::rpc_frame::Procedure for DomainCreate {
@@ -14,34 +16,86 @@ use crate::errors::Errors;
 ///     const INFO: ProcedureInfo = ProcedureInfo { program: GUEST, version: 1, number: 5, name: "DomainCreate", … };
 /// }
 /// ```
-pub(crate) fn procedure(item: &DeriveInput, errors: &mut Errors) -> TokenStream {
+///
+/// Beside it what stands in its place behind an error, so that callers are not told of it as well.
+pub(crate) fn procedure(item: &DeriveInput, errors: &mut Errors) -> (TokenStream, TokenStream) {
     let keys = RpcKeys::read(&item.attrs, RpcPlace::Message, errors);
-    let Some(span) = keys.present else { return TokenStream::new() };
-    let required =
-        [("program", keys.program.is_some()), ("version", keys.version.is_some()), ("proc", keys.procedure.is_some())];
-    let missing: Vec<_> = required.iter().filter(|(_, given)| !given).map(|(key, _)| format!("`{key} = …`")).collect();
+    let Some(span) = keys.present else { return Default::default() };
+    let missing = missing(
+        &[("program", keys.program.is_some()), ("version", keys.version.is_some()), ("proc", keys.procedure.is_some())],
+        &keys,
+    );
     if !missing.is_empty() {
         errors.at_span(span, format!("`#[rpc]` on a message also needs {}", missing.join(", ")));
-        return TokenStream::new();
     }
+    check_number(&keys, errors);
     if let Some(parameter) = item.generics.type_params().next() {
         errors.at(parameter, "a message of a procedure has no type parameters: its wire form must be one");
-        return TokenStream::new();
+        return Default::default();
     }
     let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
     let ident = &item.ident;
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
     let reply = reply(&keys);
     let name = ident.to_string().trim_start_matches("r#").to_owned();
-    let info = info(&keys, &krate, &value(&keys.program), &value(&keys.version), &name);
-    quote! {
-        #[automatically_derived]
-        impl #parameters #krate::Procedure for #ident #arguments #conditions {
-            type Args = Self;
-            type Reply = #reply;
-            const INFO: #krate::ProcedureInfo = #info;
+    let implementation = |info: TokenStream| {
+        quote! {
+            #[automatically_derived]
+            impl #parameters #krate::Procedure for #ident #arguments #conditions {
+                type Args = Self;
+                type Reply = #reply;
+                const INFO: #krate::ProcedureInfo = #info;
+            }
         }
+    };
+    let stub = implementation(quote!(#krate::ProcedureInfo::new(0, 0, 0, #name)));
+    let procedure = implementation(info(&keys, &krate, &value(&keys.program), &value(&keys.version), &name));
+    let lifetimes = item.generics.lifetimes().map(|_| quote!('static));
+    let checks = match item.generics.const_params().next() {
+        None => checks(&keys, &krate, &quote!(#ident<#(#lifetimes),*>)),
+        Some(_) => TokenStream::new(),
+    };
+    (quote!(#procedure #checks), stub)
+}
+
+/// The required keys that were not given. One that could not be read has been reported.
+pub(crate) fn missing(required: &[(&str, bool)], keys: &RpcKeys) -> Vec<String> {
+    let missing = required.iter().filter(|(key, given)| !given && !keys.refused(key));
+    missing.map(|(key, _)| format!("`{key} = …`")).collect()
+}
+
+/// A number that is no procedure's.
+pub(crate) fn check_number(keys: &RpcKeys, errors: &mut Errors) {
+    if let Some(Keyed { value: Expr::Lit(ExprLit { lit: Lit::Int(number), .. }), .. }) = &keys.procedure
+        && number.base10_digits() == "0"
+    {
+        errors.at(number, NULL);
     }
+}
+
+const NULL: &str = "procedure 0 is NULL, which every program has by itself: number yours from 1";
+
+/// What only the compiler knows, where the keys are constants.
+///
+/// ```text
+/// const _: () = assert!(has_number(&<DomainCreate as Procedure>::INFO), "procedure 0 is NULL, …");
+/// const _: () = assert!(is_ever_there(&<DomainCreate as Procedure>::INFO), "`until` is before `since`: …");
+/// ```
+pub(crate) fn checks(keys: &RpcKeys, krate: &TokenStream, procedure: &TokenStream) -> TokenStream {
+    let info = quote!(<#procedure as #krate::Procedure>::INFO);
+    let mut checks = TokenStream::new();
+    if let Some(Keyed { value: number, .. }) = &keys.procedure {
+        let p = respanned(&quote!(#krate::__private), number.span());
+        let has_number = quote!(#p::has_number(&#info));
+        checks.extend(quote_spanned!(number.span()=> const _: () = #p::assert!(#has_number, #NULL);));
+    }
+    if let (Some(_), Some(Keyed { value: until, .. })) = (&keys.since, &keys.until) {
+        let message = "`until` is before `since`: the procedure would exist in no minor version";
+        let p = respanned(&quote!(#krate::__private), until.span());
+        let is_ever_there = quote!(#p::is_ever_there(&#info));
+        checks.extend(quote_spanned!(until.span()=> const _: () = #p::assert!(#is_ever_there, #message);));
+    }
+    checks
 }
 
 /// The reply's type; void where none is given.

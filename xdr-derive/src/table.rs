@@ -8,7 +8,8 @@ use syn::{Data, DeriveInput, Fields, Type};
 
 use crate::attr::{RpcKeys, RpcPlace, crate_path, docs};
 use crate::errors::Errors;
-use crate::rpc::{info, reply, value};
+use crate::expand::respanned;
+use crate::rpc::{check_number, checks, info, missing, reply, value};
 
 struct Line<'a> {
     ident: &'a Ident,
@@ -18,12 +19,13 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The type that implements `Procedure`: the message, or the variant's own marker.
-    fn procedure(&self) -> TokenStream {
-        match self.keys.present {
+    /// `<DomainCreate as Procedure>`: the message's implementation, or that of the variant's own marker.
+    fn procedure(&self, krate: &TokenStream) -> TokenStream {
+        let procedure = match self.keys.present {
             Some(_) => self.ident.to_token_stream(),
             None => self.message_for("static"),
-        }
+        };
+        quote_spanned!(self.span()=> <#procedure as #krate::Procedure>)
     }
 
     /// The message's type, with this lifetime in the place of the table's own.
@@ -40,35 +42,54 @@ pub(crate) fn derive(item: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
     let keys = RpcKeys::read(&item.attrs, RpcPlace::Table, &mut errors);
     let lines = read_lines(item, &mut errors);
-    for (key, given) in
-        [("program", keys.program.is_some()), ("version", keys.version.is_some()), ("service", keys.service.is_some())]
-    {
-        if !given {
-            errors.at(&item.ident, format!("a procedure table needs `#[rpc({key} = …)]`"));
-        }
+    let missing = missing(
+        &[
+            ("program", keys.program.is_some()),
+            ("version", keys.version.is_some()),
+            ("service", keys.service.is_some()),
+        ],
+        &keys,
+    );
+    if !missing.is_empty() {
+        let message = format!("a procedure table needs `#[rpc({})]`", missing.join(", ").replace('`', ""));
+        errors.at_span(keys.present.unwrap_or_else(|| item.ident.span()), message);
     }
     if let Some(parameter) = item.generics.type_params().next() {
         errors.at(parameter, "a procedure table has no type parameters");
     }
     match errors.into_compile_errors() {
-        Some(errors) => errors,
+        Some(errors) => {
+            let stubs = stubs(item, &keys, &lines);
+            quote!(#errors #stubs)
+        }
         None => expand(item, &keys, &lines),
     }
 }
 
 fn read_lines<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Line<'a>> {
     let Data::Enum(data) = &item.data else {
-        errors.at(&item.ident, "a procedure table is an enum, one variant a procedure");
+        let written = format!("a procedure table is an enum, one variant a procedure: `enum {} {{ … }}`", item.ident);
+        errors.at(&item.ident, written);
         return Vec::new();
     };
+    if data.variants.is_empty() {
+        let written = "a procedure table has a line for each procedure: `Name(Message)`; procedure 0 needs none";
+        errors.at(&item.ident, written);
+    }
     let mut lines = Vec::new();
     for variant in &data.variants {
         let keys = RpcKeys::read(&variant.attrs, RpcPlace::Variant, errors);
-        if let (Some(span), None) = (keys.present, &keys.procedure) {
+        if let (Some(span), None) = (keys.present, &keys.procedure)
+            && !keys.refused("proc")
+        {
             errors.at_span(
                 span,
                 "`#[rpc]` on a line of the table needs `proc = N`; without it the message's own is used",
             );
+        }
+        check_number(&keys, errors);
+        if let Some((_, value)) = &variant.discriminant {
+            errors.at(value, "the number of a procedure is `proc = …` in its `#[rpc(…)]`, not a value of the variant");
         }
         match &variant.fields {
             Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
@@ -77,14 +98,23 @@ fn read_lines<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Line<'a>> {
                     lines.push(Line { ident: &variant.ident, docs, message: &field.ty, keys });
                 }
             }
-            _ => errors.at(&variant.ident, format!("a line of the table holds its message: `{0}({0})`", variant.ident)),
+            Fields::Unit => {
+                errors.at(&variant.ident, format!("a line of the table holds its message: `{0}({0})`", variant.ident));
+            }
+            _ => errors.at(
+                &variant.ident,
+                format!(
+                    "a line of the table holds one message, `{0}({0})`: put what is sent into one struct",
+                    variant.ident
+                ),
+            ),
         }
     }
     lines
 }
 
 /// ```text
-/// pub trait GuestService: Send + Sync { fn get_version(&self, cx: &Context, args: GetVersion) -> impl Future<Output = …> + Send; … }
+/// pub trait GuestService: Send + Sync { … }
 /// pub enum GuestReply { GetVersion(<GetVersion as Procedure>::Reply), … }
 /// impl ProcedureTable for Guest { const PROGRAM: u32 = …; const VERSION: u32 = …; const PROCEDURES: &'static [ProcedureInfo] = …; }
 /// impl<S: GuestService> Dispatch<S> for Guest { … match cx.procedure() { <GetVersion as Procedure>::NUMBER => …, … } }
@@ -96,7 +126,8 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     let (program, version) = (value(&keys.program), value(&keys.version));
     let service = keys.service.as_ref().map(|service| &service.value);
     let (name, replies) = (table.unraw().to_string(), format_ident!("{table}Reply"));
-    let procedures: Vec<_> = lines.iter().map(Line::procedure).collect();
+    let declared = service_trait(item, keys, lines);
+    let procedures: Vec<_> = lines.iter().map(|line| line.procedure(&krate)).collect();
     let variants: Vec<_> = lines.iter().map(|line| line.ident).collect();
     let messages: Vec<_> = lines.iter().map(|line| line.message_for("_")).collect();
     let methods: Vec<_> = lines.iter().map(|line| method_name(line.ident)).collect();
@@ -108,6 +139,7 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
         let (ident, message, reply) = (line.ident, line.message_for("static"), reply(&line.keys));
         let docs = &line.docs;
         let info = info(&line.keys, &krate, &program, &version, &ident.unraw().to_string());
+        let checks = checks(&line.keys, &krate, &ident.to_token_stream());
         let about = format!("The procedure `{ident}` of [`{table}`].");
         quote! {
             #[doc = #about]
@@ -121,10 +153,96 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
                 type Reply = #reply;
                 const INFO: #krate::ProcedureInfo = #info;
             }
+            #checks
         }
     });
 
-    let declarations = lines.iter().zip(&procedures).zip(&methods).map(|((line, procedure), method)| {
+    let checks = lines.iter().zip(&procedures).enumerate().map(|(index, (line, procedure))| {
+        let name = line.ident.to_string();
+        let program_differs =
+            format!("`{name}` belongs to another program than this table: its `program` is not the table's");
+        let version_differs =
+            format!("`{name}` belongs to another version than this table: its `version` is not the table's");
+        let twice =
+            format!("`{name}` has the number of another procedure of this table: give one of them another `proc`");
+        let (at, assert) = (line.span(), respanned(&quote!(#p::assert), line.span()));
+        let first = quote!(#p::first_with_number(&__LINES, __LINES[#index].number));
+        quote_spanned! {at=>
+            const _: () = #assert!(#procedure::PROGRAM == #program, #program_differs);
+            const _: () = #assert!(#procedure::VERSION == #version, #version_differs);
+            const _: () = #assert!(#first == #index, #twice);
+        }
+    });
+
+    let reply_docs = format!("A reply of any procedure of [`{table}`].");
+    let count = lines.len();
+    let table_docs = docs(&item.attrs);
+    quote! {
+        #(#markers)*
+
+        #declared
+
+        #[doc = #reply_docs]
+        #[doc(hidden)]
+        #visibility enum #replies {
+            #(#[doc = "The reply."] #variants(#procedures::Reply),)*
+        }
+
+        #[automatically_derived]
+        impl #krate::EncodeReply for #replies {
+            fn encode_reply(&self, __encoder: &mut #krate::ReplyEncoder<'_>) -> #p::Result<(), #krate::xdr::EncodeError> {
+                match self { #(Self::#variants(__reply) => __encoder.encode(__reply),)* }
+            }
+        }
+
+        const _: () = {
+            const __LINES: [#krate::ProcedureInfo; #count] = [#(#procedures::INFO),*];
+            const __SORTED: [#krate::ProcedureInfo; #count] = #p::sorted_by_number(__LINES);
+            #(#checks)*
+            // A table's variants are never made; this says that they are meant.
+            #(const _: fn(#statics) -> #table #static_arguments = #table::#variants;)*
+            const _: fn(#table #static_arguments) = |__table| match __table { #(#table::#variants(_) => {})* };
+
+            #[automatically_derived]
+            impl #parameters #krate::ProcedureTable for #table #arguments #conditions {
+                const NAME: &'static #p::str = #name;
+                const DOCS: &'static #p::str = #table_docs;
+                const PROGRAM: #p::u32 = #program;
+                const VERSION: #p::u32 = #version;
+                const PROCEDURES: &'static [#krate::ProcedureInfo] = &__SORTED;
+            }
+
+            #[automatically_derived]
+            impl<XdrService: #service> #krate::Dispatch<XdrService> for #table #static_arguments {
+                type Reply = #replies;
+                async fn dispatch(
+                    __service: &XdrService,
+                    __cx: &#krate::Context,
+                    __args: &#krate::xdr::Bytes,
+                ) -> #p::Result<#replies, #krate::Undispatched> {
+                    match __cx.procedure().number {
+                        #(#procedures::NUMBER => {
+                            let __args: #messages = #p::decode_args(__args, __cx)?;
+                            #p::Ok(#replies::#variants(#service::#methods(__service, __cx, __args).await))
+                        })*
+                        _ => #p::Err(#krate::Undispatched::UnknownProcedure),
+                    }
+                }
+            }
+        };
+    }
+}
+
+/// ```text
+/// pub trait GuestService: Send + Sync { fn get_version(&self, cx: &Context, args: GetVersion) -> impl Future<Output = …> + Send; … }
+/// ```
+fn service_trait(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream {
+    let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
+    let p = quote!(#krate::__private);
+    let (table, visibility) = (&item.ident, &item.vis);
+    let Some(service) = keys.service.as_ref().map(|service| &service.value) else { return TokenStream::new() };
+    let declarations = lines.iter().map(|line| {
+        let (procedure, method) = (line.procedure(&krate), method_name(line.ident));
         let message = line.message_for("_");
         let docs = match line.docs.as_slice() {
             [] => {
@@ -136,86 +254,53 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
         quote! {
             #docs
             fn #method(&self, cx: &#krate::Context, args: #message)
-                -> impl #p::Future<Output = <#procedure as #krate::Procedure>::Reply> + #p::Send;
-        }
-    });
-
-    let checks = lines.iter().zip(&procedures).enumerate().map(|(index, (line, procedure))| {
-        let name = line.ident.to_string();
-        let other = format!("`{name}` is a message of another program or version than this table");
-        let twice = format!("`{name}` has the number of another procedure of this table");
-        quote_spanned! {line.span()=>
-            const _: () = #p::assert!(
-                <#procedure as #krate::Procedure>::PROGRAM == #program && <#procedure as #krate::Procedure>::VERSION == #version,
-                #other
-            );
-            const _: () = #p::assert!(#p::first_with_number(&LINES, LINES[#index].number) == #index, #twice);
-            const _: () = #p::assert!(LINES[#index].number != 0, "procedure 0 is NULL, which every program has by itself");
+                -> impl #p::Future<Output = #procedure::Reply> + #p::Send;
         }
     });
 
     let service_docs = format!(
         "What a server of [`{table}`] does: one method a procedure.\n\nImplement the methods as `async fn`. A procedure without one does not compile."
     );
-    let reply_docs = format!("A reply of any procedure of [`{table}`].");
-    let count = lines.len();
-    let table_docs = docs(&item.attrs);
     quote! {
-        #(#markers)*
-
         #[doc = #service_docs]
         #visibility trait #service: #p::Send + #p::Sync {
             #(#declarations)*
         }
+    }
+}
 
-        #[doc = #reply_docs]
-        #[doc(hidden)]
-        #visibility enum #replies {
-            #(#[doc = "The reply."] #variants(<#procedures as #krate::Procedure>::Reply),)*
+/// What stands in the table's place behind an error, so that servers and clients are not told of it as well.
+fn stubs(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream {
+    let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
+    let p = quote!(#krate::__private);
+    let (parameters, arguments, conditions) = item.generics.split_for_impl();
+    let ident = &item.ident;
+    let markers = lines.iter().filter(|line| line.keys.present.is_some()).map(|line| {
+        let (ident, message, reply) = (line.ident, line.message_for("static"), reply(&line.keys));
+        let visibility = &item.vis;
+        quote! {
+            #[derive(#p::Debug, #p::Clone, #p::Copy)]
+            #visibility struct #ident;
+            #[automatically_derived]
+            impl #krate::Procedure for #ident {
+                type Args = #message;
+                type Reply = #reply;
+                const INFO: #krate::ProcedureInfo = #krate::ProcedureInfo::new(0, 0, 0, "");
+            }
         }
-
+    });
+    let service = service_trait(item, keys, lines);
+    quote! {
+        #(#markers)*
+        #service
         #[automatically_derived]
-        impl #krate::EncodeReply for #replies {
-            fn encode_reply(&self, encoder: &mut #krate::ReplyEncoder<'_>) -> #p::Result<(), #krate::xdr::EncodeError> {
-                match self { #(Self::#variants(reply) => encoder.encode(reply),)* }
-            }
+        impl #parameters #krate::ProcedureTable for #ident #arguments #conditions {
+            const NAME: &'static #p::str = "";
+            const DOCS: &'static #p::str = "";
+            const PROGRAM: #p::u32 = 0;
+            const VERSION: #p::u32 = 0;
+            const PROCEDURES: &'static [#krate::ProcedureInfo] = &[];
         }
-
-        const _: () = {
-            const LINES: [#krate::ProcedureInfo; #count] = [#(<#procedures as #krate::Procedure>::INFO),*];
-            const SORTED: [#krate::ProcedureInfo; #count] = #p::sorted_by_number(LINES);
-            #(#checks)*
-            // A table's variants are never made; this says that they are meant.
-            #(const _: fn(#statics) -> #table #static_arguments = #table::#variants;)*
-            const _: fn(#table #static_arguments) = |table| match table { #(#table::#variants(_message) => {})* };
-
-            #[automatically_derived]
-            impl #parameters #krate::ProcedureTable for #table #arguments #conditions {
-                const NAME: &'static #p::str = #name;
-                const DOCS: &'static #p::str = #table_docs;
-                const PROGRAM: #p::u32 = #program;
-                const VERSION: #p::u32 = #version;
-                const PROCEDURES: &'static [#krate::ProcedureInfo] = &SORTED;
-            }
-
-            #[automatically_derived]
-            impl<XdrService: #service> #krate::Dispatch<XdrService> for #table #static_arguments {
-                type Reply = #replies;
-                async fn dispatch(
-                    service: &XdrService,
-                    cx: &#krate::Context,
-                    args: &#krate::xdr::Bytes,
-                ) -> #p::Result<#replies, #krate::Undispatched> {
-                    match cx.procedure().number {
-                        #(<#procedures as #krate::Procedure>::NUMBER => {
-                            let args: #messages = #p::decode_args(args, cx)?;
-                            #p::Ok(#replies::#variants(#service::#methods(service, cx, args).await))
-                        })*
-                        _ => #p::Err(#krate::Undispatched::UnknownProcedure),
-                    }
-                }
-            }
-        };
     }
 }
 

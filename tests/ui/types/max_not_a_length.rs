@@ -10,12 +10,6 @@ struct Signed {
 }
 
 #[derive(Xdr)]
-struct Text {
-    #[xdr(max = "5")]
-    name: String,
-}
-
-#[derive(Xdr)]
 struct Misspelt {
     #[xdr(max = NAME_MAX)]
     name: String,

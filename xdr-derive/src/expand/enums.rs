@@ -58,16 +58,16 @@ pub(crate) fn encode(context: &Context<'_>, item: &Enum<'_>) -> EncodeParts {
     let (consts, names) = values(context, item);
     let variants: Vec<_> = item.values.iter().map(|value| value.ident).collect();
     let other = item.other.map(|(other, ty)| {
-        // Another type than `i32` is an error here, at the field.
+        // Another type than `i32` is an error here, at the field, and the same error when decoding.
         let span = reported_at(ty.map_or_else(|| other.span(), Spanned::span));
         let binding = format_ident!("__value", span = span);
-        let kept = quote_spanned!(span=> let __kept: &#p::i32 = #binding;);
+        let kept = quote_spanned!(span=> let __kept = <#ty as #p::OtherWord>::word(#binding););
         quote! {
             Self::#other(#binding) => {
                 #kept
-                match *__kept {
+                match __kept {
                     #(#names)|* => return #p::Err(#krate::EncodeFault::tag_of_another_arm(__kept.cast_unsigned())),
-                    _ => *__kept,
+                    _ => __kept,
                 }
             }
         }
@@ -96,7 +96,7 @@ pub(crate) fn decode(context: &Context<'_>, item: &Enum<'_>) -> DecodeParts {
     let variants: Vec<_> = item.values.iter().map(|value| value.ident).collect();
     let other = match item.other {
         Some((other, ty)) => {
-            let value = ty.map(|ty| quote_spanned!(reported_at(ty.span())=> { let __kept: &#ty = &__value; *__kept }));
+            let value = ty.map(|ty| quote_spanned!(reported_at(ty.span())=> <#ty as #p::OtherWord>::keep(__value)));
             quote!(__value => #p::Ok(Self::#other(#value)),)
         }
         None => quote!(_ => #p::Err(__reader.unknown_enum_value(__run)),),

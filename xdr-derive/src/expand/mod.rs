@@ -42,14 +42,17 @@ pub(crate) struct DecodeParts {
 pub(crate) fn derive(item: &DeriveInput, direction: Direction) -> TokenStream {
     let mut errors = Errors::default();
     let input = Input::read(item, &mut errors);
-    let procedure = match direction {
+    let (procedure, procedure_stub) = match direction {
         Direction::Both => crate::rpc::procedure(item, &mut errors),
-        _ => TokenStream::new(),
+        _ => Default::default(),
     };
     let mut context = Context::new(&input, direction);
+    if let Shape::Union(union) = &input.shape {
+        context.markers.extend(unions::switch(&context, union));
+    }
     if let Some(errors) = errors.into_compile_errors() {
         let stubs = context.stubs();
-        return quote!(#errors #stubs);
+        return quote!(#errors #stubs #procedure_stub);
     }
     let encode = (direction != Direction::Decode).then(|| context.encode());
     let decode = (direction != Direction::Encode).then(|| context.decode());
@@ -60,7 +63,7 @@ pub(crate) fn derive(item: &DeriveInput, direction: Direction) -> TokenStream {
         Shape::Struct(_) | Shape::Transparent(_) => TokenStream::new(),
     };
     let code = quote!(#encode #decode #procedure);
-    if markers.is_empty() { quote!(#code #checks) } else { quote!(const _: () = { #(#markers)* #code }; #checks) }
+    if markers.is_empty() { quote!(#code #checks) } else { quote!(const _: () = { #(#markers)* #code #checks };) }
 }
 
 /// What the code generators need to know of the input, and the bound markers that they ask for.
@@ -162,6 +165,8 @@ impl<'a> Context<'a> {
             let accepted = self.accepted(None, self.input.validate.as_ref(), read, quote!(__run));
             decode = quote!(#p::Ok(#accepted));
         }
+        let encodes = self.encodes();
+        decode = quote!(#encodes #decode);
         let generics = &self.input.item.generics;
         let described = if self.direction != Direction::Both || generics.type_params().next().is_some() {
             self.described(consts, Side::Decode)
@@ -174,9 +179,11 @@ impl<'a> Context<'a> {
             quote!(const DERIVED: #p::Option<#krate::Schema> = <Self as #krate::Encode>::DERIVED; #checked)
         } else {
             // The same constants, computed once.
+            let open = self.open();
             quote! {
                 const WIRE: #krate::Wire = <Self as #krate::Encode>::WIRE;
                 const MAX_WIRE: #p::Option<#p::usize> = <Self as #krate::Encode>::MAX_WIRE;
+                #open
                 fn schema() -> &'static #krate::Schema { <Self as #krate::Encode>::schema() }
             }
         };
@@ -215,9 +222,31 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// ```text
+    /// let _ = (<String as Encode>::schema, …);
+    /// ```
+    /// A missing maximum is reported once: before it would be for decoding, it is again for encoding, which the compiler
+    /// has said in the same words at the same place. Only for fields without bounds, where it is likely to be missing:
+    /// each path costs every derive. Under type parameters decoding knows nothing of encoding.
+    fn encodes(&mut self) -> TokenStream {
+        let input = self.input;
+        if self.direction != Direction::Both || input.item.generics.type_params().next().is_some() {
+            return TokenStream::new();
+        }
+        let fields: Vec<&Field<'_>> = match &input.shape {
+            Shape::Struct(fields) | Shape::Transparent(fields) => fields.iter().collect(),
+            Shape::Union(union) => union.arms.iter().flat_map(|arm| &arm.fields).collect(),
+            Shape::Enum(_) => Vec::new(),
+        };
+        let on_wire = fields.into_iter().filter(|field| field.on_wire() && field.bounds.first().is_none());
+        let codecs: Vec<_> = on_wire.map(|field| self.codec(field, Side::Encode)).collect();
+        if codecs.is_empty() { TokenStream::new() } else { quote!(let _ = (#(#codecs::schema,)*);) }
+    }
+
     /// The description and the constants, which follow from a struct's description by themselves.
     fn described(&mut self, consts: Option<(TokenStream, TokenStream)>, side: Side) -> TokenStream {
         let (krate, p) = (self.krate, self.private.clone());
+        let open = self.open();
         match consts {
             None => {
                 let schema = schema::schema(self, side, false);
@@ -232,10 +261,17 @@ impl<'a> Context<'a> {
                 quote! {
                     const WIRE: #krate::Wire = #wire;
                     const MAX_WIRE: #p::Option<#p::usize> = #max;
+                    #open
                     fn schema() -> &'static #krate::Schema { const { &#schema } }
                 }
             }
         }
+    }
+
+    fn open(&self) -> Option<TokenStream> {
+        let p = &self.private;
+        matches!(&self.input.shape, Shape::Enum(item) if item.other.is_some())
+            .then(|| quote!(const OPEN: #p::bool = true;))
     }
 
     /// Implementations that let the rest of the user's build go on behind an error.
@@ -359,10 +395,19 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// What decoding puts into a field that is not on the wire. A type without a default is an error at the field.
+    pub(crate) fn skipped(&self, field: &Field<'_>) -> TokenStream {
+        let (p, ty) = (&self.private, field.ty);
+        quote_spanned!(reported_at(field.span())=> <#ty as #p::Default>::default())
+    }
+
     /// A reference to what is written for a field, given a reference to the field.
     pub(crate) fn written(&self, field: &Field<'_>, reference: TokenStream) -> TokenStream {
         match &field.with {
-            Some(module) => quote!(&#module::to_wire(#reference)),
+            Some(module) => {
+                let (at, reference) = (at_path(module), moved(reference, module));
+                quote_spanned!(at=> &#module::to_wire(#reference))
+            }
             None => reference,
         }
     }
@@ -374,7 +419,8 @@ impl<'a> Context<'a> {
         let Some(validate) = validate else { return TokenStream::new() };
         let (krate, p) = (self.krate, &self.private);
         let by = path_text(validate);
-        quote!(if !#validate(#reference) { return #p::Err(#krate::EncodeFault::rejected(#by)); })
+        let (at, reference) = (at_path(validate), moved(reference, validate));
+        quote_spanned!(at=> if !#validate(#reference) { return #p::Err(#krate::EncodeFault::rejected(#by)); })
     }
 
     /// What was read, as the field's value, if it is accepted.
@@ -389,12 +435,18 @@ impl<'a> Context<'a> {
         let rejected = quote!(return #p::Err(__reader.rejected(#run)));
         let read = match with {
             Some(module) => {
-                quote!(match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected })
+                let (at, p) = (at_path(module), moved(p.clone(), module));
+                quote_spanned! {at=>
+                    match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected }
+                }
             }
             None => read,
         };
         match validate {
-            Some(validate) => quote!({ let __value = #read; if !#validate(&__value) { #rejected; } __value }),
+            Some(validate) => {
+                let check = quote_spanned!(at_path(validate)=> if !#validate(&__value) { #rejected; });
+                quote!({ let __value = #read; #check __value })
+            }
             None => read,
         }
     }
@@ -415,7 +467,7 @@ impl<'a> Context<'a> {
 }
 
 /// A path at another place, so that a failing assertion is reported there and not at the derive.
-fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStream {
+pub(crate) fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStream {
     let moved = path.clone().into_iter().map(|mut token| {
         token.set_span(span);
         token
@@ -427,6 +479,21 @@ fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStream {
 /// up there, or types that a `macro_rules!` makes could not derive.
 fn reported_at(span: proc_macro2::Span) -> proc_macro2::Span {
     proc_macro2::Span::call_site().located_at(span)
+}
+
+/// Where errors about a function or module of the user's are to be reported.
+fn at_path(path: &Path) -> proc_macro2::Span {
+    reported_at(syn::spanned::Spanned::span(path))
+}
+
+/// Tokens that name what they named before, reported there as well.
+fn moved(tokens: TokenStream, path: &Path) -> TokenStream {
+    let span = syn::spanned::Spanned::span(path);
+    let moved = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(span));
+        token
+    });
+    moved.collect()
 }
 
 /// Which of the two traits an expression speaks of.

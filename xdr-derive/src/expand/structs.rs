@@ -1,9 +1,9 @@
 //! Structs: fields one after the other, those of fixed length in shared runs.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 
-use super::{Context, DecodeParts, EncodeParts, Side};
+use super::{Context, DecodeParts, EncodeParts, Side, reported_at};
 use crate::ast::{Field, Role};
 
 /// ```text
@@ -142,7 +142,8 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
                 let codec = context.codec(field, Side::Decode);
                 let place = proc_macro2::Literal::usize_unsuffixed(index);
                 index += 1;
-                let read = quote! {
+                // A field that cannot borrow from the input is an error at the field.
+                let read = quote_spanned! {reported_at(field.span())=>
                     match #codec::member(__reader, __run, #next[#place], __after) {
                         #p::Ok(__value) => __value,
                         #p::Err(__fault) => return #p::Err(__fault),
@@ -150,7 +151,7 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
                 };
                 context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run))
             }
-            Role::Skip | Role::Tag => quote!(#p::Default::default()),
+            Role::Skip | Role::Tag => context.skipped(field),
         })
         .collect();
     if count == 0 {
@@ -184,8 +185,8 @@ pub(crate) fn decode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
     let max = context.max_of(&[field], Side::Decode);
     let member = &field.member;
     let skipped = fields[1..].iter().map(|field| {
-        let member = &field.member;
-        quote!(#member: #p::Default::default())
+        let (member, value) = (&field.member, context.skipped(field));
+        quote!(#member: #value)
     });
     let read = quote!(#codec::decode(__reader, __run, __after)?);
     let value = context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run));

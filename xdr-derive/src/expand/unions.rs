@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::{Context, DecodeParts, EncodeParts, Side, reported_at, respanned};
+use super::{Context, DecodeParts, Direction, EncodeParts, Side, reported_at, respanned};
 use crate::ast::{Arm, Field, Role, Switch, Union};
 
 /// The labels as constants, so that a misspelt name is an error and not a pattern that matches everything.
@@ -48,6 +48,37 @@ impl Labels {
     fn of_others(&self, index: usize) -> Vec<&Ident> {
         self.of_arm.iter().enumerate().filter(|(other, _)| *other != index).flat_map(|(_, names)| names).collect()
     }
+}
+
+/// ```text
+/// type SwitchedOn = Kind;
+/// const CLOSED: bool = { assert!(!<SwitchedOn as Encode>::OPEN, "…"); assert!(…); true };
+/// type Switch = <Known<CLOSED> as Is<SwitchedOn>>::Type;
+/// ```
+/// `Switch` is `Kind`. If that is no type to switch on, this is reported here and nowhere else.
+pub(crate) fn switch(context: &Context<'_>, union: &Union<'_>) -> Option<TokenStream> {
+    let Switch::Enum(ty) = &union.switch else { return None };
+    let (krate, span) = (context.krate, ty.span());
+    let p = respanned(&context.private, span);
+    let (name, checked) = (Ident::new("__SwitchedOn", reported_at(span)), Ident::new("__CLOSED", reported_at(span)));
+    let codec = match context.direction {
+        Direction::Decode => quote_spanned!(span=> <#ty as #krate::Decode<'static>>),
+        Direction::Encode | Direction::Both => quote_spanned!(span=> <#ty as #krate::Encode>),
+    };
+    let text = ty.to_token_stream();
+    let open = format!(
+        "a union cannot switch on `{text}`, which keeps unknown values in `other`: write `switch = i32` and numbers as labels"
+    );
+    let fields = format!("a union cannot switch on the struct `{text}`: write `i32`, `u32`, `bool` or an enum");
+    let check = quote_spanned! {span=>
+        const #checked: #p::bool = { #p::assert!(!#codec::OPEN, #open); #p::assert!(#codec::DERIVED.is_none(), #fields); true };
+    };
+    let p = &context.private;
+    Some(quote! {
+        type #name = #ty;
+        #check
+        type __Switch = <#p::Known<#checked> as #p::Is<#name>>::Type;
+    })
 }
 
 /// Labels that are the same under two names, which the compiler sees only when it knows the constants.
@@ -112,10 +143,12 @@ pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
             // Refused before: an arm without a label keeps its tag.
             (None, []) => quote!(0),
             (Some((field, binding)), own) => {
-                let tag = union.switch.to_word(&p, quote!(*__kept));
-                let ty = union.switch.ty(&p);
-                // A tag of another type is an error here, at the field.
-                let kept = quote_spanned!(reported_at(field.span())=> let __kept: &#ty = #binding;);
+                let tag = union.switch.to_word(&p, quote!(__kept));
+                let (kept_as, ty) = (field.ty, union.switch.ty(&p));
+                // A tag of another type is an error here, at the field, and the same error when decoding.
+                let kept = quote_spanned! {reported_at(field.span())=>
+                    let __kept = <#kept_as as #p::Tag<#ty>>::discriminant(#binding);
+                };
                 let others = labels.of_others(index);
                 let wrong = quote!(return #p::Err(#krate::EncodeFault::tag_of_another_arm(__tag as #p::u32)));
                 let word = match (own.is_empty(), others.is_empty()) {
@@ -188,13 +221,13 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
                 let value = match field.role {
                     Role::Wire => {
                         let codec = context.codec(field, Side::Decode);
-                        let read = quote!(#codec::decode_whole(__reader)?);
+                        let read = quote_spanned!(reported_at(field.span())=> #codec::decode_whole(__reader)?);
                         context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(&[]))
                     }
-                    Role::Skip => quote!(#p::Default::default()),
+                    Role::Skip => context.skipped(field),
                     Role::Tag => {
-                        let ty = field.ty;
-                        quote_spanned!(reported_at(field.span())=> { let __kept: &#ty = &__tag; *__kept })
+                        let (kept_as, ty) = (field.ty, union.switch.ty(&p));
+                        quote_spanned!(reported_at(field.span())=> <#kept_as as #p::Tag<#ty>>::keep(&__tag))
                     }
                 };
                 quote!(#member: #value)

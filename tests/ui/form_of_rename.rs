@@ -1,0 +1,13 @@
+//! `rename` is a text.
+use xdr_core::Xdr;
+
+#[derive(Xdr)]
+#[xdr(rename = point)]
+struct Point {
+    #[xdr(rename("abscissa"))]
+    x: i32,
+    #[xdr(rename)]
+    y: i32,
+}
+
+fn main() {}
