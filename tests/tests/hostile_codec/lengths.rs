@@ -27,8 +27,8 @@ fn rejects_a_padded_length_that_would_wrap() {
             for len in 0xffff_fffd..=0xffff_ffff {
                 // Where it wraps to zero, the four bytes behind would be trailing or the next field.
                 let kind = refused_for_free(name, decode, &words(&[len, 0]));
-                // Four bytes of 4 GiB are there.
-                let missing = 0x1_0000_0000 - 4;
+                // Four bytes are there of 4 GiB, or of the most that `usize` can say.
+                let missing = usize::try_from(0x1_0000_0000_u64).unwrap_or(usize::MAX & !3) - 4;
                 assert_eq!(kind, DecodeErrorKind::UnexpectedEnd { missing }, "{name}");
             }
         }
