@@ -1,5 +1,6 @@
 //! Shared pieces of the tests.
 
+pub mod endless; //      fields without a maximum
 pub mod every_shape; //  a message with every shape that the derives offer
 pub mod foreign_c; //    C programs with rpcgen's output
 pub mod foreign_tool; // where a foreign program is, and what happens when it is missing

@@ -1,8 +1,12 @@
 //! Hundreds of types to run properties over: every container around every element, and containers in containers.
 
 use std::any::type_name;
+use std::borrow::Cow;
 
-use xdr_core::{Decode, DecodeError, DecodeOwned, Encode, Type, Xdr, XdrString};
+use xdr_core::{
+    Bytes, Decode, DecodeError, DecodeOwned, Encode, Limits, Type, Xdr, XdrStr, XdrString, encoded_len,
+    from_bytes_with, from_slice_with, to_vec,
+};
 
 /// One type of the table.
 pub struct Shape {
@@ -12,11 +16,20 @@ pub struct Shape {
     pub schema: Type,
     /// Decodes a value and encodes it again.
     pub again: fn(&[u8]) -> Result<Again, DecodeError>,
+    /// Decodes a value within limits and forgets it.
+    pub decode: fn(&[u8], Limits) -> Result<(), DecodeError>,
+    /// Decodes a value out of a shared buffer and encodes it again.
+    pub shared: fn(&Bytes, Limits) -> Result<Vec<u8>, DecodeError>,
+    /// Decodes a value that borrows what it can and encodes it again, for types with something to borrow.
+    pub borrowed: Option<Borrowed>,
     /// The fewest bytes of a value.
     pub min: usize,
     /// The most bytes of a value.
     pub max: Option<usize>,
 }
+
+/// Decodes a value that borrows what it can and encodes it again.
+pub type Borrowed = fn(&[u8], Limits) -> Result<Vec<u8>, DecodeError>;
 
 /// A value that was decoded and encoded again.
 pub struct Again {
@@ -28,20 +41,38 @@ pub struct Again {
     pub equal: bool,
 }
 
-fn again<T: Encode + DecodeOwned + PartialEq>(wire: &[u8]) -> Result<Again, DecodeError> {
-    let value: T = xdr_core::from_slice(wire)?;
-    let encoded = xdr_core::to_vec(&value).expect("what was decoded can be encoded");
-    let equal = xdr_core::from_slice::<T>(&encoded)? == value;
-    Ok(Again { encoded_len: xdr_core::encoded_len(&value), wire: encoded, equal })
+/// One copy of the decoder, whoever calls it: the table is large enough.
+#[inline(never)]
+fn decode<'de, T: Decode<'de>>(wire: &'de [u8], limits: Limits) -> Result<T, DecodeError> {
+    from_slice_with(wire, limits)
 }
 
-fn shape<T: Encode + DecodeOwned + PartialEq>() -> Shape {
+#[inline(never)]
+fn encode<T: Encode>(value: &T) -> Vec<u8> {
+    to_vec(value).expect("what was decoded can be encoded")
+}
+
+fn again<T: Encode + DecodeOwned + PartialEq>(wire: &[u8]) -> Result<Again, DecodeError> {
+    let value: T = decode(wire, Limits::DEFAULT)?;
+    let encoded = encode(&value);
+    let equal = decode::<T>(&encoded, Limits::DEFAULT)? == value;
+    Ok(Again { encoded_len: encoded_len(&value), wire: encoded, equal })
+}
+
+fn decode_and_encode<'de, T: Encode + Decode<'de>>(wire: &'de [u8], limits: Limits) -> Result<Vec<u8>, DecodeError> {
+    decode::<T>(wire, limits).map(|value| encode(&value))
+}
+
+fn shape<T: Encode + DecodeOwned + PartialEq>(borrowed: Option<Borrowed>) -> Shape {
     assert_eq!(<T as Encode>::WIRE, <T as Decode<'_>>::WIRE);
     assert_eq!(<T as Encode>::MAX_WIRE, <T as Decode<'_>>::MAX_WIRE);
     Shape {
         name: type_name::<T>(),
         schema: <T as Encode>::schema,
         again: again::<T>,
+        decode: |wire, limits| decode::<T>(wire, limits).map(drop),
+        shared: |wire, limits| from_bytes_with::<T>(wire, limits).map(|value| encode(&value)),
+        borrowed,
         min: <T as Encode>::MIN_WIRE,
         max: <T as Encode>::MAX_WIRE,
     }
@@ -67,6 +98,9 @@ types! {
 
     #[xdr(transparent)]
     struct Blob(#[xdr(max = 5)] Vec<u8>);
+
+    #[xdr(transparent)]
+    struct Handle(#[xdr(max = 64)] Bytes);
 
     struct Words {
         a: u32,
@@ -148,6 +182,67 @@ types! {
     }
 }
 
+// What some of them are on the wire, borrowed where that is possible.
+types! {
+    #[xdr(transparent, rename = "Name")]
+    struct BorrowedName<'a>(#[xdr(max = 9)] &'a str);
+
+    #[xdr(transparent, rename = "Long")]
+    struct BorrowedLong<'a>(#[xdr(max = 40)] Cow<'a, str>);
+
+    #[xdr(transparent, rename = "Text")]
+    struct BorrowedText<'a>(#[xdr(max = 7)] XdrStr<'a>);
+
+    #[xdr(transparent, rename = "Blob")]
+    struct BorrowedBlob<'a>(#[xdr(max = 5)] &'a [u8]);
+
+    #[xdr(transparent, rename = "Handle")]
+    struct BorrowedHandle<'a>(#[xdr(max = 64)] Cow<'a, [u8]>);
+
+    #[xdr(rename = "Mixed")]
+    struct BorrowedMixed<'a> {
+        a: u32,
+        #[xdr(max = 3)]
+        b: &'a str,
+        c: [u8; 3],
+        d: u64,
+        #[xdr(max = 3)]
+        e: &'a [u8],
+        f: bool,
+    }
+
+    #[xdr(rename = "Tail")]
+    struct BorrowedTail<'a> {
+        #[xdr(max = 2, item(max = 6))]
+        names: Vec<&'a str>,
+        #[xdr(item(max = 2))]
+        slots: [&'a [u8]; 2],
+        #[xdr(max = 6)]
+        note: Option<&'a str>,
+    }
+
+    #[xdr(switch = u32, rename = "Value")]
+    enum BorrowedValue<'a> {
+        #[xdr(case = 1)]
+        Int(i32),
+        #[xdr(case = [2, 6])]
+        Flag {
+            #[xdr(tag)]
+            tag: u32,
+            bits: u32,
+            #[xdr(max = 4)]
+            name: &'a str,
+        },
+        #[xdr(case = 9)]
+        Nothing,
+        #[xdr(default)]
+        Other {
+            #[xdr(tag)]
+            tag: u32,
+        },
+    }
+}
+
 // Containers.
 types! {
     struct Plain<T> {
@@ -218,10 +313,14 @@ types! {
     }
 }
 
-/// `$container<$element>` for every pair.
+/// `$container<$element>` for every pair; behind an arrow what is the same on the wire and borrows.
 macro_rules! every {
     ($table:ident, [$($container:ident)+], $elements:tt) => { $(every!(@row $table, $container, $elements);)+ };
-    (@row $table:ident, $container:ident, [$($element:ty,)+]) => { $table.extend([$(shape::<$container<$element>>()),+]); };
+    (@row $table:ident, $container:ident, [$($element:ty $(=> $borrowed:ty)?,)+]) => {
+        $table.extend([$(shape::<$container<$element>>(every!(@borrowed $($container<$borrowed>)?))),+]);
+    };
+    (@borrowed) => { None };
+    (@borrowed $type:ty) => { Some(|wire, limits| decode_and_encode::<$type>(wire, limits)) };
 }
 
 /// The table.
@@ -232,16 +331,20 @@ pub fn shapes() -> Vec<Shape> {
         table,
         [Plain Optional Boxed Array Arrays Fixed List Outcome Either Sparse Between],
         [
-            u32, i64, f32, f64, bool, i8, u16, xdr_core::UChar, [u8; 5], [u8; 8], Name, Long, Text, Blob, Words, Mixed, Tail,
-            Color, Value, Maybe, Paint, Chain, (bool, Name), [Name; 2],
+            u32, i64, f32, f64, bool, i8, u16, xdr_core::UChar, [u8; 5], [u8; 8], Name => BorrowedName<'_>,
+            Long => BorrowedLong<'_>, Text => BorrowedText<'_>, Blob => BorrowedBlob<'_>, Words,
+            Mixed => BorrowedMixed<'_>, Tail => BorrowedTail<'_>, Color, Value => BorrowedValue<'_>, Maybe, Paint, Chain,
+            (bool, Name) => (bool, BorrowedName<'_>), [Name; 2] => [BorrowedName<'_>; 2], Handle => BorrowedHandle<'_>,
         ]
     );
     every!(
         table,
         [Plain Optional Array List Outcome Either Between],
         [
-            Array<Mixed>, List<Name>, Optional<List<Words>>, Either<Tail>, Sparse<Value>, Fixed<Maybe>, Boxed<Arrays<Blob>>,
-            Outcome<Chain>, Between<Paint>,
+            Array<Mixed> => Array<BorrowedMixed<'_>>, List<Name> => List<BorrowedName<'_>>, Optional<List<Words>>,
+            Either<Tail> => Either<BorrowedTail<'_>>, Sparse<Value> => Sparse<BorrowedValue<'_>>, Fixed<Maybe>,
+            Boxed<Arrays<Blob>> => Boxed<Arrays<BorrowedBlob<'_>>>, Outcome<Chain>, Between<Paint>,
+            Outcome<Handle> => Outcome<BorrowedHandle<'_>>,
         ]
     );
     table

@@ -45,7 +45,7 @@ struct File {
 
 /// RFC 4506 §7: the user named "john" wants to store his lisp program "sillyprog" that contains just
 /// the data "(quit)".
-const SILLYPROG: [u8; 48] = [
+static SILLYPROG: [u8; 48] = [
     0x00, 0x00, 0x00, 0x09, //  0: length of filename = 9
     0x73, 0x69, 0x6c, 0x6c, //  4: sill
     0x79, 0x70, 0x72, 0x6f, //  8: ypro

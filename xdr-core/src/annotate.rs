@@ -113,22 +113,23 @@ impl fmt::Display for Annotation {
     /// Offset, bytes in hexadecimal (16 a line, 48 at most), field and meaning.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.bytes.get(..SHOWN).unwrap_or(&self.bytes);
+        let mut lines = shown.chunks(16);
         let mut offset = self.offset;
-        for (index, line) in shown.chunks(16).enumerate() {
-            if index > 0 {
-                writeln!(f)?;
-            }
-            let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-            if index == 0 {
-                write!(f, "{offset:04x}  {:<47}  {}: {}", hex.join(" "), self.path, self.meaning)?;
-            } else {
-                write!(f, "{offset:04x}  {}", hex.join(" "))?;
-            }
-            offset = offset.saturating_add(line.len());
+        // Where the input ends before the first byte there is a meaning all the same.
+        let first = lines.next().unwrap_or_default();
+        write!(f, "{offset:04x}  {:<47}  {}: {}", hex(first), self.path, self.meaning)?;
+        for line in lines {
+            offset = offset.saturating_add(16);
+            write!(f, "\n{offset:04x}  {}", hex(line))?;
         }
         match self.bytes.len().saturating_sub(shown.len()) {
             0 => Ok(()),
             more => write!(f, "\n      and {more} bytes more"),
         }
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    bytes.join(" ")
 }

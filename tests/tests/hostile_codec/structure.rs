@@ -126,7 +126,7 @@ fn survives_the_same_message_owned_borrowed_and_shared() {
 #[test]
 fn rejects_a_message_without_its_last_padding() {
     on_a_small_stack(|| {
-        for (name, decode) in endless_opaques() {
+        for (name, decode) in endless::opaques() {
             for len in [1_usize, 2, 3, 5] {
                 let mut wire = words(&[u32::try_from(len).unwrap()]);
                 wire.resize(4 + len.next_multiple_of(4), b'x');
@@ -147,7 +147,7 @@ fn rejects_a_message_without_its_last_padding() {
 fn rejects_padding_that_is_not_zero() {
     on_a_small_stack(|| {
         let lenient = Limits::default().with_lenient_padding(true);
-        for (name, decode) in endless_opaques() {
+        for (name, decode) in endless::opaques() {
             for (len, padding) in [(1, 3), (2, 2), (3, 1)] {
                 for at in 0..padding {
                     let mut wire = words(&[len, 0]);
@@ -173,6 +173,13 @@ fn rejects_words_that_stand_for_nothing() {
         assert_eq!(error.offset, 0, "{error}");
         error.kind
     }
+    /// The same out of a slice from which the value may borrow, and out of shared bytes.
+    fn borrowed_kinds(decoders: Vec<(&'static str, Decoder)>, wire: &[u32], expected: DecodeErrorKind) {
+        for (name, decode) in decoders {
+            let error = decode(&Bytes::from(words(wire)), Limits::default()).unwrap_err();
+            assert_eq!((error.kind, error.offset), (expected, 0), "{name}");
+        }
+    }
     #[derive(Xdr)]
     struct List(#[xdr(list, max = 4)] Vec<u32>);
     on_a_small_stack(|| {
@@ -180,6 +187,14 @@ fn rejects_words_that_stand_for_nothing() {
             assert_eq!(kind::<bool>(&[word]), DecodeErrorKind::InvalidBool(word));
             assert_eq!(kind::<Option<()>>(&[word]), DecodeErrorKind::InvalidOptionFlag(word));
             assert_eq!(kind::<List>(&[word, 0, 0]), DecodeErrorKind::InvalidOptionFlag(word));
+            let flags = decoders! {
+                Option<&'a str> => (max = 4),
+                Option<Cow<'a, [u8]>> => (max = 4),
+                Option<Bytes> => (max = 4),
+                Vec<&'a [u8]> => (list, max = 4, item(max = 4)),
+                Vec<Bytes> => (list, max = 4, item(max = 4)),
+            };
+            borrowed_kinds(flags, &[word, 0, 0], DecodeErrorKind::InvalidOptionFlag(word));
             assert_eq!(kind::<ByBool>(&[word, 0]), DecodeErrorKind::InvalidBool(word));
             let signed = word.cast_signed();
             assert_eq!(kind::<Result<(), ()>>(&[word]), DecodeErrorKind::UnknownDiscriminant(signed));
@@ -230,6 +245,33 @@ fn survives_a_list_of_200_000_nodes() {
     });
 }
 
+#[test]
+fn survives_a_list_of_200_000_borrowed_nodes() {
+    #[derive(Debug, Clone, PartialEq, Xdr)]
+    struct Listing<'a> {
+        #[xdr(list, max = 200_000, item(max = 4))]
+        entries: Vec<&'a str>,
+        #[xdr(list, max = 200_000, item(max = 4))]
+        shared: Vec<Bytes>,
+    }
+    on_a_small_stack(|| {
+        let shared = Bytes::from_static(b"yz");
+        let listing = Listing { entries: vec!["x"; 200_000], shared: vec![shared; 200_000] };
+        let wire = Bytes::from(to_vec(&listing).unwrap());
+        assert_eq!(wire.len(), 2 * (200_000 * 12 + 4));
+        let limits = Limits::default().with_heap(32 << 20);
+        let (decoded, peak) = measured(|| from_bytes_with::<Listing<'_>>(&wire, limits).unwrap());
+        assert!(peak <= limits.heap() + REFERENCE_COUNT, "{peak} bytes allocated");
+        assert!(decoded.entries.iter().all(|entry| wire.as_ptr_range().contains(&entry.as_ptr())));
+        assert!(decoded.shared.iter().all(|entry| wire.as_ptr_range().contains(&entry.as_ptr())));
+        assert_eq!(decoded.clone(), listing);
+        assert_eq!(format!("{decoded:?}").matches('x').count(), 200_000);
+        drop(decoded);
+        let error = from_slice_with::<Listing<'_>>(&wire[..wire.len() / 2 - 4], limits).unwrap_err();
+        assert_eq!(error.kind, DecodeErrorKind::UnexpectedEnd { missing: 4 });
+    });
+}
+
 /// A type that holds itself in every way that there is.
 #[derive(Debug, Clone, PartialEq, Xdr)]
 struct Recursive {
@@ -272,8 +314,34 @@ fn rejects_nesting_one_beyond_the_depth_limit() {
 }
 
 #[test]
+fn rejects_borrowed_nesting_one_beyond_the_depth_limit() {
+    #[derive(Debug, Clone, PartialEq, Xdr)]
+    struct Nested<'a> {
+        #[xdr(max = 4)]
+        name: &'a str,
+        inner: Option<Box<Nested<'a>>>,
+    }
+    on_a_stack_of(RECURSION_STACK, || {
+        let nested = |depth| [words(&[1, 0x6100_0000, 1]).repeat(depth), words(&[0, 0])].concat();
+        let deepest = nested(64);
+        let value = from_slice::<Nested<'_>>(&deepest).unwrap();
+        assert_eq!(to_vec(&value.clone()).unwrap(), deepest);
+        for depth in [65, 300_000] {
+            let wire = nested(depth);
+            let (error, peak) = measured(|| from_slice::<Nested<'_>>(&wire).map(drop).unwrap_err());
+            assert_eq!((error.kind, error.offset), (DecodeErrorKind::DepthLimit { limit: 64 }, 65 * 12));
+            assert!(peak < 3 * BESIDES, "{peak} bytes allocated");
+        }
+    });
+}
+
+#[test]
 fn rejects_bytes_behind_the_message() {
     on_a_small_stack(|| {
+        let lengths = to_vec(&everything().lengths).unwrap();
+        let longer = [&lengths[..], &[0]].concat();
+        let error = from_slice::<BorrowedLengths<'_>>(&longer).unwrap_err();
+        assert_eq!((error.kind, error.offset), (DecodeErrorKind::TrailingBytes { count: 1 }, lengths.len()));
         let wire = to_vec(&everything()).unwrap();
         for count in 1..=8 {
             for byte in [0, 0xff] {
@@ -292,10 +360,25 @@ fn rejects_bytes_behind_the_message() {
 #[test]
 fn survives_a_nul_inside_a_text() {
     on_a_small_stack(|| {
-        let name = Name("a\0b\0".into());
+        #[derive(Debug, PartialEq, Xdr)]
+        struct Texts<'a> {
+            #[xdr(max = 4)]
+            borrowed: &'a str,
+            #[xdr(max = 4)]
+            either: Cow<'a, str>,
+            #[xdr(max = 4)]
+            boxed: Box<str>,
+            #[xdr(max = 4)]
+            bytes: XdrStr<'a>,
+        }
+        let text = "a\0b\0";
+        let name = Name(text.into());
         let wire = to_vec(&name).unwrap();
         assert_eq!(wire, b"\0\0\0\x04a\0b\0");
         assert_eq!(from_slice::<Name>(&wire).unwrap(), name);
+        let texts = Texts { borrowed: text, either: text.into(), boxed: text.into(), bytes: text.into() };
+        assert_eq!(to_vec(&texts).unwrap(), wire.repeat(4));
+        assert_eq!(from_slice::<Texts<'_>>(&wire.repeat(4)).unwrap(), texts);
     });
 }
 
@@ -321,8 +404,10 @@ fn rejects_text_that_is_not_utf_8() {
                 first: &'a str,
                 second: u32,
             }
-            let error = from_slice::<Name>(&wire).unwrap_err();
-            assert_eq!((error.kind, error.offset), (DecodeErrorKind::InvalidUtf8, 4 + at), "{text:?}");
+            for (name, decode) in endless::texts() {
+                let error = decode(&Bytes::from(wire.clone()), Limits::default()).unwrap_err();
+                assert_eq!((error.kind, error.offset), (DecodeErrorKind::InvalidUtf8, 4 + at), "{name}: {text:?}");
+            }
             let error = from_slice::<Texts<'_>>(&behind).map(|texts| (texts.first, texts.second)).unwrap_err();
             assert_eq!((error.kind, error.offset), (DecodeErrorKind::InvalidUtf8, 4 + at), "{text:?}");
         }
