@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use core::any::Any;
 use core::fmt;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use xdr_core::{Bytes, Limits};
 
@@ -52,18 +52,16 @@ impl fmt::Display for Peer {
 pub struct Session {
     peer: Peer,
     read_only: bool,
-    /// The effective minor version; above it, whether one has been negotiated.
-    minor: AtomicU64,
+    /// The effective minor version and one more; 0 before one has been negotiated.
+    minor: AtomicU32,
     state: Box<dyn Any + Send + Sync>,
 }
-
-const NEGOTIATED: u64 = 1 << 32;
 
 impl Session {
     /// A session at minor version 0, with no state of the user's.
     #[must_use]
     pub fn new(peer: Peer) -> Self {
-        Self { peer, read_only: false, minor: AtomicU64::new(0), state: Box::new(()) }
+        Self { peer, read_only: false, minor: AtomicU32::new(0), state: Box::new(()) }
     }
 
     /// Says that only procedures marked read-only are allowed.
@@ -101,7 +99,7 @@ impl Session {
     /// The effective minor version; 0 before anything was negotiated.
     #[must_use]
     pub fn minor(&self) -> u32 {
-        u32::try_from(self.minor.load(Ordering::Acquire) & !NEGOTIATED).unwrap_or(0)
+        self.minor.load(Ordering::Acquire).saturating_sub(1)
     }
 
     /// Settles the minor version and returns the effective one. The first time may raise it, later ones only lower it.
@@ -115,11 +113,9 @@ impl Session {
     /// assert_eq!(session.negotiate_minor(2), 1);
     /// ```
     pub fn negotiate_minor(&self, minor: u32) -> u32 {
-        let settle = |before: u64| {
-            let effective =
-                if before & NEGOTIATED == 0 { u64::from(minor) } else { u64::from(minor).min(before & !NEGOTIATED) };
-            Some(effective | NEGOTIATED)
-        };
+        // The highest number of all counts as the one below it.
+        let minor = minor.saturating_add(1);
+        let settle = |before: u32| Some(if before == 0 { minor } else { minor.min(before) });
         // The closure always gives a value, so the update never fails.
         let _ = self.minor.fetch_update(Ordering::AcqRel, Ordering::Acquire, settle);
         self.minor()
