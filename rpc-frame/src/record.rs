@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use bytes::Buf as _;
 use xdr_core::{Bytes, BytesMut};
 
 /// The longest fragment that a mark can announce, in bytes.
@@ -135,7 +136,7 @@ impl RecordReader {
                 None => match input.first_chunk::<MARK>() {
                     Some(mark) => {
                         let fragment = self.announced(u32::from_be_bytes(*mark))?;
-                        let _ = input.split_to(MARK);
+                        input.advance(MARK);
                         self.started = true;
                         self.fragment = Some(fragment);
                         fragment

@@ -10,6 +10,7 @@ use super::config::ConnectionError;
 use super::output::{Output, RecordNotWritten};
 use crate::auth::OpaqueAuth;
 use crate::message::{CALL, RPC_VERSION, ReplyBody};
+use crate::record::MARK;
 
 /// A call to be made: all of its header but the xid.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +94,7 @@ impl ClientConnection {
             self.next_xid = self.next_xid.wrapping_add(1);
         }
         let xid = self.next_xid;
-        output.record(now, |out| {
+        output.record(now, &[0; MARK], |out| {
             let header =
                 (xid, CALL, RPC_VERSION, call.program, call.version, call.procedure, call.credential, call.verifier);
             xdr_core::encode_into(&header, out)?;

@@ -25,6 +25,12 @@ use crate::reply::EncodeReply;
 /// holds all that waits behind it.
 const PROGRESS: usize = 16 * 1024;
 
+/// Bytes of an input buffer.
+const ROOM: usize = 4096;
+
+/// Less room than this is not worth a read.
+const LEAST_ROOM: usize = 512;
+
 /// What the peer did, or what time did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -74,6 +80,8 @@ pub struct Connection {
     config: ConnectionConfig,
     records: RecordReader,
     input: BytesMut,
+    /// The buffer before, which calls in flight still hold; it is used again when they let go.
+    previous: BytesMut,
     output: Output,
     client: ClientConnection,
     server: ServerConnection,
@@ -91,6 +99,7 @@ impl Connection {
         Self {
             records: RecordReader::new(config.max_record, config.max_empty_fragments),
             input: BytesMut::new(),
+            previous: BytesMut::new(),
             output: Output::new(config.max_record),
             client: ClientConnection::new(config.first_xid),
             server: ServerConnection::new(&config),
@@ -103,6 +112,30 @@ impl Connection {
 
     /// The buffer to append the peer's bytes to.
     pub const fn input(&mut self) -> &mut BytesMut {
+        &mut self.input
+    }
+
+    /// [`input`](Self::input) with room to append to. Where calls in flight hold what came before, two buffers take
+    /// turns, so that in the long run nothing is allocated.
+    pub fn input_with_room(&mut self) -> &mut BytesMut {
+        let input = &mut self.input;
+        let has_room = (input.is_empty() && input.try_reclaim(ROOM))
+            || input.capacity().saturating_sub(input.len()) >= LEAST_ROOM
+            || input.try_reclaim(ROOM);
+        if !has_room {
+            let mut next = core::mem::take(&mut self.previous);
+            let wanted = input.len().saturating_mul(2).max(ROOM);
+            next.clear();
+            if !next.try_reclaim(wanted) {
+                next = BytesMut::with_capacity(wanted);
+            }
+            next.extend_from_slice(input);
+            self.previous = core::mem::replace(input, next);
+            if self.previous.capacity() > ROOM {
+                // A long record's; the next one need not be long.
+                self.previous = BytesMut::new();
+            }
+        }
         &mut self.input
     }
 

@@ -23,14 +23,17 @@ impl Output {
         Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0 }
     }
 
-    /// Writes one record. After an error the output is as it was.
+    /// Writes one record that begins with `front`, whose first four bytes become the mark. After an error the output is
+    /// as it was.
+    #[inline]
     pub(super) fn record(
         &mut self,
         now: Duration,
+        front: &[u8],
         write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<(), RecordNotWritten> {
         let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; MARK]);
+        self.bytes.extend_from_slice(front);
         let written = write(&mut self.bytes).map_err(RecordNotWritten::Encode).and_then(|()| {
             let len = self.bytes.len().saturating_sub(start).saturating_sub(MARK);
             let mark = write_record_mark(len).filter(|_| len <= self.max_record);

@@ -12,10 +12,11 @@ use crate::auth::{OpaqueAuth, OpaqueAuthRef};
 use crate::message::{
     AcceptStatus, AcceptedReply, CallBody, CallBodyRef, REPLY, RPC_VERSION, RejectedReply, ReplyBody,
 };
+use crate::record::MARK;
 use crate::reply::{EncodeReply, ReplyEncoder};
 
-/// What is between the xid and the results of a successful reply with an empty verifier: five words.
-const SUCCESS: [u8; 20] = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// What precedes the results of a successful reply with an empty verifier, mark and xid included: seven words.
+const SUCCESS: [[u8; 4]; 7] = [[0; 4], [0; 4], REPLY.to_be_bytes(), [0; 4], [0; 4], [0; 4], [0; 4]];
 
 /// A call of the peer's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +164,7 @@ impl ServerConnection {
             Outcome::Denied(rejected) => ReplyBody::Denied(rejected),
         };
         // A reply without results has no bound that it could exceed, and fits every record.
-        let _ = output.record(now, |out| xdr_core::encode_into(&(xid, REPLY, body), out));
+        let _ = output.record(now, &[0; MARK], |out| xdr_core::encode_into(&(xid, REPLY, body), out));
     }
 
     pub(super) fn reply_with<R: EncodeReply + ?Sized>(
@@ -174,17 +175,19 @@ impl ServerConnection {
         verifier: &OpaqueAuth,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
-        let written = output.record(now, |out| {
-            if *verifier == OpaqueAuth::none() {
-                out.extend_from_slice(&xid.to_be_bytes());
-                out.extend_from_slice(&SUCCESS);
-            } else {
+        let written = if *verifier == OpaqueAuth::none() {
+            let mut front = SUCCESS;
+            let [_, place, ..] = &mut front;
+            *place = xid.to_be_bytes();
+            output.record(now, front.as_flattened(), |out| reply.encode_reply(&mut ReplyEncoder::new(out)))
+        } else {
+            output.record(now, &[0; MARK], |out| {
                 let status = AcceptStatus::Success;
                 let body = ReplyBody::Accepted(AcceptedReply { verifier: verifier.clone(), status });
                 xdr_core::encode_into(&(xid, REPLY, body), out)?;
-            }
-            reply.encode_reply(&mut ReplyEncoder::new(out))
-        });
+                reply.encode_reply(&mut ReplyEncoder::new(out))
+            })
+        };
         if written.is_err() {
             self.reply(output, now, xid, Outcome::Accepted(AcceptStatus::SystemErr));
         }

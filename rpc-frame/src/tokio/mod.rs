@@ -29,9 +29,6 @@ use crate::connection::{Connection, ConnectionError};
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 
-/// How much is read at a time at least.
-const READ_ROOM: usize = 4096;
-
 /// The engine's clock and alarm.
 struct Alarm {
     epoch: Instant,
@@ -106,8 +103,7 @@ fn poll_read<IO: AsyncRead + Unpin>(
     engine: &mut Connection,
     now: Duration,
 ) -> Poll<std::io::Result<usize>> {
-    engine.input().reserve(READ_ROOM);
-    let read = pin!(io.read_buf(engine.input())).poll(cx);
+    let read = pin!(io.read_buf(engine.input_with_room())).poll(cx);
     if let Poll::Ready(Ok(1..)) = read {
         engine.handle_input(now);
     }

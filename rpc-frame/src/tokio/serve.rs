@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use xdr_core::Bytes;
 
@@ -61,8 +62,11 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     .await
 }
 
-/// Calls that a connection takes up, and rounds that it makes, before it lets others have their turn.
-const CALLS_A_TURN: usize = 64;
+/// Calls that a connection takes up before it lets others have their turn.
+const CALLS_A_TURN: usize = 128;
+
+/// Rounds that it makes before it does.
+const ROUNDS_A_TURN: usize = 64;
 
 /// What a connection still does.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,18 +105,18 @@ where
         self.slots.register(cx.waker());
         // Neither a peer that sends calls without end nor a handler that wakes itself without end may keep the others of
         // this thread waiting.
-        let mut turn = CALLS_A_TURN;
+        let (mut calls, mut rounds) = (CALLS_A_TURN, ROUNDS_A_TURN);
         loop {
             let engine = &mut self.engine;
             let now = self.alarm.now();
             let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
-            while self.state != State::Finishing && turn > 0 {
+            while self.state != State::Finishing && calls > 0 {
                 match self.engine.poll_event() {
                     Ok(Some(event)) => {
-                        turn = turn.saturating_sub(1);
+                        calls = calls.saturating_sub(1);
                         moved = true;
                         if let Event::Call(call) = event {
-                            self.take_up(&call);
+                            self.take_up(now, &call);
                         }
                     }
                     Ok(None) => break,
@@ -146,8 +150,8 @@ where
             if !moved {
                 break;
             }
-            turn = turn.saturating_sub(1);
-            if turn == 0 {
+            rounds = rounds.saturating_sub(1);
+            if calls == 0 || rounds == 0 {
                 cx.waker().wake_by_ref();
                 break;
             }
@@ -168,8 +172,7 @@ where
         Ok(())
     }
 
-    fn take_up(&mut self, call: &IncomingCall) {
-        let now = self.alarm.now();
+    fn take_up(&mut self, now: Duration, call: &IncomingCall) {
         match check(&self.shared.programs, &self.shared.rules, &self.session, call) {
             Answer::Outcome(outcome) => {
                 tracing::debug!(xid = call.xid, ?outcome, "refused a call");
@@ -192,11 +195,7 @@ where
 }
 
 /// Replies to a call whose handler has ended.
-fn finish_call<R: crate::EncodeReply>(
-    engine: &mut Connection,
-    now: core::time::Duration,
-    call: Ended<Result<R, Undispatched>>,
-) {
+fn finish_call<R: crate::EncodeReply>(engine: &mut Connection, now: Duration, call: Ended<Result<R, Undispatched>>) {
     let Ended { xid, procedure, verifier, output } = call;
     let refused = |status| Outcome::Accepted(status);
     match output {

@@ -1,0 +1,247 @@
+//! Who answers: each server in a thread of its own, or in a process of its own.
+
+use std::future::poll_fn;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::task::Poll;
+use std::thread;
+
+use rpc_frame::tokio::Server as RpcServer;
+use rpc_frame::{Context, ProcedureTable, program};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Builder;
+use xdr_core::Xdr;
+use xdr_tests::foreign_c::CFolder;
+
+use crate::client::{CALL, REPLY, Scenario};
+
+pub(crate) const OURS: &str = "ours";
+
+const PROGRAM: u32 = 0x2000_0047;
+const GUEST: u32 = 0x2000_1A64;
+
+pub(crate) struct Server {
+    pub(crate) name: &'static str,
+    pub(crate) address: SocketAddr,
+    pub(crate) program: u32,
+    pub(crate) version: u32,
+    /// The procedure whose handler waits once; 0 where there is none.
+    pub(crate) waiting: u32,
+    /// It looks at no call.
+    pub(crate) is_raw: bool,
+}
+
+impl Server {
+    pub(crate) fn takes(&self, scenario: Scenario) -> bool {
+        match scenario {
+            Scenario::Waiting => self.waiting != 0,
+            Scenario::Connections => !self.name.contains("a call"),
+            _ => true,
+        }
+    }
+}
+
+pub(crate) fn all() -> Vec<Server> {
+    let raw = |name, waiting, address| Server { name, address, program: 1, version: 1, waiting, is_raw: true };
+    let mut servers = vec![
+        Server {
+            name: OURS,
+            address: on_tokio(
+                |listener| async move { RpcServer::new(program::<Idle, _>(Idler)).serve(listener).await },
+            ),
+            program: PROGRAM,
+            version: 1,
+            waiting: 1,
+            is_raw: false,
+        },
+        raw("raw tokio", 0, on_tokio(raw_tokio)),
+        raw("raw blocking", 0, raw_blocking()),
+        raw("raw tokio, a task a call", 1, on_tokio(task_a_call)),
+    ];
+    servers.extend(libtirpc());
+    servers
+}
+
+/// Runs a server on a runtime of one thread.
+fn on_tokio<F: Future<Output = ()>>(serve: impl FnOnce(tokio::net::TcpListener) -> F + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    listener.set_nonblocking(true).expect("a socket has the option");
+    thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+        runtime.block_on(async { serve(tokio::net::TcpListener::from_std(listener).expect("in a runtime")).await });
+    });
+    address
+}
+
+// ---- ours ----
+
+/// Waits once.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = PROGRAM, version = 1, proc = 1)]
+struct Wait;
+
+#[derive(ProcedureTable)]
+#[rpc(program = PROGRAM, version = 1, service = IdleService)]
+enum Idle {
+    Wait(Wait),
+}
+
+struct Idler;
+
+impl IdleService for Idler {
+    async fn wait(&self, _cx: &Context, _args: Wait) {
+        wait_once().await;
+    }
+}
+
+/// Pending once, having woken itself.
+async fn wait_once() {
+    let mut has_waited = false;
+    poll_fn(|cx| {
+        if has_waited {
+            return Poll::Ready(());
+        }
+        has_waited = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// NULL and waiting calls of our own client to our own server through memory, in one thread.
+pub(crate) fn allocations_a_call() -> String {
+    const CALLS: u64 = 10_000;
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let server = runtime.block_on(async { RpcServer::new(program::<Idle, _>(Idler)) });
+    let mut io = runtime.block_on(async { server.connect_in_memory() });
+    let mut counted = |procedure: u32| {
+        let call: Vec<u8> = [0x8000_0000 + 40, 7, 0, 2, PROGRAM, 1, procedure, 0, 0, 0, 0]
+            .iter()
+            .flat_map(|word: &u32| word.to_be_bytes())
+            .collect();
+        let mut reply = [0; REPLY];
+        let mut calls = |count: u64| {
+            runtime.block_on(async {
+                for _ in 0..count {
+                    io.write_all(&call).await.expect("the server takes calls");
+                    io.read_exact(&mut reply).await.expect("the server replies");
+                }
+            });
+        };
+        calls(1000);
+        let info = allocation_counter::measure(|| calls(CALLS));
+        info.count_total as f64 / CALLS as f64
+    };
+    format!("NULL {:.4}, waiting {:.4}", counted(0), counted(1))
+}
+
+// ---- raw ----
+
+async fn raw_tokio(listener: tokio::net::TcpListener) {
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else { return };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            let (mut buffer, replies) = (vec![0; 4096], [0x55; REPLY * 128]);
+            let mut unanswered = 0;
+            while let Ok(len @ 1..) = stream.read(&mut buffer).await {
+                unanswered += len;
+                let due = unanswered / CALL * REPLY;
+                unanswered %= CALL;
+                if stream.write_all(&replies[..due]).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// What a server does that has no slots: each call is a task that waits once and sends its reply to who writes.
+async fn task_a_call(listener: tokio::net::TcpListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = stream.into_split();
+            let (sender, mut receiver) = tokio::sync::mpsc::channel::<()>(64);
+            tokio::spawn(async move {
+                let replies = [0x55; REPLY * 64];
+                let mut ended = Vec::with_capacity(64);
+                loop {
+                    let count = receiver.recv_many(&mut ended, 64).await;
+                    ended.clear();
+                    if count == 0 || writer.write_all(&replies[..count * REPLY]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            let mut buffer = vec![0; 4096];
+            let mut unanswered = 0;
+            while let Ok(len @ 1..) = reader.read(&mut buffer).await {
+                unanswered += len;
+                for _ in 0..unanswered / CALL {
+                    let sender = sender.clone();
+                    tokio::spawn(async move {
+                        wait_once().await;
+                        let _ = sender.send(()).await;
+                    });
+                }
+                unanswered %= CALL;
+            }
+        });
+    }
+}
+
+fn raw_blocking() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a client connects");
+            let _ = stream.set_nodelay(true);
+            thread::spawn(move || {
+                let (mut buffer, replies) = (vec![0; 4096], [0x55; REPLY * 128]);
+                let mut unanswered = 0;
+                while let Ok(len @ 1..) = stream.read(&mut buffer) {
+                    unanswered += len;
+                    let due = unanswered / CALL * REPLY;
+                    unanswered %= CALL;
+                    if stream.write_all(&replies[..due]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+// ---- libtirpc ----
+
+/// The C server of the interop tests, whose NULL procedure is rpcgen's own.
+fn libtirpc() -> Option<Server> {
+    let folder = CFolder::new(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-rpc"))?;
+    let interop = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("interop");
+    folder.copy(&interop.join("guest.x"), "guest.x");
+    folder.copy(&interop.join("server.c"), "server.c");
+    for (kind, out) in [("-h", "guest.h"), ("-c", "guest_xdr.c"), ("-m", "guest_svc.c")] {
+        folder.rpcgen(kind, "guest.x", out);
+    }
+    folder.compile("server", "-O2", &["server.c", "guest_svc.c", "guest_xdr.c"]);
+    let mut child = Command::new(folder.file("server"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("what was built runs");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("it prints its port");
+    let port: u16 = line.trim().strip_prefix("port=").and_then(|port| port.parse().ok()).expect("`port=NUMBER`");
+    // It ends when its input does, which is with this process.
+    std::mem::forget(child);
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    Some(Server { name: "libtirpc", address, program: GUEST, version: 1, waiting: 0, is_raw: false })
+}
