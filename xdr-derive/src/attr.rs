@@ -214,6 +214,7 @@ pub(crate) struct RpcKeys {
     pub(crate) auth: Option<Ident>,
     pub(crate) read_only: Option<Ident>,
     pub(crate) idempotent: Option<Ident>,
+    pub(crate) oneway: Option<Ident>,
     pub(crate) krate: Option<Keyed<Path>>,
 }
 
@@ -228,11 +229,21 @@ pub(crate) enum RpcPlace {
 impl RpcPlace {
     const fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Message => {
-                &["program", "version", "proc", "reply", "since", "until", "auth", "read_only", "idempotent", "crate"]
-            }
+            Self::Message => &[
+                "program",
+                "version",
+                "proc",
+                "reply",
+                "oneway",
+                "since",
+                "until",
+                "auth",
+                "read_only",
+                "idempotent",
+                "crate",
+            ],
             Self::Table => &["program", "version", "service", "crate"],
-            Self::Variant => &["proc", "reply", "since", "until", "auth", "read_only", "idempotent"],
+            Self::Variant => &["proc", "reply", "oneway", "since", "until", "auth", "read_only", "idempotent"],
         }
     }
 }
@@ -265,6 +276,7 @@ impl RpcKeys {
                 "auth" => set(&mut keys.auth, key.clone(), &key, errors),
                 "read_only" => set(&mut keys.read_only, key.clone(), &key, errors),
                 "idempotent" => set(&mut keys.idempotent, key.clone(), &key, errors),
+                "oneway" => set(&mut keys.oneway, key.clone(), &key, errors),
                 _ => {
                     let value = assigned_path(input)?;
                     set(&mut keys.krate, Keyed { key: key.clone(), value }, &key, errors);
@@ -272,6 +284,9 @@ impl RpcKeys {
             }
             Ok(())
         });
+        if let (Some(_), Some(reply)) = (&keys.oneway, &keys.reply) {
+            errors.at(&reply.key, "a `oneway` procedure has no reply: leave `reply` or `oneway` out");
+        }
         keys
     }
 }

@@ -1,7 +1,7 @@
-//! `#[rpc(…)]` on a message: `Procedure`.
+//! `#[rpc(…)]` on a message: `Procedure`, or `OnewayProcedure`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{DeriveInput, Expr};
 
 use crate::attr::{Keyed, RpcKeys, RpcPlace, crate_path};
@@ -13,6 +13,7 @@ use crate::errors::Errors;
 ///     type Reply = Reply<DomainCreated>;
 ///     const INFO: ProcedureInfo = ProcedureInfo { program: GUEST, version: 1, number: 5, name: "DomainCreate", … };
 /// }
+/// impl ::rpc_frame::__private::Line for DomainCreate { type Reply = Reply<DomainCreated>; const INFO: ProcedureInfo = …; }
 /// ```
 pub(crate) fn procedure(item: &DeriveInput, errors: &mut Errors) -> TokenStream {
     let keys = RpcKeys::read(&item.attrs, RpcPlace::Message, errors);
@@ -31,21 +32,49 @@ pub(crate) fn procedure(item: &DeriveInput, errors: &mut Errors) -> TokenStream 
     let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
     let ident = &item.ident;
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
-    let reply = reply(&keys);
     let name = ident.to_string().trim_start_matches("r#").to_owned();
     let info = info(&keys, &krate, &value(&keys.program), &value(&keys.version), &name);
+    let (header, args) = (quote!(impl #parameters), quote!(Self));
+    implementation(&keys, &krate, &header, &quote!(#ident #arguments), &conditions.to_token_stream(), &args, &info)
+}
+
+/// As above, or where the procedure is `oneway`:
+///
+/// ```text
+/// impl ::rpc_frame::OnewayProcedure for Tick { type Args = Self; const INFO: ProcedureInfo = …; }
+/// impl ::rpc_frame::__private::Line for Tick { type Reply = (); const INFO: ProcedureInfo = …; }
+/// ```
+pub(crate) fn implementation(
+    keys: &RpcKeys,
+    krate: &TokenStream,
+    header: &TokenStream,
+    ident: &TokenStream,
+    conditions: &TokenStream,
+    args: &TokenStream,
+    info: &TokenStream,
+) -> TokenStream {
+    let reply = reply(keys);
+    let (kind, its_reply) = match keys.oneway {
+        Some(_) => (quote!(#krate::OnewayProcedure), TokenStream::new()),
+        None => (quote!(#krate::Procedure), quote!(type Reply = #reply;)),
+    };
     quote! {
         #[automatically_derived]
-        impl #parameters #krate::Procedure for #ident #arguments #conditions {
-            type Args = Self;
-            type Reply = #reply;
+        #header #kind for #ident #conditions {
+            type Args = #args;
+            #its_reply
             const INFO: #krate::ProcedureInfo = #info;
+        }
+        #[automatically_derived]
+        #header #krate::__private::Line for #ident #conditions {
+            type Reply = #reply;
+            const INFO: #krate::ProcedureInfo = <Self as #kind>::INFO;
         }
     }
 }
 
 /// The reply's type; void where none is given.
-pub(crate) fn reply(keys: &RpcKeys) -> TokenStream {
+fn reply(keys: &RpcKeys) -> TokenStream {
     match &keys.reply {
         Some(reply) => {
             let ty = &reply.value;
@@ -81,7 +110,7 @@ pub(crate) fn info(
     if let Some(Keyed { key, value }) = &keys.until {
         info = quote_spanned!(key.span()=> #info.until(#value));
     }
-    for flag in [&keys.auth, &keys.read_only, &keys.idempotent].into_iter().flatten() {
+    for flag in [&keys.auth, &keys.read_only, &keys.idempotent, &keys.oneway].into_iter().flatten() {
         info = quote!(#info.#flag());
     }
     info

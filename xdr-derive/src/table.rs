@@ -8,7 +8,7 @@ use syn::{Data, DeriveInput, Fields, Type};
 
 use crate::attr::{RpcKeys, RpcPlace, crate_path, docs};
 use crate::errors::Errors;
-use crate::rpc::{info, reply, value};
+use crate::rpc::{implementation, info, value};
 
 struct Line<'a> {
     ident: &'a Ident,
@@ -18,7 +18,7 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// The type that implements `Procedure`: the message, or the variant's own marker.
+    /// The type that implements `Procedure` or `OnewayProcedure`: the message, or the variant's own marker.
     fn procedure(&self) -> TokenStream {
         match self.keys.present {
             Some(_) => self.ident.to_token_stream(),
@@ -85,9 +85,9 @@ fn read_lines<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Line<'a>> {
 
 /// ```text
 /// pub trait GuestService: Send + Sync { fn get_version(&self, cx: &Context, args: GetVersion) -> impl Future<Output = …> + Send; … }
-/// pub enum GuestReply { GetVersion(<GetVersion as Procedure>::Reply), … }
+/// pub enum GuestReply { GetVersion(<GetVersion as Line>::Reply), … }
 /// impl ProcedureTable for Guest { const PROGRAM: u32 = …; const VERSION: u32 = …; const PROCEDURES: &'static [ProcedureInfo] = …; }
-/// impl<S: GuestService> Dispatch<S> for Guest { … match cx.procedure() { <GetVersion as Procedure>::NUMBER => …, … } }
+/// impl<S: GuestService> Dispatch<S> for Guest { … match cx.procedure() { <GetVersion as Line>::NUMBER => …, … } }
 /// ```
 fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream {
     let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
@@ -105,22 +105,19 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     let static_arguments = with_lifetime(arguments.to_token_stream(), "static");
 
     let markers = lines.iter().filter(|line| line.keys.present.is_some()).map(|line| {
-        let (ident, message, reply) = (line.ident, line.message_for("static"), reply(&line.keys));
+        let (ident, message) = (line.ident, line.message_for("static"));
         let docs = &line.docs;
         let info = info(&line.keys, &krate, &program, &version, &ident.unraw().to_string());
         let about = format!("The procedure `{ident}` of [`{table}`].");
+        let (header, nothing) = (quote!(impl), TokenStream::new());
+        let procedure = implementation(&line.keys, &krate, &header, &quote!(#ident), &nothing, &message, &info);
         quote! {
             #[doc = #about]
             #[doc = ""]
             #(#docs)*
             #[derive(#p::Debug, #p::Clone, #p::Copy)]
             #visibility struct #ident;
-            #[automatically_derived]
-            impl #krate::Procedure for #ident {
-                type Args = #message;
-                type Reply = #reply;
-                const INFO: #krate::ProcedureInfo = #info;
-            }
+            #procedure
         }
     });
 
@@ -136,17 +133,17 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
         quote! {
             #docs
             fn #method(&self, cx: &#krate::Context, args: #message)
-                -> impl #p::Future<Output = <#procedure as #krate::Procedure>::Reply> + #p::Send;
+                -> impl #p::Future<Output = <#procedure as #p::Line>::Reply> + #p::Send;
         }
     });
 
-    let checks = lines.iter().zip(&procedures).enumerate().map(|(index, (line, procedure))| {
+    let checks = lines.iter().enumerate().map(|(index, line)| {
         let name = line.ident.to_string();
         let other = format!("`{name}` is a message of another program or version than this table");
         let twice = format!("`{name}` has the number of another procedure of this table");
         quote_spanned! {line.span()=>
             const _: () = #p::assert!(
-                <#procedure as #krate::Procedure>::PROGRAM == #program && <#procedure as #krate::Procedure>::VERSION == #version,
+                LINES[#index].program == #program && LINES[#index].version == #version,
                 #other
             );
             const _: () = #p::assert!(#p::first_with_number(&LINES, LINES[#index].number) == #index, #twice);
@@ -171,7 +168,7 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
         #[doc = #reply_docs]
         #[doc(hidden)]
         #visibility enum #replies {
-            #(#[doc = "The reply."] #variants(<#procedures as #krate::Procedure>::Reply),)*
+            #(#[doc = "The reply."] #variants(<#procedures as #p::Line>::Reply),)*
         }
 
         #[automatically_derived]
@@ -182,7 +179,7 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
         }
 
         const _: () = {
-            const LINES: [#krate::ProcedureInfo; #count] = [#(<#procedures as #krate::Procedure>::INFO),*];
+            const LINES: [#krate::ProcedureInfo; #count] = [#(<#procedures as #p::Line>::INFO),*];
             const SORTED: [#krate::ProcedureInfo; #count] = #p::sorted_by_number(LINES);
             #(#checks)*
             // A table's variants are never made; this says that they are meant.
@@ -207,7 +204,7 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
                     args: &#krate::xdr::Bytes,
                 ) -> #p::Result<#replies, #krate::Undispatched> {
                     match cx.procedure().number {
-                        #(<#procedures as #krate::Procedure>::NUMBER => {
+                        #(<#procedures as #p::Line>::NUMBER => {
                             let args: #messages = #p::decode_args(args, cx)?;
                             #p::Ok(#replies::#variants(#service::#methods(service, cx, args).await))
                         })*
