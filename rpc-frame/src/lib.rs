@@ -115,7 +115,7 @@ pub use message::{
     AcceptStatus, AcceptedReply, AuthStat, CallBody, CallBodyRef, Message, MessageBody, RPC_VERSION, RejectedReply,
     ReplyBody,
 };
-pub use procedure::{Procedure, ProcedureInfo};
+pub use procedure::{OnewayProcedure, Procedure, ProcedureInfo};
 pub use program::{Either, Found, Program, Programs, program};
 pub use record::{MAX_FRAGMENT, RecordError, RecordReader, write_record_mark};
 pub use reply::{EncodeReply, ReplyEncoder};
@@ -125,6 +125,7 @@ pub use table::{Dispatch, ProcedureTable, Undispatched};
 /// What derived code calls, and nobody else.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::procedure::Line;
     pub use crate::table::{decode_args, first_with_number, has_number, is_ever_there, sorted_by_number};
     pub use core::clone::Clone;
     pub use core::fmt::Debug;

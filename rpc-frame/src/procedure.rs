@@ -28,6 +28,53 @@ pub trait Procedure {
     const NAME: &'static str = Self::INFO.name;
 }
 
+/// A remote procedure without a reply: its numbers, and the type that goes there.
+///
+/// `#[derive(Xdr)]` with `#[rpc(program = …, version = …, proc = …, oneway)]` implements it for a message. The caller
+/// learns that the call was queued, and no more. The server answers only where the procedure is unknown, not active
+/// or refused, and the caller passes over that answer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a oneway procedure",
+    label = "not `oneway`",
+    note = "a message needs `#[derive(Xdr)]` and `#[rpc(program = …, version = …, proc = …, oneway)]`",
+    note = "one that has a reply is called and not sent"
+)]
+pub trait OnewayProcedure {
+    /// What is sent.
+    type Args: Encode;
+    /// Everything about the procedure that is constant.
+    const INFO: ProcedureInfo;
+    /// The program's number.
+    const PROGRAM: u32 = Self::INFO.program;
+    /// The program's version.
+    const VERSION: u32 = Self::INFO.version;
+    /// The procedure's number.
+    const NUMBER: u32 = Self::INFO.number;
+    /// The procedure's name.
+    const NAME: &'static str = Self::INFO.name;
+}
+
+/// What a table's line holds, a procedure of either kind. Derived beside the one or the other.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a procedure",
+    label = "no procedure number",
+    note = "a message needs `#[derive(Xdr)]` and `#[rpc(program = …, version = …, proc = …, reply = …)]`",
+    note = "one that serves several procedures has its keys on the table's line: `#[rpc(proc = …, reply = …)] Name(Message)`"
+)]
+pub trait Line {
+    /// What a handler returns.
+    type Reply;
+    /// Everything about the procedure that is constant.
+    const INFO: ProcedureInfo;
+    /// The program's number.
+    const PROGRAM: u32 = Self::INFO.program;
+    /// The program's version.
+    const VERSION: u32 = Self::INFO.version;
+    /// The procedure's number.
+    const NUMBER: u32 = Self::INFO.number;
+}
+
 /// A line of a procedure table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,13 +97,26 @@ pub struct ProcedureInfo {
     pub read_only: bool,
     /// Calling it twice is as good as calling it once.
     pub idempotent: bool,
+    /// It has no reply.
+    pub oneway: bool,
 }
 
 impl ProcedureInfo {
     /// A procedure that exists since minor version 0 and is not allowed on a read-only channel.
     #[must_use]
     pub const fn new(program: u32, version: u32, number: u32, name: &'static str) -> Self {
-        Self { program, version, number, name, since: 0, until: None, auth: false, read_only: false, idempotent: false }
+        Self {
+            program,
+            version,
+            number,
+            name,
+            since: 0,
+            until: None,
+            auth: false,
+            read_only: false,
+            idempotent: false,
+            oneway: false,
+        }
     }
 
     /// Sets the minor version that brought it.
@@ -91,6 +151,13 @@ impl ProcedureInfo {
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// Says that it has no reply.
+    #[must_use]
+    pub const fn oneway(mut self) -> Self {
+        self.oneway = true;
         self
     }
 

@@ -55,13 +55,23 @@ pub struct Session {
     /// The effective minor version and one more; 0 before one has been negotiated.
     minor: AtomicU32,
     state: Box<dyn Any + Send + Sync>,
+    /// The way of our own calls to the connection.
+    #[cfg(feature = "tokio")]
+    pub(crate) mailbox: Option<Arc<crate::tokio::Mailbox>>,
 }
 
 impl Session {
     /// A session at minor version 0, with no state of the user's.
     #[must_use]
     pub fn new(peer: Peer) -> Self {
-        Self { peer, read_only: false, minor: AtomicU32::new(0), state: Box::new(()) }
+        Self {
+            peer,
+            read_only: false,
+            minor: AtomicU32::new(0),
+            state: Box::new(()),
+            #[cfg(feature = "tokio")]
+            mailbox: None,
+        }
     }
 
     /// Says that only procedures marked read-only are allowed.
@@ -163,6 +173,18 @@ impl Context {
     #[must_use]
     pub fn peer(&self) -> &Peer {
         self.session.peer()
+    }
+
+    /// A client of the caller's: its calls travel on the connection that this call came on. None where there is no
+    /// such connection.
+    ///
+    /// It may outlive the call, and keeps the connection from being idle; when the connection ends, its calls fail. The
+    /// caller has to serve what is called: [`Client::serving`](crate::tokio::Client::serving).
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn client(&self) -> Option<crate::tokio::Client> {
+        let mailbox = self.session.mailbox.as_ref()?;
+        Some(crate::tokio::Client::served(Arc::clone(mailbox), None))
     }
 
     /// The transaction.

@@ -273,6 +273,7 @@ pub(crate) struct RpcKeys {
     pub(crate) auth: Option<Ident>,
     pub(crate) read_only: Option<Ident>,
     pub(crate) idempotent: Option<Ident>,
+    pub(crate) oneway: Option<Ident>,
     pub(crate) krate: Option<Keyed<Path>>,
     /// What the keys that were refused seem to have meant.
     refused: Vec<&'static str>,
@@ -310,6 +311,7 @@ const RPC_KEYS: &[(&str, &[RpcPlace], Form)] = &[
     ("auth", CALLED, Form::Alone),
     ("read_only", CALLED, Form::Alone),
     ("idempotent", CALLED, Form::Alone),
+    ("oneway", CALLED, Form::Alone),
     ("crate", &[RpcPlace::Message, RpcPlace::Table], Form::Value("path")),
 ];
 
@@ -339,6 +341,9 @@ impl RpcKeys {
             }
             read
         });
+        if let (Some(_), Some(reply)) = (&keys.oneway, &keys.reply) {
+            errors.at(&reply.key, "a `oneway` procedure has no reply: leave `reply` or `oneway` out");
+        }
         keys
     }
 
@@ -360,6 +365,7 @@ impl RpcKeys {
             "auth" => set(&mut self.auth, key.clone(), key, errors),
             "read_only" => set(&mut self.read_only, key.clone(), key, errors),
             "idempotent" => set(&mut self.idempotent, key.clone(), key, errors),
+            "oneway" => set(&mut self.oneway, key.clone(), key, errors),
             _ => set_value(&mut self.krate, assigned_path(input)?, key, errors),
         }
         Ok(())

@@ -11,7 +11,7 @@ mod errors; // all mistakes at once
 mod ast; //    what the item means
 mod valid; //  what contradicts itself
 mod expand; // the implementations
-mod rpc; //    Procedure on messages
+mod rpc; //    Procedure and OnewayProcedure on messages
 mod table; //  ProcedureTable on enums
 
 use proc_macro::TokenStream;
@@ -19,7 +19,7 @@ use syn::{DeriveInput, parse_macro_input};
 
 use crate::expand::Direction;
 
-/// `Encode` and `Decode` for a struct or an enum, and `Procedure` where there is `#[rpc(…)]`.
+/// `Encode` and `Decode` for a struct or an enum, and `Procedure` (or `OnewayProcedure`) where there is `#[rpc(…)]`.
 ///
 /// On the item: `switch = i32|u32|bool|Enum`, `transparent`, `rename = "name"`, `validate = function`,
 /// `bound(T: …)`, `crate = path`.
@@ -27,8 +27,8 @@ use crate::expand::Direction;
 /// `with = module`, `validate = function`, and `tag` in a union's variant.
 /// On a variant: `case = label`, `case = [label, …]`, `default`, `other`, `rename`.
 ///
-/// `#[rpc(…)]` on a message: `program = N`, `version = N`, `proc = N` and `reply = Type` (void without it); where they
-/// apply `since = minor` and `until = minor` (inclusive), `auth` (AUTH_NONE is too weak), `read_only`, `idempotent`, and
+/// `#[rpc(…)]` on a message: `program = N`, `version = N`, `proc = N` and `reply = Type` (void without it), or
+/// `oneway` where no reply is sent; where they apply `since = minor` and `until = minor` (inclusive), `auth` (AUTH_NONE is too weak), `read_only`, `idempotent`, and
 /// `crate = path`.
 ///
 /// A union is an enum with `case`; it keeps its discriminant in a `tag` where an arm has several labels or `default`:

@@ -1,7 +1,7 @@
-//! `#[rpc(…)]` on a message: `Procedure`.
+//! `#[rpc(…)]` on a message: `Procedure`, or `OnewayProcedure`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Expr, ExprLit, Lit};
 
@@ -15,6 +15,7 @@ use crate::expand::respanned;
 ///     type Reply = Reply<DomainCreated>;
 ///     const INFO: ProcedureInfo = ProcedureInfo { program: GUEST, version: 1, number: 5, name: "DomainCreate", … };
 /// }
+/// impl ::rpc_frame::__private::Line for DomainCreate { type Reply = Reply<DomainCreated>; const INFO: ProcedureInfo = …; }
 /// ```
 ///
 /// Beside it what stands in its place behind an error, so that callers are not told of it as well.
@@ -36,17 +37,10 @@ pub(crate) fn procedure(item: &DeriveInput, errors: &mut Errors) -> (TokenStream
     let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
     let ident = &item.ident;
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
-    let reply = reply(&keys);
     let name = ident.to_string().trim_start_matches("r#").to_owned();
     let implementation = |info: TokenStream| {
-        quote! {
-            #[automatically_derived]
-            impl #parameters #krate::Procedure for #ident #arguments #conditions {
-                type Args = Self;
-                type Reply = #reply;
-                const INFO: #krate::ProcedureInfo = #info;
-            }
-        }
+        let (header, args) = (quote!(impl #parameters), quote!(Self));
+        implementation(&keys, &krate, &header, &quote!(#ident #arguments), &conditions.to_token_stream(), &args, &info)
     };
     let stub = implementation(quote!(#krate::ProcedureInfo::new(0, 0, 0, #name)));
     let procedure = implementation(info(&keys, &krate, &value(&keys.program), &value(&keys.version), &name));
@@ -56,6 +50,41 @@ pub(crate) fn procedure(item: &DeriveInput, errors: &mut Errors) -> (TokenStream
         Some(_) => TokenStream::new(),
     };
     (quote!(#procedure #checks), stub)
+}
+
+/// As above, or where the procedure is `oneway`:
+///
+/// ```text
+/// impl ::rpc_frame::OnewayProcedure for Tick { type Args = Self; const INFO: ProcedureInfo = …; }
+/// impl ::rpc_frame::__private::Line for Tick { type Reply = (); const INFO: ProcedureInfo = …; }
+/// ```
+pub(crate) fn implementation(
+    keys: &RpcKeys,
+    krate: &TokenStream,
+    header: &TokenStream,
+    ident: &TokenStream,
+    conditions: &TokenStream,
+    args: &TokenStream,
+    info: &TokenStream,
+) -> TokenStream {
+    let reply = reply(keys);
+    let (kind, its_reply) = match keys.oneway {
+        Some(_) => (quote!(#krate::OnewayProcedure), TokenStream::new()),
+        None => (quote!(#krate::Procedure), quote!(type Reply = #reply;)),
+    };
+    quote! {
+        #[automatically_derived]
+        #header #kind for #ident #conditions {
+            type Args = #args;
+            #its_reply
+            const INFO: #krate::ProcedureInfo = #info;
+        }
+        #[automatically_derived]
+        #header #krate::__private::Line for #ident #conditions {
+            type Reply = #reply;
+            const INFO: #krate::ProcedureInfo = <Self as #kind>::INFO;
+        }
+    }
 }
 
 /// The required keys that were not given. One that could not be read has been reported.
@@ -78,11 +107,11 @@ const NULL: &str = "procedure 0 is NULL, which every program has by itself: numb
 /// What only the compiler knows, where the keys are constants.
 ///
 /// ```text
-/// const _: () = assert!(has_number(&<DomainCreate as Procedure>::INFO), "procedure 0 is NULL, …");
-/// const _: () = assert!(is_ever_there(&<DomainCreate as Procedure>::INFO), "`until` is before `since`: …");
+/// const _: () = assert!(has_number(&<DomainCreate as Line>::INFO), "procedure 0 is NULL, …");
+/// const _: () = assert!(is_ever_there(&<DomainCreate as Line>::INFO), "`until` is before `since`: …");
 /// ```
 pub(crate) fn checks(keys: &RpcKeys, krate: &TokenStream, procedure: &TokenStream) -> TokenStream {
-    let info = quote!(<#procedure as #krate::Procedure>::INFO);
+    let info = quote!(<#procedure as #krate::__private::Line>::INFO);
     let mut checks = TokenStream::new();
     if let Some(Keyed { value: number, .. }) = &keys.procedure {
         let p = respanned(&quote!(#krate::__private), number.span());
@@ -99,7 +128,7 @@ pub(crate) fn checks(keys: &RpcKeys, krate: &TokenStream, procedure: &TokenStrea
 }
 
 /// The reply's type; void where none is given.
-pub(crate) fn reply(keys: &RpcKeys) -> TokenStream {
+fn reply(keys: &RpcKeys) -> TokenStream {
     match &keys.reply {
         Some(reply) => {
             let ty = &reply.value;
@@ -135,7 +164,7 @@ pub(crate) fn info(
     if let Some(Keyed { key, value }) = &keys.until {
         info = quote_spanned!(key.span()=> #info.until(#value));
     }
-    for flag in [&keys.auth, &keys.read_only, &keys.idempotent].into_iter().flatten() {
+    for flag in [&keys.auth, &keys.read_only, &keys.idempotent, &keys.oneway].into_iter().flatten() {
         info = quote!(#info.#flag());
     }
     info

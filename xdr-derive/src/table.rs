@@ -9,7 +9,7 @@ use syn::{Data, DeriveInput, Fields, Type};
 use crate::attr::{RpcKeys, RpcPlace, crate_path, docs};
 use crate::errors::Errors;
 use crate::expand::respanned;
-use crate::rpc::{check_number, checks, info, missing, reply, value};
+use crate::rpc::{check_number, checks, implementation, info, missing, value};
 
 struct Line<'a> {
     ident: &'a Ident,
@@ -19,13 +19,13 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// `<DomainCreate as Procedure>`: the message's implementation, or that of the variant's own marker.
+    /// `<DomainCreate as Line>`: the message's implementation, or that of the variant's own marker.
     fn procedure(&self, krate: &TokenStream) -> TokenStream {
         let procedure = match self.keys.present {
             Some(_) => self.ident.to_token_stream(),
             None => self.message_for("static"),
         };
-        quote_spanned!(self.span()=> <#procedure as #krate::Procedure>)
+        quote_spanned!(self.span()=> <#procedure as #krate::__private::Line>)
     }
 
     /// The message's type, with this lifetime in the place of the table's own.
@@ -115,9 +115,9 @@ fn read_lines<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Line<'a>> {
 
 /// ```text
 /// pub trait GuestService: Send + Sync { … }
-/// pub enum GuestReply { GetVersion(<GetVersion as Procedure>::Reply), … }
+/// pub enum GuestReply { GetVersion(<GetVersion as Line>::Reply), … }
 /// impl ProcedureTable for Guest { const PROGRAM: u32 = …; const VERSION: u32 = …; const PROCEDURES: &'static [ProcedureInfo] = …; }
-/// impl<S: GuestService> Dispatch<S> for Guest { … match cx.procedure() { <GetVersion as Procedure>::NUMBER => …, … } }
+/// impl<S: GuestService> Dispatch<S> for Guest { … match cx.procedure() { <GetVersion as Line>::NUMBER => …, … } }
 /// ```
 fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream {
     let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
@@ -136,23 +136,20 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     let static_arguments = with_lifetime(arguments.to_token_stream(), "static");
 
     let markers = lines.iter().filter(|line| line.keys.present.is_some()).map(|line| {
-        let (ident, message, reply) = (line.ident, line.message_for("static"), reply(&line.keys));
+        let (ident, message) = (line.ident, line.message_for("static"));
         let docs = &line.docs;
         let info = info(&line.keys, &krate, &program, &version, &ident.unraw().to_string());
         let checks = checks(&line.keys, &krate, &ident.to_token_stream());
         let about = format!("The procedure `{ident}` of [`{table}`].");
+        let (header, nothing) = (quote!(impl), TokenStream::new());
+        let procedure = implementation(&line.keys, &krate, &header, &quote!(#ident), &nothing, &message, &info);
         quote! {
             #[doc = #about]
             #[doc = ""]
             #(#docs)*
             #[derive(#p::Debug, #p::Clone, #p::Copy)]
             #visibility struct #ident;
-            #[automatically_derived]
-            impl #krate::Procedure for #ident {
-                type Args = #message;
-                type Reply = #reply;
-                const INFO: #krate::ProcedureInfo = #info;
-            }
+            #procedure
             #checks
         }
     });
@@ -276,17 +273,15 @@ fn stubs(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream 
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
     let ident = &item.ident;
     let markers = lines.iter().filter(|line| line.keys.present.is_some()).map(|line| {
-        let (ident, message, reply) = (line.ident, line.message_for("static"), reply(&line.keys));
+        let (ident, message) = (line.ident, line.message_for("static"));
         let visibility = &item.vis;
+        let info = quote!(#krate::ProcedureInfo::new(0, 0, 0, ""));
+        let (header, nothing) = (quote!(impl), TokenStream::new());
+        let procedure = implementation(&line.keys, &krate, &header, &quote!(#ident), &nothing, &message, &info);
         quote! {
             #[derive(#p::Debug, #p::Clone, #p::Copy)]
             #visibility struct #ident;
-            #[automatically_derived]
-            impl #krate::Procedure for #ident {
-                type Args = #message;
-                type Reply = #reply;
-                const INFO: #krate::ProcedureInfo = #krate::ProcedureInfo::new(0, 0, 0, "");
-            }
+            #procedure
         }
     });
     let service = service_trait(item, keys, lines);

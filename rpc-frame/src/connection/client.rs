@@ -4,9 +4,9 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use hashbrown::HashMap;
-use xdr_core::{Bytes, DecodeError, Encode};
+use xdr_core::{Bytes, BytesMut, DecodeError, EncodeError};
 
-use super::config::ConnectionError;
+use super::config::{ConnectionConfig, ConnectionError};
 use super::output::{Output, RecordNotWritten};
 use crate::auth::OpaqueAuth;
 use crate::message::{CALL, RPC_VERSION, ReplyBody};
@@ -63,12 +63,21 @@ pub struct ClientConnection {
     /// Calls made so far; saturates.
     issued: u32,
     pending: HashMap<u32, Option<Duration>>,
+    max_in_flight: usize,
     nearest_deadline: Option<Duration>,
+    passed_over: u64,
 }
 
 impl ClientConnection {
-    pub(super) fn new(first_xid: u32) -> Self {
-        Self { next_xid: first_xid, issued: 0, pending: HashMap::new(), nearest_deadline: None }
+    pub(super) fn new(config: &ConnectionConfig) -> Self {
+        Self {
+            next_xid: config.first_xid,
+            issued: 0,
+            pending: HashMap::new(),
+            max_in_flight: config.max_own_calls_in_flight,
+            nearest_deadline: None,
+            passed_over: 0,
+        }
     }
 
     /// Calls that have not been answered.
@@ -77,17 +86,40 @@ impl ClientConnection {
         self.pending.len()
     }
 
+    /// Replies that nobody waited for: they came late, twice, or to a oneway call.
+    #[must_use]
+    pub const fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
     pub(super) const fn nearest_deadline(&self) -> Option<Duration> {
         self.nearest_deadline
     }
 
-    pub(super) fn call<T: Encode + ?Sized>(
+    pub(super) fn call(
         &mut self,
         output: &mut Output,
         now: Duration,
         call: &OutgoingCall<'_>,
-        args: &T,
+        args: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
         deadline: Option<Duration>,
+    ) -> Result<u32, RecordNotWritten> {
+        if self.pending.len() >= self.max_in_flight {
+            return Err(RecordNotWritten::TooManyCalls { max: self.max_in_flight });
+        }
+        let xid = self.send(output, now, call, args)?;
+        self.pending.insert(xid, deadline);
+        self.nearest_deadline = [self.nearest_deadline, deadline].into_iter().flatten().min();
+        Ok(xid)
+    }
+
+    /// Writes a call whose reply nobody will wait for.
+    pub(super) fn send(
+        &mut self,
+        output: &mut Output,
+        now: Duration,
+        call: &OutgoingCall<'_>,
+        args: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<u32, RecordNotWritten> {
         // After 2³² calls the numbers come again; one that is still in flight is passed over.
         while self.pending.contains_key(&self.next_xid) {
@@ -98,12 +130,10 @@ impl ClientConnection {
             let header =
                 (xid, CALL, RPC_VERSION, call.program, call.version, call.procedure, call.credential, call.verifier);
             xdr_core::encode_into(&header, out)?;
-            xdr_core::encode_into(args, out)
+            args(out)
         })?;
         self.next_xid = xid.wrapping_add(1);
         self.issued = self.issued.saturating_add(1);
-        self.pending.insert(xid, deadline);
-        self.nearest_deadline = [self.nearest_deadline, deadline].into_iter().flatten().min();
         Ok(xid)
     }
 
@@ -111,13 +141,17 @@ impl ClientConnection {
         self.pending.remove(&xid);
     }
 
-    /// The reply, if somebody waits for it. One that comes late or twice is passed over; one to a call that
-    /// was never made is an error.
+    /// The reply, if somebody waits for it. One that comes late, twice or to a oneway call is passed over; one to a
+    /// call that was never made is an error.
     pub(super) fn handle_reply(&mut self, xid: u32, body: Bytes) -> Result<Option<IncomingReply>, ConnectionError> {
         if self.pending.remove(&xid).is_none() {
             let age = self.next_xid.wrapping_sub(xid);
             let was_made = age >= 1 && age <= self.issued;
-            return if was_made { Ok(None) } else { Err(ConnectionError::UnexpectedReply { xid }) };
+            if !was_made {
+                return Err(ConnectionError::UnexpectedReply { xid });
+            }
+            self.passed_over = self.passed_over.saturating_add(1);
+            return Ok(None);
         }
         let (read, results) = match xdr_core::decode_prefix::<ReplyBody>(&body) {
             Ok((reply, rest)) => (Ok(reply), body.slice_ref(rest)),

@@ -15,7 +15,10 @@ pub struct ConnectionConfig {
     pub max_empty_fragments: usize,
     /// Most calls of the peer's that are answered at a time: 64. More wait in the peer's socket.
     pub max_calls_in_flight: usize,
-    /// Most bytes of output that may wait before no further call is taken up: 1 MiB.
+    /// Most calls of our own that wait for their replies: 16,384. A further one is not sent.
+    pub max_own_calls_in_flight: usize,
+    /// Most bytes of output that may wait before no further call is taken up, and no oneway call of our own queued:
+    /// 1 MiB.
     pub max_unsent: usize,
     /// Longest time from a record's first byte to its last: 10 s.
     pub record_timeout: Duration,
@@ -33,6 +36,7 @@ impl Default for ConnectionConfig {
             max_record: 1024 * 1024,
             max_empty_fragments: 64,
             max_calls_in_flight: 64,
+            max_own_calls_in_flight: 16_384,
             max_unsent: 1024 * 1024,
             record_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(300),

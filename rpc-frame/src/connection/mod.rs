@@ -31,6 +31,14 @@ const ROOM: usize = 4096;
 /// Less room than this is not worth a read.
 const LEAST_ROOM: usize = 512;
 
+/// A call's record mark, its header with the credential that most calls have, and what else does not count much.
+const SENT_OVERHEAD: usize = 64;
+
+/// Whether a oneway call may follow what waits to be sent. One that is alone may always.
+pub(crate) const fn room_to_send(unsent: usize, args: usize, max_unsent: usize) -> bool {
+    unsent == 0 || unsent.saturating_add(args).saturating_add(SENT_OVERHEAD) <= max_unsent
+}
+
 /// What the peer did, or what time did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -86,6 +94,8 @@ pub struct Connection {
     client: ClientConnection,
     server: ServerConnection,
     expired: VecDeque<u32>,
+    /// Somebody means to use the connection again, however long nothing happens on it.
+    held: bool,
     /// When the record that is not whole began.
     record_since: Option<Duration>,
     /// None before the connection was told the time.
@@ -101,9 +111,10 @@ impl Connection {
             input: BytesMut::new(),
             previous: BytesMut::new(),
             output: Output::new(config.max_record),
-            client: ClientConnection::new(config.first_xid),
+            client: ClientConnection::new(&config),
             server: ServerConnection::new(&config),
             expired: VecDeque::new(),
+            held: false,
             record_since: None,
             last_activity: None,
             config,
@@ -246,9 +257,68 @@ impl Connection {
         args: &T,
         deadline: Option<Duration>,
     ) -> Result<u32, RecordNotWritten> {
-        let xid = self.client.call(&mut self.output, now, call, args, deadline)?;
+        let xid = self.client.call(&mut self.output, now, call, |out| xdr_core::encode_into(args, out), deadline)?;
         self.last_activity = Some(now);
         Ok(xid)
+    }
+
+    /// Calls a oneway procedure of the peer's and returns the call's xid, which nothing waits for: a reply that comes
+    /// all the same, as where the peer does not have the procedure, is passed over.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub fn send<T: Encode + ?Sized>(
+        &mut self,
+        now: Duration,
+        call: &OutgoingCall<'_>,
+        args: &T,
+    ) -> Result<u32, RecordNotWritten> {
+        let xid = self.client.send(&mut self.output, now, call, |out| xdr_core::encode_into(args, out))?;
+        self.last_activity = Some(now);
+        Ok(xid)
+    }
+
+    /// Whether a oneway call of ours with so many bytes of arguments should be sent now, or rather when the peer has
+    /// taken some of the output.
+    ///
+    /// What is sent must not fill the output so far that the peer's calls are not taken up any more: two ends that
+    /// both send and do not read would wait for each other.
+    #[must_use]
+    pub fn has_room_to_send(&self, args: usize) -> bool {
+        room_to_send(self.output.bytes.len(), args, self.config.max_unsent)
+    }
+
+    /// Says whether the connection is kept for later: it is not idle then.
+    pub const fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// [`call`](Self::call), or [`send`](Self::send) without a deadline to wait for, with arguments that are encoded
+    /// already.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn call_encoded(
+        &mut self,
+        now: Duration,
+        call: &OutgoingCall<'_>,
+        args: &[u8],
+        awaited: Option<Option<Duration>>,
+    ) -> Result<u32, RecordNotWritten> {
+        let write = |out: &mut BytesMut| {
+            out.extend_from_slice(args);
+            Ok(())
+        };
+        let xid = match awaited {
+            Some(deadline) => self.client.call(&mut self.output, now, call, write, deadline)?,
+            None => self.client.send(&mut self.output, now, call, write)?,
+        };
+        self.last_activity = Some(now);
+        Ok(xid)
+    }
+
+    /// A call of ours that was not answered by its deadline, apart from the other events.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn poll_expired(&mut self) -> Option<u32> {
+        self.expired.pop_front()
     }
 
     /// Gives up on a call of ours. A reply that still comes is passed over.
@@ -335,7 +405,7 @@ impl Connection {
     }
 
     fn is_idle(&self) -> bool {
-        self.client.in_flight() == 0 && self.server.in_flight() == 0
+        !self.held && self.client.in_flight() == 0 && self.server.in_flight() == 0
     }
 
     /// Lets time pass. Calls that have reached their deadlines become events.

@@ -67,6 +67,12 @@ pub enum RecordNotWritten {
         /// The cap.
         max: usize,
     },
+    /// As many calls of our own as may be in flight wait for their replies:
+    /// [`ConnectionConfig::max_own_calls_in_flight`](crate::ConnectionConfig::max_own_calls_in_flight).
+    TooManyCalls {
+        /// The cap.
+        max: usize,
+    },
 }
 
 impl fmt::Display for RecordNotWritten {
@@ -74,6 +80,7 @@ impl fmt::Display for RecordNotWritten {
         match self {
             Self::Encode(error) => write!(f, "{error}"),
             Self::TooLong { len, max } => write!(f, "record of {len} bytes is longer than its maximum {max}"),
+            Self::TooManyCalls { max } => write!(f, "{max} calls are in flight, which is the maximum"),
         }
     }
 }

@@ -1,28 +1,25 @@
-//! A client: many calls in flight on one connection, which a task of its own drives.
+//! A client: many calls in flight on one connection, which a task drives.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
-use ::tokio::time::Instant;
-use atomic_waker::AtomicWaker;
+use ::tokio::sync::oneshot;
 use xdr_core::{DecodeError, Encode};
 
-use super::{Alarm, Stream, poll_read, poll_write};
+use super::driver::Driver;
+use super::mailbox::{self, Mailbox};
+use super::{Server, ServerConfig, Stream};
 use crate::auth::OpaqueAuth;
-use crate::connection::{
-    Connection, ConnectionConfig, ConnectionError, Event, IncomingReply, Outcome, OutgoingCall, RecordNotWritten,
-};
+use crate::connection::{ConnectionConfig, ConnectionError, IncomingReply, OutgoingCall, RecordNotWritten};
 use crate::message::{AcceptStatus, AuthStat, RejectedReply, ReplyBody};
-use crate::procedure::Procedure;
+use crate::procedure::{OnewayProcedure, Procedure};
+use crate::program::Programs;
+use crate::session::Peer;
 
 /// Why a call has no results.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -141,55 +138,39 @@ impl CallOptions {
 }
 
 /// A client on one connection. Its clones share the connection, which ends with the last of them.
+///
+/// One that handlers got from their [`Context`](crate::Context::client) leaves the connection to its owner.
 #[derive(Clone)]
 pub struct Client {
-    handle: Arc<Handle>,
+    link: Arc<Link>,
     options: CallOptions,
 }
 
-/// Dropped with the last clone of a client.
-struct Handle {
-    shared: Arc<Shared>,
+/// The way of a client's calls to the connection. Dropped with the last clone of the client.
+enum Link {
+    /// A connection that is the client's alone.
+    Driven(Arc<Driver>),
+    /// A connection that is served as well.
+    Served(mailbox::Link),
 }
 
-impl Drop for Handle {
+impl Drop for Link {
     fn drop(&mut self) {
-        self.shared.close(ClosedError::ByUs);
+        if let Self::Driven(driver) = self {
+            driver.close(ClosedError::ByUs);
+        }
     }
 }
 
-struct Shared {
-    epoch: Instant,
-    state: Mutex<State>,
-    /// The task that reads and writes.
-    driver: AtomicWaker,
-}
-
-struct State {
-    engine: Connection,
-    waiting: HashMap<u32, Waiting>,
-    closed: Option<ClosedError>,
-}
-
-enum Waiting {
-    For(Option<Waker>),
-    Done(Result<IncomingReply, CallError>),
-}
-
 impl Client {
-    /// A client on a connection. A task that drives it is spawned on the present runtime.
+    /// A client on a connection. A task that drives it is spawned on the present runtime. It serves nothing: the
+    /// peer's calls are answered with PROG_UNAVAIL.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn new<IO: Stream>(io: IO) -> Self {
-        let config = ConnectionConfig {
-            first_xid: u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1),
-            // A client may hold a connection for later; the server decides how long.
-            idle_timeout: Duration::MAX,
-            ..ConnectionConfig::default()
-        };
-        Self::with_config(io, config)
+        Self::with_config(io, Self::default_config())
     }
 
     /// A client on a connection, with limits of your own.
@@ -198,11 +179,96 @@ impl Client {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn with_config<IO: Stream>(io: IO, config: ConnectionConfig) -> Self {
-        let alarm = Alarm::new();
-        let state = State { engine: Connection::new(config), waiting: HashMap::new(), closed: None };
-        let shared = Arc::new(Shared { epoch: alarm.epoch(), state: Mutex::new(state), driver: AtomicWaker::new() });
-        ::tokio::spawn(drive(io, alarm, Arc::clone(&shared)));
-        Self { handle: Arc::new(Handle { shared }), options: CallOptions::default() }
+        Self::over(Link::Driven(Driver::spawn(io, config)))
+    }
+
+    /// A client that answers the peer's calls as well: callbacks and events travel on the same connection.
+    ///
+    /// The connection ends with the last clone of the client, once the peer's calls that were taken up are answered.
+    /// [`Server::serve_and_call`] does the same with a policy and with sessions of your own.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    ///
+    /// # Examples
+    /// ```
+    /// use rpc_frame::tokio::{Client, Server};
+    /// use rpc_frame::{Context, ProcedureTable, program};
+    /// use xdr_core::Xdr;
+    ///
+    /// #[derive(Debug, Clone, Xdr)]
+    /// #[rpc(program = 0x2000_0042, version = 1, proc = 1, reply = u32)]
+    /// struct Sum;
+    ///
+    /// #[derive(Debug, Clone, Xdr)]
+    /// #[rpc(program = 0x2000_0043, version = 1, proc = 1, reply = u32)]
+    /// struct Summand { index: u32 }
+    ///
+    /// #[derive(ProcedureTable)]
+    /// #[rpc(program = 0x2000_0042, version = 1, service = AdderService)]
+    /// enum Adder { Sum(Sum) }
+    ///
+    /// #[derive(ProcedureTable)]
+    /// #[rpc(program = 0x2000_0043, version = 1, service = SummandsService)]
+    /// enum Summands { Summand(Summand) }
+    ///
+    /// /// Asks its caller for what it adds.
+    /// struct Asking;
+    /// impl AdderService for Asking {
+    ///     async fn sum(&self, cx: &Context, _: Sum) -> u32 {
+    ///         let Some(caller) = cx.client() else { return 0 };
+    ///         let mut sum = 0;
+    ///         for index in 0..3 {
+    ///             sum += caller.call(&Summand { index }).await.unwrap_or(0);
+    ///         }
+    ///         sum
+    ///     }
+    /// }
+    ///
+    /// struct Squares;
+    /// impl SummandsService for Squares {
+    ///     async fn summand(&self, _: &Context, args: Summand) -> u32 { args.index * args.index }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), rpc_frame::tokio::CallError> {
+    /// let server = Server::new(program::<Adder, _>(Asking));
+    /// let client = Client::serving(server.connect_in_memory(), program::<Summands, _>(Squares));
+    /// assert_eq!(client.call(&Sum).await?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn serving<IO: Stream, P: Programs>(io: IO, programs: P) -> Self {
+        let config = ServerConfig { connection: Self::default_config(), ..ServerConfig::default() };
+        Self::serving_with_config(io, programs, config)
+    }
+
+    /// A client that answers the peer's calls as well, with limits of your own. `max_connections` means nothing here.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn serving_with_config<IO: Stream, P: Programs>(io: IO, programs: P, config: ServerConfig) -> Self {
+        Server::builder(programs).config(config).build().serve_and_call(io, Peer::Unknown)
+    }
+
+    /// A client on a connection that is served. With `ends`, its end is the connection's.
+    pub(crate) fn served(mailbox: Arc<Mailbox>, ends: Option<oneshot::Sender<()>>) -> Self {
+        Self::over(Link::Served(mailbox::Link::new(mailbox, ends)))
+    }
+
+    fn over(link: Link) -> Self {
+        Self { link: Arc::new(link), options: CallOptions::default() }
+    }
+
+    fn default_config() -> ConnectionConfig {
+        ConnectionConfig {
+            first_xid: u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1),
+            // A client may hold a connection for later; the server decides how long.
+            idle_timeout: Duration::MAX,
+            ..ConnectionConfig::default()
+        }
     }
 
     /// Connects by TCP.
@@ -243,8 +309,32 @@ impl Client {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn call_procedure<P: Procedure>(&self, args: &P::Args) -> Result<P::Reply, CallError> {
-        let reply = self.raw(P::PROGRAM, P::VERSION, P::NUMBER, args)?.await?;
+        let reply = self.raw(P::PROGRAM, P::VERSION, P::NUMBER, args).await?;
         xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
+    }
+
+    /// Calls the oneway procedure that the message belongs to: no reply comes.
+    ///
+    /// The future ends when the call is queued for writing. It waits as long as the peer leaves more unread than
+    /// [`ConnectionConfig::max_unsent`], with no other limit than the end of the connection: see `write_timeout`.
+    ///
+    /// # Errors
+    /// When the connection is lost, or the arguments have no XDR form. Nothing was sent then.
+    pub async fn send<P: OnewayProcedure<Args = P>>(&self, args: &P) -> Result<(), CallError> {
+        self.send_procedure::<P>(args).await
+    }
+
+    /// Calls a oneway procedure whose message serves several.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_procedure<P: OnewayProcedure>(&self, args: &P::Args) -> Result<(), CallError> {
+        let args = xdr_core::to_bytes(args).map_err(|error| CallError::NotSent(RecordNotWritten::Encode(error)))?;
+        let call = OutgoingCall::new(P::PROGRAM, P::VERSION, P::NUMBER).with_credential(&self.options.credential);
+        match &*self.link {
+            Link::Driven(driver) => driver.send(&call, &args).await,
+            Link::Served(link) => link.mailbox.send(&call, &args).await,
+        }
     }
 
     /// Calls procedure 0 of a program, which does nothing: is it there?
@@ -252,75 +342,37 @@ impl Client {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn null(&self, program: u32, version: u32) -> Result<(), CallError> {
-        let reply = self.raw(program, version, 0, &())?.await?;
+        let reply = self.raw(program, version, 0, &()).await?;
         xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
-    fn raw<T: Encode + ?Sized>(&self, program: u32, version: u32, procedure: u32, args: &T) -> Result<Call, CallError> {
-        let shared = &self.handle.shared;
-        let now = shared.epoch.elapsed();
-        let deadline = self.options.timeout.and_then(|timeout| now.checked_add(timeout));
-        let call = OutgoingCall::new(program, version, procedure).with_credential(&self.options.credential);
-        let mut state = shared.lock();
-        if let Some(closed) = &state.closed {
-            return Err(CallError::NotConnected(closed.clone()));
+    /// Waits until the connection has ended, and tells why.
+    pub async fn closed(&self) -> ClosedError {
+        match &*self.link {
+            Link::Driven(driver) => driver.closed().await,
+            Link::Served(link) => link.mailbox.closed().await,
         }
-        let xid = state.engine.call(now, &call, args, deadline).map_err(CallError::NotSent)?;
-        state.waiting.insert(xid, Waiting::For(None));
-        drop(state);
-        shared.driver.wake();
-        Ok(Call { client: Arc::clone(&self.handle), xid, program, procedure })
+    }
+
+    async fn raw<T: Encode + ?Sized>(
+        &self,
+        program: u32,
+        version: u32,
+        procedure: u32,
+        args: &T,
+    ) -> Result<IncomingReply, CallError> {
+        let call = OutgoingCall::new(program, version, procedure).with_credential(&self.options.credential);
+        let reply = match &*self.link {
+            Link::Driven(driver) => driver.call(&call, args, self.options.timeout)?.await?,
+            Link::Served(link) => link.mailbox.call(&call, args, self.options.timeout)?.await?,
+        };
+        successful(reply, program, procedure)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
-/// A call in flight.
-struct Call {
-    client: Arc<Handle>,
-    xid: u32,
-    program: u32,
-    procedure: u32,
-}
-
-impl Future for Call {
-    type Output = Result<IncomingReply, CallError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let mut state = self.client.shared.lock();
-        match state.waiting.get_mut(&self.xid) {
-            Some(Waiting::For(waker)) => {
-                match waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => *waker = Some(cx.waker().clone()),
-                }
-                Poll::Pending
-            }
-            Some(Waiting::Done(_)) => match state.waiting.remove(&self.xid) {
-                Some(Waiting::Done(reply)) => {
-                    drop(state);
-                    Poll::Ready(reply.and_then(|reply| successful(reply, self.program, self.procedure)))
-                }
-                _ => Poll::Ready(Err(CallError::Closed(ClosedError::ByUs))),
-            },
-            None => Poll::Ready(Err(CallError::Closed(ClosedError::ByUs))),
-        }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        let mut state = self.client.shared.lock();
-        if state.waiting.remove(&self.xid).is_some() {
-            state.engine.forget(self.xid);
-            drop(state);
-            // A connection without calls may be idle.
-            self.client.shared.driver.wake();
-        }
     }
 }
 
@@ -346,124 +398,14 @@ fn successful(reply: IncomingReply, program: u32, procedure: u32) -> Result<Inco
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds the lock leaves the state half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends the connection and every call that waits for it.
-    fn close(&self, why: ClosedError) {
-        let mut state = self.lock();
-        let why = state.closed.get_or_insert(why).clone();
-        for waiting in state.waiting.values_mut() {
-            waiting.finish(|| Err(CallError::Closed(why.clone())));
-        }
-        drop(state);
-        self.driver.wake();
-    }
-}
-
-impl Waiting {
-    fn finish(&mut self, reply: impl FnOnce() -> Result<IncomingReply, CallError>) {
-        if let Self::For(waker) = self {
-            let waker = waker.take();
-            *self = Self::Done(reply());
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
-}
-
-/// Reads and writes until the connection ends, for one reason or another.
-async fn drive<IO: Stream>(mut io: IO, mut alarm: Alarm, shared: Arc<Shared>) {
-    let _driven = Driven(Arc::clone(&shared));
-    let why = poll_fn(|cx| {
-        shared.driver.register(cx.waker());
-        shared.lock().poll(cx, &mut io, &mut alarm)
-    })
-    .await;
-    shared.close(why);
-    let _ = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
-}
-
-/// Dropped with the task that drives a connection, also where its runtime ends.
-struct Driven(Arc<Shared>);
-
-impl Drop for Driven {
-    fn drop(&mut self) {
-        self.0.close(ClosedError::ByUs);
-    }
-}
-
-impl State {
-    fn poll<IO: Stream>(&mut self, cx: &mut TaskContext<'_>, io: &mut IO, alarm: &mut Alarm) -> Poll<ClosedError> {
-        match self.run(cx, io, alarm) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(())) => Poll::Ready(self.closed.clone().unwrap_or(ClosedError::ByPeer)),
-            Err(why) => Poll::Ready(why),
-        }
-    }
-
-    fn run<IO: Stream>(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-        io: &mut IO,
-        alarm: &mut Alarm,
-    ) -> Result<Poll<()>, ClosedError> {
-        loop {
-            let now = alarm.now();
-            let written = poll_write(cx, io, &mut self.engine, now)?;
-            if self.closed.is_some() {
-                // The last handle is gone: what it had to say has been said, or nobody listens.
-                return Ok(Poll::Ready(()));
-            }
-            // What was written may have made room for what has come before.
-            self.take_events(now)?;
-            if written.is_ready() && !self.engine.output().is_empty() {
-                continue;
-            }
-            if !self.engine.wants_input() {
-                break;
-            }
-            match poll_read(cx, io, &mut self.engine, now)? {
-                Poll::Ready(0) => {
-                    self.engine.handle_eof().map_err(ClosedError::Protocol)?;
-                    return Ok(Poll::Ready(()));
-                }
-                Poll::Ready(_) => {}
-                Poll::Pending => break,
-            }
-        }
-        alarm.poll(cx, &mut self.engine).map_err(ClosedError::Protocol)?;
-        self.take_events(alarm.now())?;
-        Ok(Poll::Pending)
-    }
-
-    fn take_events(&mut self, now: Duration) -> Result<(), ClosedError> {
-        while let Some(event) = self.engine.poll_event().map_err(ClosedError::Protocol)? {
-            match event {
-                Event::Reply(reply) => self.finish(reply.xid, || Ok(reply)),
-                Event::DeadlineExceeded { xid } => self.finish(xid, || Err(CallError::DeadlineExceeded)),
-                // A client serves no program.
-                Event::Call(call) => {
-                    self.engine.reply(now, call.xid, Outcome::Accepted(AcceptStatus::ProgUnavail));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, xid: u32, reply: impl FnOnce() -> Result<IncomingReply, CallError>) {
-        if let Some(waiting) = self.waiting.get_mut(&xid) {
-            waiting.finish(reply);
-        }
-    }
-}
-
 impl From<io::Error> for ClosedError {
     fn from(error: io::Error) -> Self {
         Self::Io(Arc::new(error))
+    }
+}
+
+impl From<ConnectionError> for ClosedError {
+    fn from(error: ConnectionError) -> Self {
+        Self::Protocol(error)
     }
 }

@@ -1,6 +1,8 @@
 //! Client and server on tokio.
 
-mod client; //   calls, and the task that drives their connection
+mod client; //   calls, and how they end
+mod driver; //   the task that drives a client's connection
+mod mailbox; //  calls on a connection that is served
 mod listener; // where connections come from
 mod shared; //   what the connections of a server share
 mod slots; //    handlers that wait, and who woke
@@ -10,6 +12,7 @@ mod server; //   many connections, caps, shutdown
 
 pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
+pub(crate) use mailbox::Mailbox;
 pub use server::{Server, ServerBuilder};
 pub use shared::ServerConfig;
 pub use short_hand::ShortHands;
@@ -41,7 +44,10 @@ const FARTHEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Alarm {
     fn new() -> Self {
-        let epoch = Instant::now();
+        Self::since(Instant::now())
+    }
+
+    fn since(epoch: Instant) -> Self {
         Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: false }
     }
 

@@ -1,7 +1,6 @@
 //! One connection of a server: its handlers run in its own task.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -9,6 +8,8 @@ use std::time::Duration;
 
 use xdr_core::Bytes;
 
+use super::client::{CallError, ClosedError};
+use super::mailbox::{Mailbox, Post};
 use super::shared::Shared;
 use super::slots::{Ended, Slots};
 use super::{Alarm, Stream, poll_read, poll_write};
@@ -19,22 +20,15 @@ use crate::program::Programs;
 use crate::session::{Context, Session};
 use crate::table::Undispatched;
 
-/// Why a connection ended before its time.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ServeError {
-    #[error(transparent)]
-    Protocol(#[from] ConnectionError),
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
-
 /// Serves one connection until the peer ends it, or until `finish` is ready and what was taken up is answered.
 pub(super) async fn serve<P: Programs, IO: Stream>(
     io: IO,
-    session: Session,
+    mut session: Session,
     shared: Arc<Shared<P>>,
+    mailbox: Arc<Mailbox>,
     finish: impl Future<Output = ()> + Send,
-) -> Result<(), ServeError> {
+) -> Result<(), ClosedError> {
+    session.mailbox = Some(Arc::clone(&mailbox));
     let programs = Arc::clone(&shared);
     let start = move |cx: Context, args: Bytes| {
         let shared = Arc::clone(&programs);
@@ -43,23 +37,35 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     let mut finish = std::pin::pin!(finish);
     let mut served = Served {
         engine: Connection::new(shared.config.connection.clone()),
-        slots: Slots::new(shared.config.connection.max_calls_in_flight),
+        slots: Slots::new(Arc::clone(mailbox.woken())),
         session: Arc::new(session),
-        alarm: Alarm::new(),
+        alarm: Alarm::since(mailbox.epoch()),
+        post: Post::new(mailbox),
         state: State::Open,
+        listens: true,
         broken: None,
         io,
         shared,
         start,
     };
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         if served.state != State::Finishing && finish.as_mut().poll(cx).is_ready() {
             served.state = State::Finishing;
-            served.engine.discard_input();
+            // Handlers that call the peer need its replies to come to an end.
+            if !served.post.in_use() {
+                served.stop_listening(ClosedError::ByUs);
+            }
         }
         served.poll(cx)
     })
-    .await
+    .await;
+    let why = match &ended {
+        Ok(()) if served.state == State::Finishing => ClosedError::ByUs,
+        Ok(()) => ClosedError::ByPeer,
+        Err(why) => why.clone(),
+    };
+    served.post.close(&mut served.engine, why);
+    ended
 }
 
 /// Calls that a connection takes up before it lets others have their turn.
@@ -75,7 +81,7 @@ enum State {
     Open,
     /// The peer sends no more: what has come is answered.
     Eof,
-    /// Shutting down, or the stream is broken: what was taken up is answered.
+    /// Shutting down, or the stream is broken: what was taken up is answered, and no other call.
     Finishing,
 }
 
@@ -84,7 +90,11 @@ struct Served<P: Programs, IO, S, F> {
     slots: Slots<F>,
     session: Arc<Session>,
     alarm: Alarm,
+    /// Calls of our own.
+    post: Post,
     state: State,
+    /// Whether anything is still read: while finishing, only for the replies to calls of our own.
+    listens: bool,
     /// Why the peer is not listened to any more.
     broken: Option<ConnectionError>,
     io: IO,
@@ -101,47 +111,60 @@ where
     F: Future<Output = Result<P::Reply, Undispatched>>,
 {
     /// Woken handlers, then whole records, then one write, then one read, until nothing moves.
-    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ServeError>> {
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ClosedError>> {
         self.slots.register(cx.waker());
         // Neither a peer that sends calls without end nor a handler that wakes itself without end may keep the others of
         // this thread waiting.
         let (mut calls, mut rounds) = (CALLS_A_TURN, ROUNDS_A_TURN);
         loop {
-            let engine = &mut self.engine;
+            let (engine, post) = (&mut self.engine, &mut self.post);
             let now = self.alarm.now();
-            let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
-            while self.state != State::Finishing && calls > 0 {
+            let mut moved = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
+            moved |= post.collect(engine, now);
+            while self.listens && calls > 0 {
                 match self.engine.poll_event() {
                     Ok(Some(event)) => {
                         calls = calls.saturating_sub(1);
                         moved = true;
-                        if let Event::Call(call) = event {
-                            self.take_up(now, &call);
+                        match event {
+                            Event::Call(call) if self.state != State::Finishing => self.take_up(now, &call),
+                            Event::Call(_) => self.engine.leave_unanswered(),
+                            Event::Reply(reply) => self.post.finish(reply.xid, Ok(reply)),
+                            Event::DeadlineExceeded { xid } => self.post.finish(xid, Err(CallError::DeadlineExceeded)),
                         }
                     }
-                    Ok(None) => break,
+                    Ok(None) => {
+                        // All that came before the end has been read: no reply to a call of ours will come.
+                        if self.state == State::Eof {
+                            self.post.close(&mut self.engine, ClosedError::ByPeer);
+                        }
+                        break;
+                    }
                     // The stream is lost, but what came before it was broken is answered.
                     Err(error) => {
                         self.broken = Some(error);
                         self.state = State::Finishing;
-                        self.engine.discard_input();
+                        self.stop_listening(error.into());
                     }
                 }
             }
             let unsent = self.engine.output().len();
             let written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
             moved |= self.engine.output().len() < unsent;
+            self.post.publish(&self.engine);
             // After the end of the input there may be calls that have waited for room, which this write made.
             let taken = self.state == State::Finishing || !moved;
             if self.state != State::Open && taken && written.is_ready() && self.engine.server().in_flight() == 0 {
                 return Poll::Ready(self.end(cx));
             }
-            if self.state == State::Open && self.engine.wants_input() {
+            if self.state != State::Eof && self.listens && self.engine.wants_input() {
                 match poll_read(cx, &mut self.io, &mut self.engine, now)? {
                     Poll::Ready(len) => {
                         moved = true;
-                        if len == 0 {
-                            self.state = State::Eof;
+                        match self.state {
+                            _ if len > 0 => {}
+                            State::Finishing => self.stop_listening(ClosedError::ByPeer),
+                            State::Open | State::Eof => self.state = State::Eof,
                         }
                     }
                     Poll::Pending => {}
@@ -156,11 +179,22 @@ where
                 break;
             }
         }
+        self.engine.hold(self.post.is_held());
         self.alarm.poll(cx, &mut self.engine)?;
+        while let Some(xid) = self.engine.poll_expired() {
+            self.post.finish(xid, Err(CallError::DeadlineExceeded));
+        }
         Poll::Pending
     }
 
-    fn end(&mut self, cx: &mut TaskContext<'_>) -> Result<(), ServeError> {
+    /// Reads no more: what has come and was not taken up is forgotten, and no reply to a call of ours will come.
+    fn stop_listening(&mut self, why: ClosedError) {
+        self.listens = false;
+        self.engine.discard_input();
+        self.post.close(&mut self.engine, why);
+    }
+
+    fn end(&mut self, cx: &mut TaskContext<'_>) -> Result<(), ClosedError> {
         // The peer may be gone already; there is nothing left to lose.
         let _ = Pin::new(&mut self.io).poll_shutdown(cx);
         if let Some(error) = self.broken.take() {
@@ -187,7 +221,7 @@ where
                 let (procedure, verifier) = (context.procedure(), context.verifier().clone());
                 let handler = (self.start)(context, call.args.clone());
                 if let Some(ended) = self.slots.start(call.xid, procedure, verifier, handler) {
-                    finish_call(&mut self.engine, now, ended);
+                    finish_call(&mut self.engine, &mut self.post, now, ended);
                 }
             }
         }
@@ -195,10 +229,18 @@ where
 }
 
 /// Replies to a call whose handler has ended.
-fn finish_call<R: crate::EncodeReply>(engine: &mut Connection, now: Duration, call: Ended<Result<R, Undispatched>>) {
+fn finish_call<R: crate::EncodeReply>(
+    engine: &mut Connection,
+    post: &mut Post,
+    now: Duration,
+    call: Ended<Result<R, Undispatched>>,
+) {
     let Ended { xid, procedure, verifier, output } = call;
+    // What the handler has sent to the peer goes before its reply.
+    post.collect(engine, now);
     let refused = |status| Outcome::Accepted(status);
     match output {
+        Some(Ok(_)) if procedure.oneway => engine.leave_unanswered(),
         Some(Ok(reply)) => {
             if let Err(error) = engine.reply_with_verifier(now, xid, &verifier, &reply) {
                 tracing::error!(xid, procedure = procedure.name, %error, "cannot send a reply");
@@ -206,12 +248,20 @@ fn finish_call<R: crate::EncodeReply>(engine: &mut Connection, now: Duration, ca
         }
         Some(Err(Undispatched::GarbageArgs(error))) => {
             tracing::debug!(xid, procedure = procedure.name, %error, "garbage arguments");
-            engine.reply(now, xid, refused(AcceptStatus::GarbageArgs));
+            if procedure.oneway {
+                engine.leave_unanswered();
+            } else {
+                engine.reply(now, xid, refused(AcceptStatus::GarbageArgs));
+            }
         }
         Some(Err(Undispatched::UnknownProcedure)) => engine.reply(now, xid, refused(AcceptStatus::ProcUnavail)),
         None => {
             tracing::error!(xid, procedure = procedure.name, "handler panicked");
-            engine.reply(now, xid, refused(AcceptStatus::SystemErr));
+            if procedure.oneway {
+                engine.leave_unanswered();
+            } else {
+                engine.reply(now, xid, refused(AcceptStatus::SystemErr));
+            }
         }
     }
 }

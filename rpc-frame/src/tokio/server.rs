@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::tokio::io::DuplexStream;
-use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use super::client::Client;
+use super::mailbox::Mailbox;
 use super::serve::serve;
 use super::shared::{Counted, Phase, ServerConfig, Shared, reached};
 use super::{Listener, Stream};
@@ -108,7 +110,7 @@ impl<P: Programs> Server<P> {
                 () = reached(&mut phase, Phase::Finishing) => return,
             };
             match accepted {
-                Ok((io, peer, place)) => self.spawn(io, peer, Some(place)),
+                Ok((io, peer, place)) => drop(self.spawn(io, peer, Some(place), None)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     ::tokio::time::sleep(Duration::from_millis(100)).await;
@@ -125,7 +127,7 @@ impl<P: Programs> Server<P> {
         let place = Arc::clone(&self.shared.places)
             .try_acquire_owned()
             .map_err(|_| io::Error::other("the server has as many connections as it may have"))?;
-        self.spawn(io, peer, Some(place));
+        self.spawn(io, peer, Some(place), None);
         Ok(())
     }
 
@@ -133,11 +135,28 @@ impl<P: Programs> Server<P> {
     #[must_use]
     pub fn connect_in_memory(&self) -> DuplexStream {
         let (client, server) = ::tokio::io::duplex(64 * 1024);
-        self.spawn(server, Peer::InMemory, None);
+        self.spawn(server, Peer::InMemory, None, None);
         client
     }
 
-    fn spawn<IO: Stream>(&self, io: IO, peer: Peer, place: Option<OwnedSemaphorePermit>) {
+    /// Serves a connection that this side has made, and calls the peer on it: [`Client::serving`] with a policy and
+    /// with sessions. It ends with the last clone of the client and does not count against the cap.
+    #[must_use]
+    pub fn serve_and_call<IO: Stream>(&self, io: IO, peer: Peer) -> Client {
+        let (ends, ended) = oneshot::channel();
+        Client::served(self.spawn(io, peer, None, Some(ended)), Some(ends))
+    }
+
+    /// Serves a connection in a task of its own, at the longest until `ended`'s other end is dropped.
+    fn spawn<IO: Stream>(
+        &self,
+        io: IO,
+        peer: Peer,
+        place: Option<OwnedSemaphorePermit>,
+        ended: Option<oneshot::Receiver<()>>,
+    ) -> Arc<Mailbox> {
+        let mailbox = Mailbox::new(&self.shared.config.connection);
+        let calls = Arc::clone(&mailbox);
         let shared = Arc::clone(&self.shared);
         let counted = Counted::new(Arc::clone(&self.shared));
         ::tokio::spawn(async move {
@@ -146,7 +165,16 @@ impl<P: Programs> Server<P> {
             let mut aborting = shared.phase.subscribe();
             let session = (shared.sessions)(peer.clone());
             tracing::debug!(%peer, "connection opened");
-            let served = serve(io, session, Arc::clone(&shared), reached(&mut finishing, Phase::Finishing));
+            let finish = async {
+                match ended {
+                    Some(ended) => ::tokio::select! {
+                        _ = ended => {}
+                        () = reached(&mut finishing, Phase::Finishing) => {}
+                    },
+                    None => reached(&mut finishing, Phase::Finishing).await,
+                }
+            };
+            let served = serve(io, session, Arc::clone(&shared), calls, finish);
             ::tokio::select! {
                 served = served => match served {
                     Ok(()) => tracing::debug!(%peer, "connection closed"),
@@ -155,6 +183,7 @@ impl<P: Programs> Server<P> {
                 () = reached(&mut aborting, Phase::Aborting) => tracing::warn!(%peer, "connection cut off"),
             }
         });
+        mailbox
     }
 
     /// Stops accepting connections and calls, and waits for the calls in flight: their replies are delivered.

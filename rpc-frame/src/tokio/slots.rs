@@ -31,7 +31,7 @@ pub(super) struct Slots<F> {
 }
 
 /// Which slots were woken since they were last polled.
-struct Woken {
+pub(super) struct Woken {
     task: AtomicWaker,
     bits: Box<[AtomicU64]>,
 }
@@ -64,11 +64,23 @@ pub(super) struct Ended<T> {
     pub(super) output: Option<T>,
 }
 
-impl<F: Future> Slots<F> {
-    /// Slots for at most `most` handlers at a time. They are made as they are needed.
-    pub(super) fn new(most: usize) -> Self {
+impl Woken {
+    /// For at most `most` handlers at a time.
+    pub(super) fn new(most: usize) -> Arc<Self> {
         let bits = (0..most.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Self { slots: Vec::new(), free: Vec::new(), woken: Arc::new(Woken { task: AtomicWaker::new(), bits }) }
+        Arc::new(Self { task: AtomicWaker::new(), bits })
+    }
+
+    /// Wakes the connection's task, for another reason than a handler.
+    pub(super) fn wake(&self) {
+        self.task.wake();
+    }
+}
+
+impl<F: Future> Slots<F> {
+    /// Slots for as many handlers as `woken` is for. They are made as they are needed.
+    pub(super) const fn new(woken: Arc<Woken>) -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), woken }
     }
 
     /// Whose task is woken when a handler is.

@@ -1,0 +1,411 @@
+//! Calls on a connection that is served: the way into the task that owns it, and the way of the replies back.
+//!
+//! The task looks at one flag to see that nobody calls; only calls of our own take the lock.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+use std::vec::Vec;
+
+use ::tokio::sync::{Notify, oneshot};
+use ::tokio::time::Instant;
+use xdr_core::{Bytes, Encode};
+
+use super::client::{CallError, ClosedError};
+use super::slots::Woken;
+use crate::auth::OpaqueAuth;
+use crate::connection::{Connection, ConnectionConfig, IncomingReply, OutgoingCall, RecordNotWritten, room_to_send};
+
+/// What the callers on a connection share with its task.
+pub(crate) struct Mailbox {
+    epoch: Instant,
+    woken: Arc<Woken>,
+    /// There is something for the task to take.
+    full: AtomicBool,
+    content: Mutex<Content>,
+    /// Bytes of output that wait in the engine.
+    unsent: AtomicUsize,
+    max_unsent: usize,
+    max_calls: usize,
+    /// Oneway calls that wait for room.
+    senders: AtomicUsize,
+    /// Links that are in somebody's hands.
+    links: AtomicUsize,
+    /// There may be room to send, or the connection has ended.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Content {
+    letters: Vec<Letter>,
+    /// Bytes of the letters.
+    bytes: usize,
+    /// Calls that were sent and then given up.
+    given_up: Vec<u32>,
+    closed: Option<ClosedError>,
+}
+
+/// A call that has not got its xid.
+struct Letter {
+    program: u32,
+    version: u32,
+    procedure: u32,
+    credential: OpaqueAuth,
+    args: Bytes,
+    /// Who waits for the reply, and until when; nobody for a oneway call.
+    awaited: Option<(Arc<Pending>, Option<Duration>)>,
+}
+
+impl Letter {
+    fn new(call: &OutgoingCall<'_>, args: Bytes, awaited: Option<(Arc<Pending>, Option<Duration>)>) -> Self {
+        let OutgoingCall { program, version, procedure, credential, .. } = *call;
+        Self { program, version, procedure, credential: credential.clone(), args, awaited }
+    }
+
+    fn len(&self) -> usize {
+        self.args.len().saturating_add(self.credential.body.len())
+    }
+
+    fn write(&self, engine: &mut Connection, now: Duration) -> Result<u32, RecordNotWritten> {
+        let call = OutgoingCall::new(self.program, self.version, self.procedure).with_credential(&self.credential);
+        engine.call_encoded(now, &call, &self.args, self.awaited.as_ref().map(|(_, deadline)| *deadline))
+    }
+}
+
+/// A call that waits for its reply.
+#[derive(Default)]
+struct Pending(Mutex<Stage>);
+
+#[derive(Default)]
+struct Stage {
+    /// Set as long as the call is in flight.
+    xid: Option<u32>,
+    given_up: bool,
+    reply: Option<Result<IncomingReply, CallError>>,
+    waker: Option<Waker>,
+}
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(&self, reply: Result<IncomingReply, CallError>) {
+        let mut stage = self.lock();
+        stage.xid = None;
+        stage.reply = Some(reply);
+        let waker = stage.waker.take();
+        drop(stage);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Mailbox {
+    pub(super) fn new(config: &ConnectionConfig) -> Arc<Self> {
+        Arc::new(Self {
+            epoch: Instant::now(),
+            woken: Woken::new(config.max_calls_in_flight),
+            full: AtomicBool::new(false),
+            content: Mutex::default(),
+            unsent: AtomicUsize::new(0),
+            max_unsent: config.max_unsent,
+            max_calls: config.max_own_calls_in_flight,
+            senders: AtomicUsize::new(0),
+            links: AtomicUsize::new(0),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(super) const fn epoch(&self) -> Instant {
+        self.epoch
+    }
+
+    pub(super) const fn woken(&self) -> &Arc<Woken> {
+        &self.woken
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        // Nothing that holds the lock leaves the content half done.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the task look.
+    fn ring(&self) {
+        self.full.store(true, Ordering::Release);
+        self.woken.wake();
+    }
+
+    pub(super) fn call<T: Encode + ?Sized>(
+        &self,
+        call: &OutgoingCall<'_>,
+        args: &T,
+        timeout: Option<Duration>,
+    ) -> Result<Call<'_>, CallError> {
+        let deadline = timeout.and_then(|timeout| self.epoch.elapsed().checked_add(timeout));
+        let args = xdr_core::to_bytes(args).map_err(|error| CallError::NotSent(RecordNotWritten::Encode(error)))?;
+        let pending = Arc::new(Pending::default());
+        let letter = Letter::new(call, args, Some((Arc::clone(&pending), deadline)));
+        let mut content = self.lock();
+        if let Some(closed) = &content.closed {
+            return Err(CallError::NotConnected(closed.clone()));
+        }
+        if content.letters.len() >= self.max_calls {
+            return Err(CallError::NotSent(RecordNotWritten::TooManyCalls { max: self.max_calls }));
+        }
+        content.put(letter);
+        drop(content);
+        self.ring();
+        Ok(Call { mailbox: self, pending })
+    }
+
+    /// Queues a oneway call as soon as there is room.
+    pub(super) async fn send(&self, call: &OutgoingCall<'_>, args: &Bytes) -> Result<(), CallError> {
+        if self.try_send(call, args)? {
+            return Ok(());
+        }
+        self.senders.fetch_add(1, Ordering::SeqCst);
+        let _waits = Waits(self);
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if self.try_send(call, args)? {
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+
+    /// False where there is no room.
+    fn try_send(&self, call: &OutgoingCall<'_>, args: &Bytes) -> Result<bool, CallError> {
+        let letter = Letter::new(call, args.clone(), None);
+        let mut content = self.lock();
+        if let Some(closed) = &content.closed {
+            return Err(CallError::NotConnected(closed.clone()));
+        }
+        let unsent = content.bytes.saturating_add(self.unsent.load(Ordering::SeqCst));
+        // Letters without arguments take room as well.
+        if !room_to_send(unsent, letter.len(), self.max_unsent) || content.letters.len() >= self.max_calls {
+            return Ok(false);
+        }
+        content.put(letter);
+        drop(content);
+        self.ring();
+        Ok(true)
+    }
+
+    /// Why the connection ended, once it has.
+    pub(super) async fn closed(&self) -> ClosedError {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(why) = &self.lock().closed {
+                return why.clone();
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Content {
+    fn put(&mut self, letter: Letter) {
+        self.bytes = self.bytes.saturating_add(letter.len());
+        self.letters.push(letter);
+    }
+}
+
+/// Counted as long as a oneway call waits for room.
+struct Waits<'a>(&'a Mailbox);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.senders.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A call in flight.
+pub(super) struct Call<'a> {
+    mailbox: &'a Mailbox,
+    pending: Arc<Pending>,
+}
+
+impl Future for Call<'_> {
+    type Output = Result<IncomingReply, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let mut stage = self.pending.lock();
+        if let Some(reply) = stage.reply.take() {
+            return Poll::Ready(reply);
+        }
+        match &mut stage.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => stage.waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut stage = self.pending.lock();
+        stage.given_up = true;
+        let in_flight = stage.xid.take();
+        drop(stage);
+        if let Some(xid) = in_flight {
+            self.mailbox.lock().given_up.push(xid);
+            self.mailbox.ring();
+        }
+    }
+}
+
+/// A way to call on the connection. As long as there is one, the connection is not idle.
+pub(super) struct Link {
+    pub(super) mailbox: Arc<Mailbox>,
+    /// Dropped with the link whose end is the connection's.
+    _ends: Option<oneshot::Sender<()>>,
+}
+
+impl Link {
+    pub(super) fn new(mailbox: Arc<Mailbox>, ends: Option<oneshot::Sender<()>>) -> Self {
+        mailbox.links.fetch_add(1, Ordering::AcqRel);
+        Self { mailbox, _ends: ends }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if self.mailbox.links.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // The connection may be idle from now on.
+            self.mailbox.woken.wake();
+        }
+    }
+}
+
+/// The task's end of a mailbox.
+pub(super) struct Post {
+    mailbox: Arc<Mailbox>,
+    waiting: HashMap<u32, Arc<Pending>>,
+    /// Somebody has called.
+    in_use: bool,
+    /// Replies passed over that the log has been told of.
+    passed_over: u64,
+}
+
+impl Post {
+    pub(super) fn new(mailbox: Arc<Mailbox>) -> Self {
+        Self { mailbox, waiting: HashMap::new(), in_use: false, passed_over: 0 }
+    }
+
+    pub(super) const fn in_use(&self) -> bool {
+        self.in_use
+    }
+
+    /// Whether somebody can call.
+    pub(super) fn is_held(&self) -> bool {
+        self.mailbox.links.load(Ordering::Acquire) > 0
+    }
+
+    /// Hands what is in the mailbox to the engine. False where there was nothing.
+    #[inline]
+    pub(super) fn collect(&mut self, engine: &mut Connection, now: Duration) -> bool {
+        if !self.mailbox.full.load(Ordering::Acquire) {
+            return false;
+        }
+        self.empty(engine, now);
+        true
+    }
+
+    #[cold]
+    fn empty(&mut self, engine: &mut Connection, now: Duration) {
+        self.in_use = true;
+        self.mailbox.full.store(false, Ordering::Release);
+        let mut content = self.mailbox.lock();
+        content.bytes = 0;
+        for xid in content.given_up.drain(..) {
+            if self.waiting.remove(&xid).is_some() {
+                engine.forget(xid);
+            }
+        }
+        for letter in content.letters.drain(..) {
+            let Some((pending, _)) = &letter.awaited else {
+                if let Err(error) = letter.write(engine, now) {
+                    tracing::error!(procedure = letter.procedure, %error, "cannot send a oneway call");
+                }
+                continue;
+            };
+            let mut stage = pending.lock();
+            if stage.given_up {
+                continue;
+            }
+            match letter.write(engine, now) {
+                Ok(xid) => {
+                    stage.xid = Some(xid);
+                    drop(stage);
+                    self.waiting.insert(xid, Arc::clone(pending));
+                }
+                Err(error) => {
+                    drop(stage);
+                    pending.finish(Err(CallError::NotSent(error)));
+                }
+            }
+        }
+        self.mailbox.unsent.store(engine.output().len(), Ordering::SeqCst);
+    }
+
+    /// Tells the callers how much waits to be sent.
+    pub(super) fn publish(&mut self, engine: &Connection) {
+        if !self.in_use {
+            return;
+        }
+        let unsent = engine.output().len();
+        self.mailbox.unsent.store(unsent, Ordering::SeqCst);
+        if self.mailbox.senders.load(Ordering::SeqCst) > 0 && room_to_send(unsent, 0, self.mailbox.max_unsent) {
+            self.mailbox.changed.notify_waiters();
+        }
+        let passed_over = engine.client().passed_over();
+        if passed_over != self.passed_over {
+            tracing::debug!(passed_over, "passed over a reply that nobody waits for");
+            self.passed_over = passed_over;
+        }
+    }
+
+    pub(super) fn finish(&mut self, xid: u32, reply: Result<IncomingReply, CallError>) {
+        if let Some(pending) = self.waiting.remove(&xid) {
+            pending.finish(reply);
+        }
+    }
+
+    /// Fails every call that waits, and those that are still to come.
+    pub(super) fn close(&mut self, engine: &mut Connection, why: ClosedError) {
+        for xid in self.waiting.keys() {
+            engine.forget(*xid);
+        }
+        self.end(why);
+    }
+
+    fn end(&mut self, why: ClosedError) {
+        let mut content = self.mailbox.lock();
+        let why = content.closed.get_or_insert(why).clone();
+        let letters = std::mem::take(&mut content.letters);
+        content.bytes = 0;
+        drop(content);
+        let queued = letters.into_iter().filter_map(|letter| letter.awaited.map(|(pending, _)| pending));
+        for pending in self.waiting.drain().map(|(_, pending)| pending).chain(queued) {
+            pending.finish(Err(CallError::Closed(why.clone())));
+        }
+        self.mailbox.changed.notify_waiters();
+    }
+}
+
+/// Also where the task is cut off, or its runtime ends.
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.end(ClosedError::ByUs);
+    }
+}
