@@ -98,6 +98,8 @@ mod program; //    tables with their services, several in one server
 mod answer; //     the order of checks, and what is answered without user code
 #[cfg(feature = "tokio")]
 pub mod tokio; //  client and server on tokio
+#[cfg(feature = "rpcbind")]
+pub mod rpcbind; // who listens where
 
 /// The codec that messages are made with.
 pub use xdr_core as xdr;
