@@ -103,16 +103,7 @@ impl Rpcbind {
     /// # Errors
     /// [`Refused`](RpcbindError::Refused) where rpcbind does not want it, and what else can go wrong.
     pub async fn set(&self, service: &Service) -> Result<(), RpcbindError> {
-        self.within(async { self.open(Purpose::Register).await?.set(service, false).await }).await
-    }
-
-    /// As [`set`](Self::set), but a registration of the same program, version and transport is removed before, if it
-    /// is the caller's own.
-    ///
-    /// # Errors
-    /// As [`set`](Self::set).
-    pub async fn replace(&self, service: &Service) -> Result<(), RpcbindError> {
-        self.within(async { self.open(Purpose::Register).await?.set(service, true).await }).await
+        self.within(async { self.open(Purpose::Register).await?.set(service).await }).await
     }
 
     /// Removes the registration of a program on one transport, or, where `netid` is empty, on all. A portmapper, which
@@ -149,6 +140,23 @@ impl Rpcbind {
     /// When rpcbind cannot be asked, or its list is too long.
     pub async fn list(&self) -> Result<Vec<Service>, RpcbindError> {
         self.within(async { self.open(Purpose::LookUp).await?.list().await }).await
+    }
+
+    /// Registers services in the place of entries of the caller's own.
+    pub(super) async fn claim(&self, services: &[Service]) -> Result<(), RpcbindError> {
+        self.within(async {
+            let mut exchange = self.open(Purpose::Register).await?;
+            // All of them before the first SET: version 2 removes a program's entries of TCP and UDP together. What
+            // cannot be removed is in the way of SET, which tells.
+            for service in services {
+                exchange.unset(service.program, service.version, &service.netid).await?;
+            }
+            for service in services {
+                exchange.set(service).await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Removes those of the services that are still registered at their addresses: who has taken a place over since

@@ -26,9 +26,8 @@ pub(super) struct Exchange {
 
 /// Takes the results, or tries the whole call again where a lower version is to be spoken.
 macro_rules! by_version {
-    ($self:ident, $version:ident => $call:expr) => {
+    ($self:ident, $call:expr) => {
         loop {
-            let $version = $self.version;
             let outcome = $call;
             if let Some(results) = $self.unless_lower(outcome)? {
                 break results;
@@ -58,37 +57,40 @@ impl Exchange {
         }
     }
 
-    /// Registers a service. An entry of the caller's own in its place is removed before, if `replace` says so.
-    pub(super) async fn set(&mut self, service: &Service, replace: bool) -> Result<(), RpcbindError> {
-        if replace {
-            // What cannot be removed is in the way of SET, which tells.
-            self.unset(service.program, service.version, &service.netid).await?;
-        }
+    /// Registers a service.
+    pub(super) async fn set(&mut self, service: &Service) -> Result<(), RpcbindError> {
         let rpcb = service.rpcb();
-        let set = by_version!(self, version => match version {
-            4 => self.client.call_procedure::<version4::Set>(&rpcb).await,
-            3 => self.client.call_procedure::<version3::Set>(&rpcb).await,
-            _ => {
-                let mapping = service.mapping().ok_or_else(|| not_in_version_2(&service.netid, &service.address))?;
-                self.client.call_procedure::<version2::Set>(&mapping).await
+        let set = by_version!(
+            self,
+            match self.version {
+                4 => self.client.call_procedure::<version4::Set>(&rpcb).await,
+                3 => self.client.call_procedure::<version3::Set>(&rpcb).await,
+                _ => {
+                    let mapping =
+                        service.mapping().ok_or_else(|| not_in_version_2(&service.netid, &service.address))?;
+                    self.client.call_procedure::<version2::Set>(&mapping).await
+                }
             }
-        }
-        .or_else(refusal));
+            .or_else(refusal)
+        );
         if set { Ok(()) } else { Err(RpcbindError::Refused { service: Box::new(service.clone()) }) }
     }
 
     /// Removes a registration. False where there was none that the caller may remove.
     pub(super) async fn unset(&mut self, program: u32, version: u32, netid: &str) -> Result<bool, RpcbindError> {
         let rpcb = key(program, version, netid);
-        Ok(by_version!(self, spoken => match spoken {
-            4 => self.client.call_procedure::<version4::Unset>(&rpcb).await,
-            3 => self.client.call_procedure::<version3::Unset>(&rpcb).await,
-            _ => {
-                let mapping = Mapping { program, version, ..Mapping::default() };
-                self.client.call_procedure::<version2::Unset>(&mapping).await
+        Ok(by_version!(
+            self,
+            match self.version {
+                4 => self.client.call_procedure::<version4::Unset>(&rpcb).await,
+                3 => self.client.call_procedure::<version3::Unset>(&rpcb).await,
+                _ => {
+                    let mapping = Mapping { program, version, ..Mapping::default() };
+                    self.client.call_procedure::<version2::Unset>(&mapping).await
+                }
             }
-        }
-        .or_else(refusal)))
+            .or_else(refusal)
+        ))
     }
 
     /// Where a program listens.
@@ -99,28 +101,33 @@ impl Exchange {
         netid: &str,
     ) -> Result<Option<UniversalAddress>, RpcbindError> {
         let rpcb = key(program, version, netid);
-        let address: Option<UniversalAddress> = by_version!(self, spoken => match spoken {
-            // GETADDR looks the transport of the connection up, whatever the argument says (RFC 1833 §2.2.1).
-            3 | 4 if netid != self.netid => {
-                let services = self.list().await?;
-                let is_meant = |service: &&Service| {
-                    (service.program, service.version, service.netid.as_str()) == (program, version, netid)
-                };
-                let found = services.iter().find(is_meant);
-                Ok(found.map(Service::universal_address).transpose()?)
-            }
-            4 => self.get_addr::<version4::GetVersAddr>(&rpcb).await?,
-            3 => self.get_addr::<version3::GetAddr>(&rpcb).await?,
-            _ => {
-                let protocol = protocol(netid).ok_or_else(|| not_in_version_2(netid, ""))?;
-                let mapping = Mapping { program, version, protocol, port: 0 };
-                match self.client.call_procedure::<version2::GetPort>(&mapping).await {
-                    Ok(0) => Ok(None),
-                    Ok(port) => Ok(Some(Service::from(Mapping { port, ..mapping }).universal_address()?)),
+        let address: Option<UniversalAddress> = by_version!(
+            self,
+            match self.version {
+                // GETADDR looks the transport of the connection up, whatever the argument says (RFC 1833 §2.2.1).
+                3 | 4 if netid != self.netid => match self.dump().await {
+                    Ok(services) => {
+                        let is_meant = |service: &&Service| {
+                            (service.program, service.version, service.netid.as_str()) == (program, version, netid)
+                        };
+                        let found = services.iter().find(is_meant);
+                        Ok(found.map(Service::universal_address).transpose()?)
+                    }
                     Err(error) => Err(error),
+                },
+                4 => self.get_addr::<version4::GetVersAddr>(&rpcb).await?,
+                3 => self.get_addr::<version3::GetAddr>(&rpcb).await?,
+                _ => {
+                    let protocol = protocol(netid).ok_or_else(|| not_in_version_2(netid, ""))?;
+                    let mapping = Mapping { program, version, protocol, port: 0 };
+                    match self.client.call_procedure::<version2::GetPort>(&mapping).await {
+                        Ok(0) => Ok(None),
+                        Ok(port) => Ok(Some(Service::from(Mapping { port, ..mapping }).universal_address()?)),
+                        Err(error) => Err(error),
+                    }
                 }
             }
-        });
+        );
         Ok(address.map(|address| address.or_at(self.host)))
     }
 
@@ -138,11 +145,15 @@ impl Exchange {
 
     /// All registrations.
     pub(super) async fn list(&mut self) -> Result<Vec<Service>, RpcbindError> {
-        Ok(by_version!(self, version => match version {
+        Ok(by_version!(self, self.dump().await))
+    }
+
+    async fn dump(&self) -> Result<Vec<Service>, CallError> {
+        match self.version {
             4 => self.client.call_procedure::<version4::Dump>(&()).await.map(|list| services(list.entries)),
             3 => self.client.call_procedure::<version3::Dump>(&()).await.map(|list| services(list.entries)),
             _ => self.client.call_procedure::<version2::Dump>(&()).await.map(|list| services(list.entries)),
-        }))
+        }
     }
 }
 

@@ -32,23 +32,25 @@ impl Registration {
     /// mostly, left behind by a process that has crashed. If it is not, this process takes its place, and the other
     /// one does not take it back when its own registration ends.
     ///
+    /// A portmapper, which has version 2 only, removes TCP and UDP together: give both to one registration there.
+    ///
     /// # Errors
     /// When rpcbind refuses one of them or cannot be asked. Those that were registered by then are removed again.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub async fn new(rpcbind: &Rpcbind, services: impl IntoIterator<Item = Service>) -> Result<Self, RpcbindError> {
-        let mut registration = Self { rpcbind: rpcbind.clone(), runtime: Handle::current(), services: Vec::new() };
-        for service in services {
-            // It counts as registered before it is: this future may be dropped while rpcbind is at it.
-            registration.services.push(service.clone());
-            if let Err(error) = rpcbind.replace(&service).await {
+        let services = services.into_iter().collect();
+        // They count as registered before they are: this future may be dropped while rpcbind is at it.
+        let registration = Self { rpcbind: rpcbind.clone(), runtime: Handle::current(), services };
+        match rpcbind.claim(&registration.services).await {
+            Ok(()) => Ok(registration),
+            Err(error) => {
                 // The first error is the one to tell.
                 let _ = registration.unregister().await;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(registration)
     }
 
     /// Registers all versions of all programs that a server serves, for the TCP sockets that it listens on.
