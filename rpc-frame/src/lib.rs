@@ -47,6 +47,11 @@
 //! The engine does no input and output of its own: [`Connection`] takes bytes and time and gives bytes
 //! and events. Without features the crate is `no_std` with `alloc`.
 //!
+//! # Features
+//!
+//! `tokio` adds a client and a server on tokio. `rpcbind` adds the messages of rpcbind, which knows where the programs of
+//! a machine listen, and a client of it with which servers register themselves.
+//!
 //! # What a server answers by itself
 //!
 //! | the call | the answer |

@@ -102,7 +102,7 @@ async fn an_address_on_the_transport_of_the_connection_is_asked_for_and_others_a
     for (rpcbind, netid, address, call) in [
         (&local, "local", "/run/greeter", "4 GetVersAddr"),
         (&local, "tcp", "127.0.0.1.8.1", "4 Dump"),
-        (&local, "tcp6", "::.8.2", "4 Dump"),
+        (&local, "tcp6", "::1.8.2", "4 Dump"),
         (&local, "udp", "10.0.0.7.8.3", "4 Dump"),
         (&tcp, "tcp", "127.0.0.1.8.1", "4 GetVersAddr"),
         (&tcp, "local", "/run/greeter", "4 Dump"),

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 
 use xdr_core::XdrString;
@@ -117,14 +117,18 @@ impl UniversalAddress {
         }
     }
 
-    /// The same port at `host`, where the address is that of every interface and `host` is of its family.
+    /// The same port at `host`, where the address is that of every interface. Where it is of the other family, only
+    /// this machine's own is known.
     pub(super) fn or_at(self, host: IpAddr) -> Self {
-        match self {
-            Self::Ip(address) if address.ip().is_unspecified() && address.is_ipv4() == host.is_ipv4() => {
-                Self::Ip(SocketAddr::new(host, address.port()))
-            }
-            other => other,
-        }
+        let Self::Ip(address) = self else { return self };
+        let host = match address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            ip if ip.is_ipv4() == host.is_ipv4() => host,
+            IpAddr::V4(_) if host.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) if host.is_loopback() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        Self::Ip(SocketAddr::new(host, address.port()))
     }
 }
 
@@ -204,6 +208,9 @@ mod tests {
         assert_eq!(at("0.0.0.0.0.7", "192.0.2.1"), "192.0.2.1.0.7");
         assert_eq!(at("::.0.7", "::1"), "::1.0.7");
         assert_eq!(at("::.0.7", "192.0.2.1"), "::.0.7");
+        assert_eq!(at("0.0.0.0.0.7", "2001:db8::1"), "0.0.0.0.0.7");
+        assert_eq!(at("::.0.7", "127.0.0.1"), "::1.0.7");
+        assert_eq!(at("0.0.0.0.0.7", "::1"), "127.0.0.1.0.7");
         assert_eq!(at("10.0.0.1.0.7", "192.0.2.1"), "10.0.0.1.0.7");
         assert_eq!(at("/run/x", "192.0.2.1"), "/run/x");
     }

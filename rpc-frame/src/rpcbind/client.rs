@@ -54,7 +54,7 @@ impl Rpcbind {
     /// The rpcbind of this machine, through its unix socket: `/run/rpcbind.sock`, or `/var/run/rpcbind.sock`.
     ///
     /// Where there is none, lookups go by TCP to 127.0.0.1, port 111. Registrations do not: rpcbind would refuse
-    /// them.
+    /// them, or take them as those of an unknown owner, which anybody can remove.
     #[must_use]
     pub const fn local() -> Self {
         Self::with_endpoint(Endpoint::Local)
@@ -98,7 +98,8 @@ impl Rpcbind {
     }
 
     /// Registers a service. It stays registered until it is [unset](Self::unset), also when this process ends:
-    /// [`Registration`](super::Registration) takes care of that.
+    /// [`Registration`](super::Registration) takes care of that. Where it is registered already at the very same address,
+    /// by whomever, Linux's rpcbind has nothing to do and succeeds.
     ///
     /// # Errors
     /// [`Refused`](RpcbindError::Refused) where rpcbind does not want it, and what else can go wrong.
@@ -109,7 +110,8 @@ impl Rpcbind {
     /// Removes the registration of a program on one transport, or, where `netid` is empty, on all. A portmapper, which
     /// has version 2 only, removes all in any case.
     ///
-    /// False where there was none that the caller may remove: rpcbind does not tell the two apart.
+    /// False where there is one that is not the caller's. Where there is none, Linux's rpcbind says true; others say
+    /// false.
     ///
     /// # Errors
     /// When rpcbind cannot be asked.
@@ -118,7 +120,7 @@ impl Rpcbind {
     }
 
     /// Where a program listens on a transport, if it does. An address of every interface becomes that of the
-    /// machine that was asked.
+    /// machine that was asked, if it was asked by the same family of addresses, or is this one.
     ///
     /// Where rpcbind has only version 2 or 3 and knows the program in other versions, the answer may be the address of
     /// one of these.

@@ -30,8 +30,9 @@
 //! # }
 //! ```
 //!
-//! rpcbind takes registrations from every user through its unix socket only: there the kernel tells it who calls.
-//! By TCP it refuses them, but for calls from a privileged port of the machine itself.
+//! rpcbind takes registrations from every user through its unix socket only: there the kernel tells it who calls, and
+//! only the owner of an entry, or root, can remove it. By TCP it refuses them, but from the loopback interface where it
+//! is lenient; the owner is `unknown` then, whom everybody can be.
 //!
 //! # The messages
 //!
