@@ -112,6 +112,13 @@ async fn an_address_on_the_transport_of_the_connection_is_asked_for_and_others_a
         let found = rpcbind.address_of(GREETER, 1, netid).await.unwrap().unwrap();
         assert_eq!((found.to_string().as_str(), fake.calls()), (address, vec![call.to_string()]), "{netid}");
     }
+    // An empty string says that there is none.
+    for (rpcbind, netid, call) in
+        [(&local, "local", "4 GetVersAddr"), (&tcp, "tcp", "4 GetVersAddr"), (&only_3, "tcp", "3 GetAddr")]
+    {
+        assert_eq!(rpcbind.address_of(GREETER, 2, netid).await.unwrap(), None);
+        assert_eq!(fake.calls(), [call]);
+    }
 }
 
 #[tokio::test]

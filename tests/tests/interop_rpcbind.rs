@@ -63,7 +63,7 @@ fn inside(name: &str) -> bool {
         attempt.output().is_ok_and(|output| output.status.success())
     };
     let Some(way) = WAYS.iter().find(works) else {
-        missing("nobody may make the network and mount namespaces that rpcbind is to run in");
+        missing("rpcbind needs a network and a `/run` of its own, from root, newuidmap with subordinate ids, or sudo");
         return false;
     };
     let output = Command::new("timeout")
@@ -285,6 +285,7 @@ async fn a_registration_from_elsewhere_than_the_loopback_interface_is_refused() 
     // Who asks by that address is told that address.
     let found = rpcbind.address_of(PROGRAM, 4, netid::TCP).await.unwrap();
     assert_eq!(found, Some(UniversalAddress::Ip(at("10.9.9.9:111"))));
+    assert_eq!(rpcbind.address_of(GUEST, 1, netid::TCP).await.unwrap(), None);
 }
 
 #[tokio::test]
