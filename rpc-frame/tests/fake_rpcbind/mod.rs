@@ -1,20 +1,56 @@
 //! An rpcbind made of our own tables: a list of registrations, in whichever versions a test wants.
+#![allow(dead_code, reason = "every test file takes what it needs")]
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rpc_frame::rpcbind::version2::{CallResult, Mapping, MappingList, PortmapService};
-use rpc_frame::rpcbind::version3::Rpcb3Service;
-use rpc_frame::rpcbind::version4::Rpcb4Service;
+use rpc_frame::rpcbind::version2::{CallResult, Mapping, MappingList, Portmap, PortmapService};
+use rpc_frame::rpcbind::version3::{Rpcb3, Rpcb3Service};
+use rpc_frame::rpcbind::version4::{Rpcb4, Rpcb4Service};
 use rpc_frame::rpcbind::{
-    CallitArgs, CallitResult, Netbuf, PROGRAM, Rpcb, RpcbEntryList, RpcbList, RpcbStatByVersion, Uaddr,
+    CallitArgs, CallitResult, Netbuf, PROGRAM, Rpcb, RpcbEntryList, RpcbList, RpcbStatByVersion, Rpcbind, Service,
+    Uaddr,
 };
 use rpc_frame::tokio::Server;
-use rpc_frame::{Context, Peer, Programs};
+use rpc_frame::{Context, Peer, Program, Programs, program};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
+
+pub(crate) const GREETER: u32 = 0x2000_0042;
+
+pub(crate) fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+pub(crate) fn greeter(version: u32, address: &str) -> Service {
+    Service::tcp(GREETER, version, at(address))
+}
+
+pub(crate) fn entry(version: u32, netid: &str, address: &str, owner: &str) -> Rpcb {
+    Rpcb { program: GREETER, version, netid: netid.into(), address: address.into(), owner: owner.into() }
+}
+
+pub(crate) fn v2(fake: &Arc<Fake>) -> Program<Portmap, Fake> {
+    program(Arc::clone(fake))
+}
+
+pub(crate) fn v3(fake: &Arc<Fake>) -> Program<Rpcb3, Fake> {
+    program(Arc::clone(fake))
+}
+
+pub(crate) fn v4(fake: &Arc<Fake>) -> Program<Rpcb4, Fake> {
+    program(Arc::clone(fake))
+}
+
+/// All versions at a socket.
+pub(crate) fn rpcbind(fake: &Arc<Fake>) -> (Socket, Rpcbind) {
+    let socket = Socket::serving((v2(fake), (v3(fake), v4(fake))));
+    let rpcbind = Rpcbind::at_socket(&socket);
+    (socket, rpcbind)
+}
 
 /// An owner that no caller is.
 pub(crate) const SOMEBODY: &str = "somebody";
@@ -234,7 +270,7 @@ impl Drop for Socket {
 }
 
 /// Serves the programs by TCP.
-pub(crate) async fn by_tcp(programs: impl Programs) -> std::net::SocketAddr {
+pub(crate) async fn by_tcp(programs: impl Programs) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::new(programs);
