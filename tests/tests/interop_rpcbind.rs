@@ -90,14 +90,14 @@ fn text(bytes: &[u8]) -> String {
 struct Running(Child);
 
 impl Running {
-    /// Starts it, and waits until it listens.
-    fn start() -> Self {
+    /// Starts it, and waits until it answers. That it listens is not enough: its unix socket is there before the others.
+    async fn start() -> Self {
         let rpcbind = require("rpcbind").expect("it was there outside");
         let daemon = Self(Command::new(rpcbind).arg("-f").stdin(Stdio::null()).spawn().unwrap());
         let begun = Instant::now();
-        while std::os::unix::net::UnixStream::connect(SOCKET).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "rpcbind does not listen");
-            std::thread::sleep(Duration::from_millis(10));
+        while let Err(error) = Rpcbind::at_socket(SOCKET).list().await {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{error}");
+            tokio::task::yield_now().await;
         }
         daemon
     }
@@ -133,7 +133,7 @@ async fn a_registered_server_is_found_and_reached_by_rpcinfo_until_it_unregister
     if !inside("a_registered_server_is_found_and_reached_by_rpcinfo_until_it_unregisters") {
         return;
     }
-    let _daemon = Running::start();
+    let _daemon = Running::start().await;
     let server = Daemon::new(Arc::new(TestDriver::new())).into_server(ServerConfig::default());
     let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -167,7 +167,7 @@ async fn every_transport_is_kept_apart_and_stale_entries_are_replaced() {
     if !inside("every_transport_is_kept_apart_and_stale_entries_are_replaced") {
         return;
     }
-    let _daemon = Running::start();
+    let _daemon = Running::start().await;
     let rpcbind = Rpcbind::local();
     let services = |port: u16| {
         [
@@ -226,7 +226,7 @@ async fn an_entry_of_another_user_can_neither_be_replaced_nor_removed() {
     if require("setpriv").is_none() || !inside(name) {
         return;
     }
-    let _daemon = Running::start();
+    let _daemon = Running::start().await;
     let rpcbind = Rpcbind::local();
     rpcbind.set(&service).await.unwrap();
     // Where that user can read it, whatever the folder is that cargo has put it into.
@@ -254,7 +254,7 @@ async fn lookups_go_by_tcp_where_there_is_no_socket_and_registrations_do_not() {
     if !inside("lookups_go_by_tcp_where_there_is_no_socket_and_registrations_do_not") {
         return;
     }
-    let daemon = Running::start();
+    let daemon = Running::start().await;
     let rpcbind = Rpcbind::local();
     let listed = rpcbind.list().await.unwrap();
     let own = |netid: &str| listed.iter().any(|service| service.program == PROGRAM && service.netid == netid);
@@ -278,7 +278,7 @@ async fn a_registration_from_elsewhere_than_the_loopback_interface_is_refused() 
     }
     let address = Command::new("ip").args(["addr", "add", "10.9.9.9/24", "dev", "lo"]).status().unwrap();
     assert!(address.success());
-    let _daemon = Running::start();
+    let _daemon = Running::start().await;
     let rpcbind = Rpcbind::connect("10.9.9.9:111").await.unwrap();
     let error = rpcbind.set(&Service::tcp(GUEST, 1, at("0.0.0.0:2049"))).await.unwrap_err();
     assert!(matches!(error, RpcbindError::Refused { .. }), "{error}");
@@ -296,7 +296,7 @@ async fn every_other_procedure_is_understood_in_both_directions() {
     async fn call<P: Procedure>(client: &Client, args: P::Args) -> P::Reply {
         client.call_procedure::<P>(&args).await.unwrap_or_else(|error| panic!("{}: {error}", P::NAME))
     }
-    let _daemon = Running::start();
+    let _daemon = Running::start().await;
     let client = Client::connect_tcp("127.0.0.1:111").await.unwrap();
     let tcp = |port| Mapping { program: GUEST, version: 5, protocol: version2::IPPROTO_TCP, port };
     let rpcb = |program, version| Rpcb { program, version, netid: "tcp".into(), ..Rpcb::default() };
