@@ -47,6 +47,11 @@
 //! The engine does no input and output of its own: [`Connection`] takes bytes and time and gives bytes
 //! and events. Without features the crate is `no_std` with `alloc`.
 //!
+//! # Features
+//!
+//! `tokio` adds a client and a server on tokio. `rpcbind` adds the messages of rpcbind, which knows where the programs of
+//! a machine listen, and a client of it with which servers register themselves.
+//!
 //! # What a server answers by itself
 //!
 //! | the call | the answer |
@@ -99,6 +104,8 @@ mod program; //    tables with their services, several in one server
 mod answer; //     the order of checks, and what is answered without user code
 #[cfg(feature = "tokio")]
 pub mod tokio; //  client and server on tokio
+#[cfg(feature = "rpcbind")]
+pub mod rpcbind; // who listens where
 
 /// The codec that messages are made with.
 pub use xdr_core as xdr;

@@ -36,6 +36,9 @@ pub trait Programs: Send + Sync + 'static {
     /// A reply of any of the procedures.
     type Reply: EncodeReply + Send;
 
+    /// Calls `visit` with each program's number and version.
+    fn each_version(&self, visit: &mut dyn FnMut(u32, u32));
+
     /// Looks a procedure up.
     fn find(&self, program: u32, version: u32, procedure: u32) -> Found;
 
@@ -64,6 +67,10 @@ where
     S: Send + Sync + 'static,
 {
     type Reply = T::Reply;
+
+    fn each_version(&self, visit: &mut dyn FnMut(u32, u32)) {
+        visit(T::PROGRAM, T::VERSION);
+    }
 
     fn find(&self, program: u32, version: u32, procedure: u32) -> Found {
         if program != T::PROGRAM {
@@ -102,6 +109,11 @@ impl<A: EncodeReply, B: EncodeReply> EncodeReply for Either<A, B> {
 
 impl<A: Programs, B: Programs> Programs for (A, B) {
     type Reply = Either<A::Reply, B::Reply>;
+
+    fn each_version(&self, visit: &mut dyn FnMut(u32, u32)) {
+        self.0.each_version(visit);
+        self.1.each_version(visit);
+    }
 
     fn find(&self, program: u32, version: u32, procedure: u32) -> Found {
         let first = self.0.find(program, version, procedure);

@@ -196,6 +196,11 @@ impl<P: Programs> Server<P> {
         ended
     }
 
+    /// Calls `visit` with the number and version of each program that is served.
+    pub fn each_version(&self, mut visit: impl FnMut(u32, u32)) {
+        self.shared.programs.each_version(&mut visit);
+    }
+
     /// Connections that are open, those through memory included.
     #[must_use]
     pub fn connections(&self) -> usize {
