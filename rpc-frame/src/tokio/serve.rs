@@ -50,6 +50,8 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     let ended = poll_fn(|cx| {
         if served.state != State::Finishing && finish.as_mut().poll(cx).is_ready() {
             served.state = State::Finishing;
+            // What was sent before is delivered.
+            served.post.collect(&mut served.engine, served.alarm.now());
             // Handlers that call the peer need its replies to come to an end.
             if !served.post.in_use() {
                 served.stop_listening(ClosedError::ByUs);
