@@ -38,20 +38,22 @@ pub(crate) async fn event(
             None => std::future::pending().await,
         }
     };
-    tokio::pin!(deadline);
+    let interrupted = tokio::signal::ctrl_c();
+    tokio::pin!(deadline, interrupted);
     subscribe(&client).await?;
     let mut printed = 0;
     while count.is_none_or(|count| printed < count) {
         tokio::select! {
-            // What has come is printed, whatever else has happened.
+            // Events without end do not keep the program from its own, and what has come is printed before the end of
+            // the connection is told.
             biased;
+            interrupted = &mut interrupted => return Ok(interrupted?),
+            () = &mut deadline => return Ok(()),
             Some((change, event)) = events.recv() => {
                 print(output, change, &event)?;
                 printed += 1;
             }
             why = client.closed() => return Err(Error::Closed(why)),
-            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
-            () = &mut deadline => return Ok(()),
         }
     }
     Ok(())
