@@ -47,6 +47,20 @@
 //! The engine does no input and output of its own: [`Connection`] takes bytes and time and gives bytes
 //! and events. Without features the crate is `no_std` with `alloc`.
 //!
+//! # Both ways
+//!
+//! One connection carries calls in both directions; their xids are kept apart. With the feature `tokio`:
+//!
+//! | the wish | the way |
+//! |---|---|
+//! | a handler calls its caller, now or later | [`Context::client`](crate::Context) |
+//! | a client answers the calls of its server | `tokio::Client::serving` |
+//! | a message without a reply | `#[rpc(…, oneway)]` and `tokio::Client::send` |
+//!
+//! A handler that waits for its caller keeps its place among the calls in flight, and the replies to it are read
+//! however many those are. If the caller's handlers call back in turn, and so on, all places of both ends can wait for
+//! each other; the deadlines of the calls end that.
+//!
 //! # What a server answers by itself
 //!
 //! | the call | the answer |
@@ -60,6 +74,7 @@
 //! | procedure 0 | success, no results |
 //! | arguments that do not decode | GARBAGE_ARGS |
 //! | handler panics, or its reply exceeds a bound | SYSTEM_ERR |
+//! | `oneway`, from the arguments on | nothing |
 //!
 //! The connection survives all of these. It is closed for broken framing, a message too short for an xid
 //! and a message type, a message that is neither call nor reply, and a reply to a call that was never made.

@@ -1,4 +1,4 @@
-//! One connection of a server: its handlers run in its own task.
+//! One connection that is served, a server's or a client's: its handlers run in its own task.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
