@@ -1,9 +1,12 @@
 //! The way to a daemon.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use rpc_frame::Programs;
 use rpc_frame::tokio::Client;
+use tokio::io::DuplexStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::uri::{ConnectUri, Transport};
 
@@ -44,28 +47,51 @@ pub enum ConnectError {
 /// When nobody answers there.
 pub async fn connect(uri: &ConnectUri) -> Result<Client, ConnectError> {
     match &uri.transport {
-        Transport::InProcess => in_process(uri),
-        Transport::Unix { socket } => {
-            Client::connect_unix(socket).await.map_err(|source| ConnectError::Unix { socket: socket.clone(), source })
-        }
-        Transport::Tcp { host, port } => Client::connect_tcp((host.as_str(), *port))
-            .await
-            .map_err(|source| ConnectError::Tcp { host: host.clone(), port: *port, source }),
+        Transport::InProcess => in_process(uri).map(Client::new),
+        Transport::Unix { socket } => unix(socket).await.map(Client::new),
+        Transport::Tcp { host, port } => tcp(host, *port).await.map(Client::new),
     }
 }
 
+/// Connects to the daemon of a URI, and serves these programs to it, for instance
+/// [`GuestEvents`](crate::events::GuestEvents).
+///
+/// # Errors
+/// When nobody answers there.
+pub async fn connect_serving<P: Programs>(uri: &ConnectUri, programs: P) -> Result<Client, ConnectError> {
+    Ok(match &uri.transport {
+        Transport::InProcess => Client::serving(in_process(uri)?, programs),
+        Transport::Unix { socket } => Client::serving(unix(socket).await?, programs),
+        Transport::Tcp { host, port } => Client::serving(tcp(host, *port).await?, programs),
+    })
+}
+
+async fn unix(socket: &Path) -> Result<UnixStream, ConnectError> {
+    let failed = |source| ConnectError::Unix { socket: socket.to_owned(), source };
+    UnixStream::connect(socket).await.map_err(failed)
+}
+
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let connected = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    };
+    connected.await.map_err(|source| ConnectError::Tcp { host: host.to_owned(), port, source })
+}
+
 #[cfg(feature = "daemon")]
-fn in_process(_: &ConnectUri) -> Result<Client, ConnectError> {
+fn in_process(_: &ConnectUri) -> Result<DuplexStream, ConnectError> {
     use crate::daemon::Daemon;
     use crate::driver::test::TestDriver;
 
     // `test` is the only driver that a URI without transport can name.
     let driver = TestDriver::with_defaults().map_err(ConnectError::Driver)?;
     let server = Daemon::new(std::sync::Arc::new(driver)).into_server(rpc_frame::tokio::ServerConfig::default());
-    Ok(Client::new(server.connect_in_memory()))
+    Ok(server.connect_in_memory())
 }
 
 #[cfg(not(feature = "daemon"))]
-fn in_process(uri: &ConnectUri) -> Result<Client, ConnectError> {
+fn in_process(uri: &ConnectUri) -> Result<DuplexStream, ConnectError> {
     Err(ConnectError::NotBuiltIn(uri.driver.clone()))
 }

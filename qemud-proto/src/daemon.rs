@@ -1,5 +1,7 @@
 //! The daemon's service: negotiation, the policy over calls, and the way to a driver.
 
+mod subscriber; // events on their way to a client
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use rpc_frame::{
     ActivationPolicy, Context, Peer, Policy, Procedure, ProcedureInfo, ProcedureTable, Program, Session, Verdict,
 };
 
+use self::subscriber::Subscriber;
 use crate::driver::Driver;
 use crate::failure::{Code, Failure, Reply};
 use crate::messages::*;
@@ -16,8 +19,8 @@ use crate::messages::*;
 /// The major version of the protocol: the version of the RPC program.
 pub const MAJOR: u32 = Guest::VERSION;
 
-/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39.
-pub const MINOR: u32 = 0;
+/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39, minor 1 also 41.
+pub const MINOR: u32 = 1;
 
 /// A server of the guest protocol.
 pub type GuestServer = Server<Program<Guest, Daemon>>;
@@ -52,13 +55,15 @@ impl Daemon {
         self.into_server_with(config, Session::new)
     }
 
-    /// A server whose connections get their sessions from `sessions`, which for instance makes some read-only.
+    /// A server whose connections get their sessions from `sessions`, which for instance makes some read-only. The
+    /// sessions' state is the daemon's own.
     #[must_use]
     pub fn into_server_with(
         self,
         config: ServerConfig,
         sessions: impl Fn(Peer) -> Session + Send + Sync + 'static,
     ) -> GuestServer {
+        let sessions = move |peer| sessions(peer).with_state(Subscriber::default());
         let policy = GuestPolicy { activation: self.activation.clone() };
         Server::builder(rpc_frame::program::<Guest, _>(self)).policy(policy).config(config).sessions(sessions).build()
     }
@@ -119,11 +124,24 @@ impl GuestService for Daemon {
             let message = format!("protocol major version {} is not supported, only {MAJOR} to {MAJOR}", args.major);
             return Err(Failure::new(Code::NoSupport, message));
         }
-        #[expect(clippy::unnecessary_min_or_max, reason = "0 is the only minor version so far")]
         let minor = cx.session().negotiate_minor(args.minor.min(MINOR));
         let active = |procedure: &&ProcedureInfo| self.activation.is_active(procedure, minor);
         let active = Guest::PROCEDURES.iter().filter(active).map(|procedure| procedure.number).collect();
         Ok(Negotiated { major: MAJOR, minor, active })
+    }
+
+    /// Begins or ends a session's events. A driver without events, and a connection that calls do not travel back on,
+    /// have none to give.
+    async fn domain_events(&self, cx: &Context, args: DomainEvents) -> Reply<()> {
+        let unsupported = || Failure::no_support(DomainEvents::NAME);
+        let subscriber = cx.session().state::<Subscriber>().ok_or_else(unsupported)?;
+        if args.on {
+            let client = cx.client().ok_or_else(unsupported)?;
+            subscriber.begin(client, self.driver.subscribe().ok_or_else(unsupported)?).await;
+        } else {
+            subscriber.end().await;
+        }
+        Ok(())
     }
 
     to_the_driver! {

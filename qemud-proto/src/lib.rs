@@ -29,6 +29,7 @@
 pub mod identity; // UUIDs
 pub mod failure; //  what a procedure answers when it cannot do what it was asked
 pub mod messages; // the protocol: messages and table
+pub mod events; //   what the daemon tells of its own accord: messages and table
 #[cfg(feature = "client")]
 pub mod uri; //      where a daemon is
 #[cfg(feature = "client")]

@@ -1,4 +1,4 @@
-//! The messages of the guest protocol, procedures 1 to 39, and their table.
+//! The messages of the guest protocol, procedures 1 to 39 and 41, and their table.
 //!
 //! A message is a procedure's arguments; its `#[rpc]` line carries the number, the reply and whether a
 //! read-only channel may call it. Every reply travels in [`Reply`]. Replies come first in this file,
@@ -475,6 +475,15 @@ pub struct Negotiate {
     pub minor: u32,
 }
 
+/// Asks for the [events](crate::events) of domains, or for no more of them. They come on the same connection, as calls
+/// of the program [`GUEST_EVENTS`](crate::events::GUEST_EVENTS) that the client serves, until the connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+#[rpc(program = GUEST, version = 1, proc = 41, reply = Reply<()>, since = 1, read_only, idempotent)]
+pub struct DomainEvents {
+    /// Whether events shall come. Each change after the reply is told.
+    pub on: bool,
+}
+
 /// The procedure table of program [`GUEST`], version 1.
 #[derive(Debug, Clone, PartialEq, Eq, ProcedureTable)]
 #[rpc(program = GUEST, version = 1, service = GuestService)]
@@ -557,4 +566,6 @@ pub enum Guest {
     GetCapabilities(GetCapabilities),
     /// [`Negotiate`].
     Negotiate(Negotiate),
+    /// [`DomainEvents`].
+    DomainEvents(DomainEvents),
 }

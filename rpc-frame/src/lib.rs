@@ -52,6 +52,20 @@
 //! `tokio` adds a client and a server on tokio. `rpcbind` adds the messages of rpcbind, which knows where the programs of
 //! a machine listen, and a client of it with which servers register themselves.
 //!
+//! # Both ways
+//!
+//! One connection carries calls in both directions; their xids are kept apart. With the feature `tokio`:
+//!
+//! | the wish | the way |
+//! |---|---|
+//! | a handler calls its caller, now or later | [`Context::client`](crate::Context) |
+//! | a client answers the calls of its server | `tokio::Client::serving` |
+//! | a message without a reply | `#[rpc(…, oneway)]` and `tokio::Client::send` |
+//!
+//! A handler that waits for its caller keeps its place among the calls in flight, and the replies to it are read
+//! however many those are. If the caller's handlers call back in turn, and so on, all places of both ends can wait for
+//! each other; the deadlines of the calls end that.
+//!
 //! # What a server answers by itself
 //!
 //! | the call | the answer |
@@ -65,6 +79,7 @@
 //! | procedure 0 | success, no results |
 //! | arguments that do not decode | GARBAGE_ARGS |
 //! | handler panics, or its reply exceeds a bound | SYSTEM_ERR |
+//! | `oneway`, from the arguments on | nothing |
 //!
 //! The connection survives all of these. It is closed for broken framing, a message too short for an xid
 //! and a message type, a message that is neither call nor reply, and a reply to a call that was never made.

@@ -648,3 +648,96 @@ fn events_and_output_are_the_same_however_the_bytes_are_split() {
         assert_eq!(run(&stream.chunks(size).collect::<Vec<_>>()), whole, "pieces of {size}");
     }
 }
+
+// ---- oneway calls, and our own calls at their cap ----
+
+#[test]
+fn a_oneway_call_is_a_call_that_nothing_waits_for() {
+    let mut connection = connection(|config| config.first_xid = 0x2a);
+    assert_eq!(connection.send(START, &OutgoingCall::new(PROGRAM, 3, 4), &5), Ok(0x2a));
+    let expected =
+        "8000002c 0000002a 00000000 00000002 20000042 00000003 00000004 00000000 00000000 00000000 00000000 00000005";
+    assert_eq!(hex(connection.output()), expected);
+    assert_eq!(connection.client().in_flight(), 0);
+    // Calls and oneway calls count on together.
+    assert_eq!((call(&mut connection, 1), connection.client().in_flight()), (0x2b, 1));
+    assert_eq!(connection.send(START, &OutgoingCall::new(PROGRAM, 3, 4), &5), Ok(0x2c));
+}
+
+#[test]
+fn a_reply_to_a_oneway_call_is_passed_over_and_counted_and_one_to_no_call_is_an_error() {
+    let mut connection = connection(|config| config.first_xid = 100);
+    for xid in [100, 101] {
+        assert_eq!(connection.send(START, &OutgoingCall::new(PROGRAM, 1, 1), &()), Ok(xid));
+    }
+    let awaited = call(&mut connection, 102);
+    let unavailable = |xid| record(&words(&[xid, 1, 0, 0, 0, 3]));
+    connection.receive(START, &[unavailable(101), unavailable(100), unavailable(100), peer_reply(awaited)].concat());
+    assert_eq!(all(&mut connection), [Got::Reply(awaited)]);
+    assert_eq!(connection.client().passed_over(), 3);
+    connection.receive(START, &unavailable(awaited + 1));
+    assert_eq!(next(&mut connection), Err(ConnectionError::UnexpectedReply { xid: awaited + 1 }));
+}
+
+#[test]
+fn oneway_calls_and_calls_of_one_xid_go_both_ways() {
+    let (mut left, mut right) = (default(), default());
+    for end in [&mut left, &mut right] {
+        assert_eq!(end.send(START, &OutgoingCall::new(PROGRAM, 1, 1), &1), Ok(1));
+        assert_eq!(call(end, 2), 2);
+    }
+    carry(&mut left, &mut right);
+    carry(&mut right, &mut left);
+    for end in [&mut left, &mut right] {
+        assert_eq!(all(end), [Got::Call(1), Got::Call(2)]);
+        end.leave_unanswered();
+        end.reply_with(START, 2, &Bytes::from(to_vec(&2).unwrap())).unwrap();
+    }
+    carry(&mut left, &mut right);
+    carry(&mut right, &mut left);
+    for end in [&mut left, &mut right] {
+        assert_eq!(all(end), [Got::Reply(2)]);
+        assert_eq!((end.client().in_flight(), end.server().in_flight()), (0, 0));
+    }
+}
+
+#[test]
+fn a_call_over_the_cap_on_our_own_is_not_sent_and_a_oneway_call_is() {
+    let mut connection = connection(|config| config.max_own_calls_in_flight = 2);
+    assert_eq!((call(&mut connection, 1), call(&mut connection, 2)), (1, 2));
+    let sent = connection.output().len();
+    let refused = connection.call(START, &OutgoingCall::new(PROGRAM, 1, 3), &3, None);
+    assert_eq!(refused, Err(RecordNotWritten::TooManyCalls { max: 2 }));
+    assert_eq!(connection.output().len(), sent);
+    assert_eq!(connection.send(START, &OutgoingCall::new(PROGRAM, 1, 3), &3), Ok(3));
+    connection.receive(START, &peer_reply(1));
+    assert_eq!(all(&mut connection), [Got::Reply(1)]);
+    assert_eq!(call(&mut connection, 4), 4);
+    connection.forget(2);
+    assert_eq!(call(&mut connection, 5), 5);
+}
+
+#[test]
+fn what_is_sent_while_there_is_room_leaves_room_for_the_peers_calls() {
+    let mut connection = connection(|config| config.max_unsent = 1000);
+    assert!(connection.has_room_to_send(5000), "what is alone may always go");
+    while connection.has_room_to_send(4) {
+        connection.send(START, &OutgoingCall::new(PROGRAM, 1, 1), &1).unwrap();
+    }
+    assert!((900..=1000).contains(&connection.output().len()), "{}", connection.output().len());
+    connection.receive(START, &peer_call(1));
+    assert_eq!(all(&mut connection), [Got::Call(1)]);
+    connection.advance_output(START, 200);
+    assert!(connection.has_room_to_send(4) && !connection.has_room_to_send(200));
+}
+
+#[test]
+fn a_connection_that_is_held_is_not_idle() {
+    let mut connection = default();
+    connection.handle_time(START).unwrap();
+    connection.hold(true);
+    assert_eq!(connection.next_timeout(), None);
+    assert_eq!(connection.handle_time(seconds(3600)), Ok(()));
+    connection.hold(false);
+    assert_eq!(connection.handle_time(seconds(3601)), Err(ConnectionError::Idle));
+}

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rpc_frame::xdr::{Encode, Xdr};
 use rpc_frame::{
-    AcceptStatus, Answer, Connection, ConnectionConfig, Context, Event, Outcome, Peer, Procedure, ProcedureInfo,
-    ProcedureTable, Programs, Rules, Session, Undispatched, check, program,
+    AcceptStatus, Answer, Connection, ConnectionConfig, Context, Event, OnewayProcedure, Outcome, Peer, Procedure,
+    ProcedureInfo, ProcedureTable, Programs, Rules, Session, Undispatched, check, program,
 };
 use wire::{Call, hex, opaque, record, success, words};
 
@@ -443,4 +443,74 @@ fn everything_that_is_derived_goes_through_the_path_that_is_given() {
     assert_eq!(numbers, [7, 8]);
     fn dispatches<T: facade::Dispatch<S>, S>() {}
     dispatches::<renamed::Asks, renamed::Nobody>();
+}
+
+// ---- oneway ----
+
+/// What the clock says, on every occasion that keys give.
+#[derive(Debug, Clone, PartialEq, Eq, Xdr)]
+#[rpc(program = 700, version = 3, proc = 9, oneway, since = 2, until = 5, auth, read_only, idempotent)]
+struct Tick<'a> {
+    #[xdr(max = 16)]
+    zone: &'a str,
+}
+
+#[derive(ProcedureTable)]
+#[rpc(program = 700, version = 3, service = ClockService)]
+#[allow(dead_code, reason = "a table is only looked up in")]
+enum Clock<'a> {
+    Tick(Tick<'a>),
+    #[rpc(proc = 4, oneway)]
+    Alarm(Mapping),
+    #[rpc(proc = 5, reply = u32)]
+    Set5(Mapping),
+}
+
+struct Wall;
+
+impl ClockService for Wall {
+    async fn tick(&self, _: &Context, args: Tick<'_>) {
+        assert_eq!(args.zone, "UTC");
+    }
+
+    async fn alarm(&self, cx: &Context, args: Mapping) {
+        assert_eq!((cx.procedure().name, args.version), ("Alarm", 1));
+    }
+
+    async fn set5(&self, _: &Context, args: Mapping) -> u32 {
+        args.program
+    }
+}
+
+#[test]
+fn a_oneway_message_says_so_with_its_numbers_and_is_no_procedure_with_a_reply() {
+    let tick = ProcedureInfo::new(700, 3, 9, "Tick").since(2).until(5).auth().read_only().idempotent().oneway();
+    assert_eq!(<Tick<'_> as OnewayProcedure>::INFO, tick);
+    assert_eq!(Alarm::INFO, ProcedureInfo::new(700, 3, 4, "Alarm").oneway());
+    assert_eq!((Alarm::PROGRAM, Alarm::VERSION, Alarm::NUMBER, Alarm::NAME), (700, 3, 4, "Alarm"));
+    assert!(tick.oneway && !Set5::INFO.oneway);
+    let args: <Alarm as OnewayProcedure>::Args = Mapping { program: 1, version: 2 };
+    assert_eq!(args.version, 2);
+
+    // The method call finds this trait's name only where the type does not have its own.
+    trait NoProcedure {
+        const HAS_REPLY: bool = false;
+    }
+    impl<T> NoProcedure for T {}
+    struct Probe<T>(std::marker::PhantomData<T>);
+    impl<T: Procedure> Probe<T> {
+        const HAS_REPLY: bool = true;
+    }
+    const { assert!(Probe::<Set5>::HAS_REPLY && !Probe::<Alarm>::HAS_REPLY && !Probe::<Tick<'_>>::HAS_REPLY) };
+}
+
+#[test]
+fn a_table_holds_both_kinds_and_a_oneway_method_returns_nothing() {
+    let lines: Vec<_> = Clock::PROCEDURES.iter().map(|line| (line.number, line.name, line.oneway)).collect();
+    assert_eq!(lines, [(4, "Alarm", true), (5, "Set5", false), (9, "Tick", true)]);
+    let programs = program::<Clock<'static>, _>(Wall);
+    // A sans-IO server sees that it is oneway in the context, and leaves the call unanswered.
+    let call = |procedure, args| reply(&programs, &Call::new(1, 700, 3, procedure).args(args));
+    assert_eq!(call(4, words(&[10, 1])), results(&[]));
+    assert_eq!(call(5, words(&[10, 1])), results(&[10]));
 }

@@ -59,6 +59,10 @@ struct Arguments {
     /// Most connections at a time
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(1..))]
     max_connections: u16,
+
+    /// Events that are kept for a client that does not keep up; rounded up to a power of two
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
+    event_queue: u16,
 }
 
 #[tokio::main]
@@ -75,6 +79,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let driver = if arguments.empty { TestDriver::new() } else { TestDriver::with_defaults()? };
+    let driver = driver.with_event_queue(arguments.event_queue.into());
     let mut daemon = Daemon::new(Arc::new(driver));
     for name in &arguments.switch_off {
         daemon = daemon.switch_off(name).context("--switch-off")?;

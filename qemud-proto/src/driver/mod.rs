@@ -3,10 +3,14 @@
 //! A connection opens a URI and the URI picks the driver, so a driver is an object behind one trait.
 //!
 //! - `test`: everything in memory, always built
+//! - `events`: what happens to domains, and who listens
 //! - `node`: the machine the daemon runs on, for every driver
 
+mod events;
 pub mod node;
 pub mod test;
+
+pub use self::events::{EVENT_QUEUE, Events, Subscription};
 
 use async_trait::async_trait;
 
@@ -22,6 +26,11 @@ use crate::messages::*;
 pub trait Driver: Send + Sync {
     /// The scheme of the URIs it serves, for instance `test`.
     fn name(&self) -> &'static str;
+
+    /// Listens to what happens to the domains, from now on; none where the driver does not tell.
+    fn subscribe(&self) -> Option<Subscription> {
+        None
+    }
 
     /// Asks for the version of the hypervisor: major * 1,000,000 + minor * 1000 + micro.
     async fn get_version(&self, _: GetVersion) -> Reply<u32> {

@@ -17,8 +17,8 @@ use xmlwriter::XmlWriter;
 
 use self::domains::Domains;
 use self::networks::Networks;
-use super::Driver;
 use super::node::node_info;
+use super::{Driver, Events, Subscription};
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;
@@ -103,6 +103,14 @@ impl TestDriver {
         Ok(driver)
     }
 
+    /// Keeps this many events for each subscriber that has not taken them, instead of
+    /// [`EVENT_QUEUE`](super::EVENT_QUEUE); rounded up to a power of two. Subscribers of before get no more.
+    #[must_use]
+    pub fn with_event_queue(self, events: usize) -> Self {
+        self.domains().events = Events::new(events);
+        self
+    }
+
     fn node(&self) -> &NodeInfo {
         self.node.get_or_init(node_info)
     }
@@ -136,6 +144,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Reply<T> + Send + 's
 impl Driver for TestDriver {
     fn name(&self) -> &'static str {
         "test"
+    }
+
+    fn subscribe(&self) -> Option<Subscription> {
+        Some(self.domains().events.subscribe())
     }
 
     async fn get_version(&self, _: GetVersion) -> Reply<u32> {

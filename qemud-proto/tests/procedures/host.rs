@@ -16,6 +16,7 @@ proofs! {
     capabilities_name_the_machine_and_the_types_of_guests,
     a_negotiation_tells_the_versions_and_the_active_procedures,
     another_major_version_is_refused_with_the_range,
+    events_begin_and_end_as_often_as_one_likes,
     what_a_driver_leaves_out_is_not_supported,
 }
 
@@ -45,6 +46,13 @@ async fn capabilities_name_the_machine_and_the_types_of_guests(wire: &Wire) {
 async fn a_negotiation_tells_the_versions_and_the_active_procedures(wire: &Wire) {
     let negotiated = wire.call(Negotiate { major: 1, minor: 0 }).await.unwrap();
     assert_eq!(negotiated, Negotiated { major: 1, minor: 0, active: (1..=39).collect() });
+}
+
+async fn events_begin_and_end_as_often_as_one_likes(wire: &Wire) {
+    wire.call(Negotiate { major: 1, minor: 1 }).await.unwrap();
+    for on in [false, true, true, false, false, true] {
+        wire.call(DomainEvents { on }).await.unwrap();
+    }
 }
 
 async fn another_major_version_is_refused_with_the_range(wire: &Wire) {

@@ -180,6 +180,7 @@ fn options_that_make_no_sense_are_usage_errors() {
         (&["--unix"], "a value is required for '--unix <PATH>'"),
         (&["--max-connections", "0"], "0 is not in 1..=65535"),
         (&["--max-connections", "many"], "invalid digit"),
+        (&["--event-queue", "0"], "0 is not in 1..=65535"),
         (&["socket"], "unexpected argument 'socket'"),
     ] {
         let ended = run_with(guestd_command(arguments), b"");
@@ -228,7 +229,7 @@ fn both_programs_tell_their_version_and_their_options() {
     assert_eq!(run_with(guestd_command(&["--version"]), b"").stdout, "guestd".to_owned() + &version);
     let help = run_with(guestd_command(&["--help"]), b"");
     assert_eq!(help.status, 0);
-    for option in ["--unix", "--tcp", "--empty", "--switch-off", "--max-connections"] {
+    for option in ["--unix", "--tcp", "--empty", "--switch-off", "--max-connections", "--event-queue"] {
         assert!(help.stdout.contains(option), "{option}: {help:?}");
     }
 }

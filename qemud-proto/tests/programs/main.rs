@@ -2,6 +2,7 @@
 //!
 //! - `processes`: a daemon with its sockets, and programs that run to their end
 //! - `commands`: every command of guestctl, for people and for programs
+//! - `events`: `guestctl event`
 //! - `refusals`: what guestctl says when it cannot do what it was asked
 //! - `daemon`: how guestd begins, listens and ends
 //! - `hostile`: what comes over the socket and is no call
@@ -10,6 +11,7 @@
 
 mod commands;
 mod daemon;
+mod events;
 mod hostile;
 mod processes;
 mod refusals;

@@ -4,11 +4,13 @@
 //! - `negotiation`: versions, and procedures that are switched off
 //! - `read_only`: read-only channels
 //! - `bounds`: values at their bounds and one beyond
+//! - `events`: what the daemon tells of its own accord
 //! - `load`: several clients, many calls at a time
 
 #![cfg(feature = "programs")]
 
 mod bounds;
+mod events;
 #[path = "../every_call/mod.rs"]
 mod every_call;
 mod load;

@@ -20,6 +20,10 @@ use super::slots::Woken;
 use crate::auth::OpaqueAuth;
 use crate::connection::{Connection, ConnectionConfig, IncomingReply, OutgoingCall, RecordNotWritten, room_to_send};
 
+/// Bytes of a call ahead of its arguments, without the body of its credential: xid, message type, RPC version, program,
+/// version, procedure, and flavor and length of credential and verifier.
+const CALL_HEADER: usize = 40;
+
 /// What the callers on a connection share with its task.
 pub(crate) struct Mailbox {
     epoch: Instant,
@@ -30,6 +34,7 @@ pub(crate) struct Mailbox {
     /// Bytes of output that wait in the engine.
     unsent: AtomicUsize,
     max_unsent: usize,
+    max_record: usize,
     max_calls: usize,
     /// Oneway calls that wait for room.
     senders: AtomicUsize,
@@ -115,6 +120,7 @@ impl Mailbox {
             content: Mutex::default(),
             unsent: AtomicUsize::new(0),
             max_unsent: config.max_unsent,
+            max_record: config.max_record,
             max_calls: config.max_own_calls_in_flight,
             senders: AtomicUsize::new(0),
             links: AtomicUsize::new(0),
@@ -166,6 +172,7 @@ impl Mailbox {
 
     /// Queues a oneway call as soon as there is room.
     pub(super) async fn send(&self, call: &OutgoingCall<'_>, args: &Bytes) -> Result<(), CallError> {
+        self.check_len(call, args)?;
         if self.try_send(call, args)? {
             return Ok(());
         }
@@ -180,6 +187,14 @@ impl Mailbox {
             }
             changed.await;
         }
+    }
+
+    /// Refuses at once what the engine would refuse when nobody waits for its answer any more.
+    fn check_len(&self, call: &OutgoingCall<'_>, args: &Bytes) -> Result<(), CallError> {
+        let credential = call.credential.body.len().next_multiple_of(4);
+        let len = CALL_HEADER.saturating_add(credential).saturating_add(args.len());
+        let too_long = RecordNotWritten::TooLong { len, max: self.max_record };
+        if len > self.max_record { Err(CallError::NotSent(too_long)) } else { Ok(()) }
     }
 
     /// False where there is no room.

@@ -1,4 +1,4 @@
-//! One connection of a server: its handlers run in its own task.
+//! One connection that is served, a server's or a client's: its handlers run in its own task.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -51,6 +51,8 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     let ended = poll_fn(|cx| {
         if served.state != State::Finishing && finish.as_mut().poll(cx).is_ready() {
             served.state = State::Finishing;
+            // What was sent before is delivered.
+            served.post.collect(&mut served.engine, served.alarm.now());
             // Handlers that call the peer need its replies to come to an end.
             if !served.post.in_use() {
                 served.stop_listening(ClosedError::ByUs);

@@ -93,6 +93,15 @@ pub(crate) enum Command {
         #[arg(long)]
         disable: bool,
     },
+    /// Print what happens to domains as it happens, until interrupted
+    Event {
+        /// End after so many events
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        count: Option<u64>,
+        /// End after so many seconds
+        #[arg(long, value_name = "SECONDS")]
+        timeout: Option<u64>,
+    },
     /// List networks
     NetList(Which),
     /// Create and start a network from an XML file, without keeping its definition

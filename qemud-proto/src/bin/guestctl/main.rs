@@ -2,6 +2,7 @@
 
 mod arguments; // the command line
 mod domains; //   commands about domains
+mod events; //    what happens to domains, as it happens
 mod host; //      commands about the daemon and its machine
 mod networks; //  commands about networks
 mod output; //    tables for people, JSON for programs
@@ -12,7 +13,7 @@ use clap::Parser;
 use qemud_proto::client::{ConnectError, connect};
 use qemud_proto::failure::Failure;
 use qemud_proto::messages::XML_MAX;
-use rpc_frame::tokio::{CallError, Client};
+use rpc_frame::tokio::{CallError, Client, ClosedError};
 
 use crate::arguments::{Arguments, Command};
 use crate::output::Output;
@@ -26,6 +27,8 @@ enum Error {
     Call(#[from] CallError),
     #[error(transparent)]
     Failure(#[from] Failure),
+    #[error("connection lost: {0}")]
+    Closed(#[source] ClosedError),
     #[error("cannot read '{path}': {source}")]
     File { path: String, source: std::io::Error },
     #[error("'{0}' is longer than {XML_MAX} bytes, the longest description that can be sent")]
@@ -49,8 +52,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Error> {
-    let client = connect(&arguments.connect).await?;
     let output = Output { json: arguments.json };
+    // The daemon calls as well.
+    if let Command::Event { count, timeout } = arguments.command {
+        return events::event(&arguments.connect, &output, count, timeout).await;
+    }
+    let client = connect(&arguments.connect).await?;
     dispatch(&client, &arguments.command, &output).await
 }
 
@@ -61,6 +68,8 @@ async fn dispatch(client: &Client, command: &Command, output: &Output) -> Result
         Command::Nodeinfo => host::node_info(client, output).await,
         Command::Capabilities => host::capabilities(client, output).await,
         Command::Procedures => host::procedures(client, output).await,
+        // Done already, on a connection of its own kind.
+        Command::Event { .. } => Ok(()),
         Command::List(which) => domains::list(client, output, which).await,
         Command::Create { file } => domains::create(client, output, file).await,
         Command::Define { file } => domains::define(client, output, file).await,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::saved::Saved;
+use crate::driver::Events;
+use crate::events::DomainChange;
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::{
@@ -23,6 +25,8 @@ pub(super) struct Domains {
     last_id: i32,
     pub(super) active_max: usize,
     pub(super) defined_max: usize,
+    /// Told of each change while the domains are locked, so in the order of the changes.
+    pub(super) events: Events,
 }
 
 struct Domain {
@@ -45,7 +49,13 @@ struct Active {
 
 impl Domains {
     pub(super) fn new() -> Self {
-        Self { by_name: BTreeMap::new(), last_id: 0, active_max: ACTIVE_DOMAINS_MAX, defined_max: DEFINED_DOMAINS_MAX }
+        Self {
+            by_name: BTreeMap::new(),
+            last_id: 0,
+            active_max: ACTIVE_DOMAINS_MAX,
+            defined_max: DEFINED_DOMAINS_MAX,
+            events: Events::default(),
+        }
     }
 
     fn active(&self) -> impl Iterator<Item = &Active> {
@@ -121,7 +131,7 @@ impl Domains {
             .checked_add(1)
             .ok_or_else(|| Failure::new(Code::OperationFailed, "every id has been used once; none is left"))?;
         self.last_id = id;
-        let domain = self.by_name.entry(name).or_insert(Domain {
+        let domain = self.by_name.entry(name.clone()).or_insert(Domain {
             uuid: definition.uuid,
             defined: None,
             active: None,
@@ -134,6 +144,11 @@ impl Domains {
             used: Duration::ZERO,
             running_since: (!paused).then(Instant::now),
         });
+        let uuid = domain.uuid;
+        self.events.tell(DomainChange::Started, &name, uuid, Some(id));
+        if paused {
+            self.events.tell(DomainChange::Suspended, &name, uuid, Some(id));
+        }
         Ok(id)
     }
 
@@ -173,6 +188,8 @@ impl Domains {
             && domain.defined.is_some()
         {
             domain.defined = Some(definition);
+            let id = domain.active.as_ref().map(|active| active.id);
+            self.events.tell(DomainChange::Defined, &identity.name, identity.uuid, id);
             return Ok(identity);
         }
         let defined = self.by_name.values().filter(|domain| domain.defined.is_some()).count();
@@ -187,6 +204,8 @@ impl Domains {
             autostart: false,
         });
         domain.defined = Some(definition);
+        let id = domain.active.as_ref().map(|active| active.id);
+        self.events.tell(DomainChange::Defined, &identity.name, identity.uuid, id);
         Ok(identity)
     }
 
@@ -199,19 +218,21 @@ impl Domains {
         }
         let name = name.to_owned();
         self.by_name.remove(&name);
+        self.events.tell(DomainChange::Undefined, &name, uuid, None);
         Ok(())
     }
 
     /// Stops an active domain; one that was never defined is gone.
     pub(super) fn stop(&mut self, id: i32) -> Reply<()> {
         let active = self.active_mut(id)?;
-        let name = active.definition.name.clone();
+        let (name, uuid) = (active.definition.name.clone(), active.definition.uuid);
         if let Some(domain) = self.by_name.get_mut(&name) {
             domain.active = None;
             if domain.defined.is_none() {
                 self.by_name.remove(&name);
             }
         }
+        self.events.tell(DomainChange::Stopped, &name, uuid, Some(id));
         Ok(())
     }
 
@@ -225,13 +246,20 @@ impl Domains {
     pub(super) fn suspend(&mut self, id: i32) -> Reply<()> {
         let active = self.active_mut(id)?;
         active.used = active.cpu_time();
-        active.running_since = None;
+        if active.running_since.take().is_some() {
+            let (name, uuid) = (active.definition.name.clone(), active.definition.uuid);
+            self.events.tell(DomainChange::Suspended, &name, uuid, Some(id));
+        }
         Ok(())
     }
 
     pub(super) fn resume(&mut self, id: i32) -> Reply<()> {
         let active = self.active_mut(id)?;
-        active.running_since.get_or_insert_with(Instant::now);
+        if active.running_since.is_none() {
+            active.running_since = Some(Instant::now());
+            let (name, uuid) = (active.definition.name.clone(), active.definition.uuid);
+            self.events.tell(DomainChange::Resumed, &name, uuid, Some(id));
+        }
         Ok(())
     }
 
