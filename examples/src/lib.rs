@@ -1,0 +1,3 @@
+//! Programs that show how `rpc-frame` is used; the library itself is empty.
+//!
+//! - `cargo run --example nfs3`: an NFS version 3 server of read-only files.
