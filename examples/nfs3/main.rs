@@ -73,6 +73,7 @@ async fn main() -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr()?;
     let (host, port) = (address.ip(), address.port());
+    // One line each, for people and for programs.
     println!("listening {address}");
     println!("nfs://{host}{EXPORT_PATH}?nfsport={port}&mountport={port}");
     let serving = server.clone();
