@@ -9,13 +9,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use rpc_frame::{Procedure, ProcedureTable};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
+use xdr_core::{Encode, export_x};
+use xdr_tests::foreign_c::CFolder;
 use xdr_tests::foreign_tool::require;
 
 #[path = "nfs/capture.rs"]
 mod capture;
+#[path = "../../examples/nfs3/protocol/mod.rs"]
+#[allow(dead_code, reason = "its types are exported, and nothing else is done with them")]
+mod protocol;
 
 /// The server, with the tree that it serves.
 struct Nfs {
@@ -231,4 +237,58 @@ async fn tshark_understands_the_whole_conversation() {
     let wrong = run(&tshark, &["-r", file.to_str().unwrap(), "-d", &port, "-Y", filter].map(OsStr::new)).await;
     assert_eq!(String::from_utf8_lossy(&wrong.stdout), "");
     assert!(wrong.status.success(), "{}", String::from_utf8_lossy(&wrong.stderr));
+}
+
+/// The arguments and results of these procedures, as types to export.
+macro_rules! types_of {
+    ($($procedure:ty),+ $(,)?) => {
+        [$(<<$procedure as Procedure>::Args as Encode>::schema, <<$procedure as Procedure>::Reply as Encode>::schema),+]
+    };
+}
+
+#[test]
+fn rpcgen_and_a_c_compiler_take_every_type_of_the_protocol() {
+    use protocol::*;
+    let Some(folder) = CFolder::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("rpcgen-nfs")) else { return };
+    let nfs = types_of![
+        GetAttr,
+        SetAttr,
+        Lookup,
+        Access,
+        ReadLink,
+        Read,
+        Write,
+        Create,
+        MkDir,
+        Symlink,
+        MkNod,
+        Remove,
+        RmDir,
+        Rename,
+        Link,
+        ReadDir,
+        ReadDirPlus,
+        FsStat,
+        FsInfo,
+        PathConf,
+        Commit,
+    ];
+    let mount = types_of![Mnt, Dump, Umnt, UmntAll, Export];
+    assert_eq!((nfs.len(), mount.len()), (2 * Nfs3::PROCEDURES.len(), 2 * Mount3::PROCEDURES.len()));
+    folder.write("nfs.x", &export_x(&[&nfs[..], &mount[..]].concat()));
+    folder.rpcgen("-h", "nfs.x", "nfs.h");
+    folder.rpcgen("-c", "nfs.x", "nfs_xdr.c");
+    // The constants' values and the structs' members are those of the RFC.
+    folder.write(
+        "main.c",
+        "#include \"nfs.h\"
+        int main(void) {
+            entryplus3 entry = { .fileid = 1, .cookie = 2 };
+            sattr3 new = { .mtime.discriminant = time_how_SET_TO_CLIENT_TIME };
+            return nfsstat3_NFS3ERR_JUKEBOX == 10008 && ftype3_NF3FIFO == 7 && mountstat3_MNT3ERR_SERVERFAULT == 10006 && entry.cookie == 2
+                && new.mtime.discriminant == 2 ? 0 : 1;
+        }",
+    );
+    folder.compile("nfs", "-O0", &["main.c", "nfs_xdr.c"]);
+    assert!(std::process::Command::new(folder.file("nfs")).status().unwrap().success());
 }
