@@ -28,6 +28,8 @@ mod listing; //  directories page by page
 mod mount; //    the service of MOUNT
 mod nfs; //      the service of NFS
 mod protocol; // the types of RFC 1813
+#[cfg(test)]
+mod tests;
 mod tree; //     what a tree is, and one in memory
 
 use std::net::SocketAddr;
