@@ -1,7 +1,9 @@
 //! What a client should not ask, and how much it gets at a time. Well-behaved clients are in `tests/tests/interop_nfs.rs`.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use rpc_frame::Procedure;
 use rpc_frame::tokio::Client;
@@ -11,7 +13,7 @@ use crate::export::Export;
 use crate::folder::Folder;
 use crate::protocol::*;
 use crate::server;
-use crate::tree::Embedded;
+use crate::tree::{Embedded, Part, ROOT, Space, Tree};
 
 struct Served {
     client: Client,
@@ -153,6 +155,19 @@ async fn reads_are_cut_to_the_file_and_to_what_is_allowed() {
     let info = ask(&client, &FsInfo { fsroot: root.clone() }).await.unwrap();
     assert_eq!((read.count, read.eof), (info.rtmax, false));
     assert_eq!(ask(&client, &Read { file: root, offset: 0, count: 1 }).await, Err(NfsStat::Inval));
+}
+
+#[tokio::test]
+async fn a_handle_is_stale_when_its_name_belongs_to_another_file() {
+    let Served { client, root, folder } = served(16).await;
+    let file = find(&client, &root, "file").await;
+    assert_eq!(find(&client, &root, "file").await, file, "a file's handle stays the same");
+    fs::write(folder.path().join("new"), "another").unwrap();
+    fs::rename(folder.path().join("new"), folder.path().join("tree/file")).unwrap();
+    assert_eq!(ask(&client, &Read { file: file.clone(), offset: 0, count: 9 }).await, Err(NfsStat::Stale));
+    let another = find(&client, &root, "file").await;
+    assert_ne!(another, file);
+    assert_eq!(ask(&client, &Read { file: another, offset: 0, count: 9 }).await.unwrap().data, "another");
     fs::remove_file(folder.path().join("tree/file")).unwrap();
     assert_eq!(ask(&client, &GetAttr { object: file }).await, Err(NfsStat::Stale));
 }
@@ -247,4 +262,39 @@ async fn the_embedded_tree_reads_as_one_on_disk_does() {
     let up = find(&client, &mounted.fhandle, "..").await;
     let link = find(&client, &up, "latest").await;
     assert_eq!(ask(&client, &ReadLink { symlink: link }).await.unwrap().data.0.0, b"notes/second");
+}
+
+/// A tree in which somebody puts another file into a file's place, between each look at it and its opening.
+struct Restless(Embedded);
+
+impl Tree for Restless {
+    fn attributes(&self, path: &Path) -> io::Result<Attributes> {
+        self.0.attributes(path)
+    }
+
+    fn names(&self, path: &Path, max: usize) -> io::Result<Vec<Vec<u8>>> {
+        self.0.names(path, max)
+    }
+
+    fn target(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.target(path)
+    }
+
+    fn read(&self, _: &Path, offset: u64, count: u32) -> io::Result<Part> {
+        self.0.read(&Path::new(ROOT).join("notes/first"), offset, count)
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        self.0.space()
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_is_the_file_of_the_handle_or_nothing() {
+    let client = Client::new(server(Export::new(Restless(Embedded::new())).unwrap()).connect_in_memory());
+    let MountRes::Ok(mounted) = mount(&client, "/export").await else { panic!("not mounted") };
+    let (file, other) =
+        (find(&client, &mounted.fhandle, "README").await, find(&client, &mounted.fhandle, "notes/first").await);
+    assert_eq!(ask(&client, &Read { file, offset: 0, count: 9 }).await, Err(NfsStat::Stale));
+    assert_eq!(ask(&client, &Read { file: other, offset: 0, count: 3 }).await.unwrap().data, "RFC");
 }
