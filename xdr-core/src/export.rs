@@ -165,16 +165,15 @@ impl Export {
             Shape::Typedef(inner) => {
                 let name = x_name(schema);
                 self.define(name, |export, name| {
+                    // A list's own name is this one.
+                    if let Shape::List { item, .. } = unchecked(inner()).shape {
+                        return Some(export.list(name, item));
+                    }
                     let declaration = export.declaration(inner(), name)?;
                     Some(format!("typedef {};\n", declaration.of(name)))
                 })
             }
-            Shape::List { item, .. } => self.define(identifier(place), |export, name| {
-                let node = format!("{name}_node");
-                let item = export.specifier(item(), &format!("{name}_item"));
-                let item = item.map_or(String::new(), |item| format!("    {item} item;\n"));
-                Some(format!("struct {node} {{\n{item}    {node} *next;\n}};\n\ntypedef {node} *{name};\n"))
-            }),
+            Shape::List { item, .. } => self.define(identifier(place), |export, name| Some(export.list(name, item))),
             _ => self.define(identifier(place), |export, name| {
                 let declaration = export.declaration(schema, name)?;
                 Some(format!("typedef {};\n", declaration.of(name)))
@@ -199,6 +198,13 @@ impl Export {
                 None
             }
         }
+    }
+
+    fn list(&mut self, name: &str, item: Type) -> String {
+        let node = format!("{name}_node");
+        let item = self.specifier(item(), &format!("{name}_item"));
+        let item = item.map_or(String::new(), |item| format!("    {item} item;\n"));
+        format!("struct {node} {{\n{item}    {node} *next;\n}};\n\ntypedef {node} *{name};\n")
     }
 
     fn structure(&mut self, name: &str, fields: &[Field]) -> Option<String> {
@@ -266,6 +272,14 @@ impl Export {
     }
 }
 
+/// What is under checks that have no name of their own.
+fn unchecked(schema: &'static Schema) -> &'static Schema {
+    match schema.shape {
+        Shape::Checked { inner, .. } if schema.name.is_empty() => unchecked(inner()),
+        _ => schema,
+    }
+}
+
 fn enumeration(name: &str, values: &[EnumValue]) -> String {
     let line = |value: &EnumValue| format!("    {name}_{} = {}", identifier(value.name), value.value);
     let lines: Vec<_> = values.iter().map(line).collect();
@@ -328,4 +342,37 @@ fn identifier(name: &str) -> String {
     ];
     let plain: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
     if TAKEN.contains(&plain.as_str()) { format!("{plain}_") } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Encode, Xdr, export_x};
+    use alloc::vec::Vec;
+
+    #[derive(Xdr)]
+    #[xdr(transparent, rename = "mountlist")]
+    struct MountList(#[xdr(list, unbounded)] Vec<u32>);
+
+    #[derive(Xdr)]
+    #[xdr(transparent, rename = "checked")]
+    struct Checked(#[xdr(list, max = 4, validate = not_empty)] Vec<u32>);
+
+    #[expect(clippy::ptr_arg, reason = "it is called with what the field holds")]
+    fn not_empty(list: &Vec<u32>) -> bool {
+        !list.is_empty()
+    }
+
+    #[test]
+    fn a_type_that_is_a_list_is_defined_by_its_nodes_and_not_by_itself() {
+        let expected = "\
+struct mountlist_node {
+    unsigned int item;
+    mountlist_node *next;
+};
+
+typedef mountlist_node *mountlist;
+";
+        assert_eq!(export_x(&[<MountList as Encode>::schema]), expected);
+        assert_eq!(export_x(&[<Checked as Encode>::schema]), expected.replace("mountlist", "checked"));
+    }
 }
