@@ -91,6 +91,7 @@ mod message; //    calls and replies
 mod record; //     record marking over a byte stream
 mod reply; //      results on their way into a record
 mod connection; // the engine of both roles
+mod datagram; //   the engines of both roles for messages in datagrams
 mod procedure; //  what derived messages say of themselves
 mod session; //    what a connection remembers, and the policy over its calls
 mod table; //      a program's procedures, and the way to their methods
@@ -108,6 +109,10 @@ pub use auth::{AuthFlavor, AuthShort, AuthSys, AuthSysRef, Credential, MAX_AUTH_
 pub use connection::{
     ClientConnection, Connection, ConnectionConfig, ConnectionError, Event, IncomingCall, IncomingReply, Malformed,
     Outcome, OutgoingCall, RecordNotWritten, ServerConnection,
+};
+pub use datagram::{
+    CallId, DatagramCall, DatagramClient, DatagramClientConfig, DatagramServer, DatagramServerConfig, MAX_DATAGRAM,
+    Transmit,
 };
 pub use message::{
     AcceptStatus, AcceptedReply, AuthStat, CallBody, CallBodyRef, Message, MessageBody, RPC_VERSION, RejectedReply,

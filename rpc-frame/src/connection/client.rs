@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use hashbrown::HashMap;
-use xdr_core::{Bytes, DecodeError, Encode};
+use xdr_core::{Bytes, BytesMut, DecodeError, Encode, EncodeError};
 
 use super::config::ConnectionError;
 use super::output::{Output, RecordNotWritten};
@@ -41,6 +41,14 @@ impl<'a> OutgoingCall<'a> {
     pub const fn with_credential(self, credential: &'a OpaqueAuth) -> Self {
         Self { credential, ..self }
     }
+
+    /// Appends the whole message.
+    pub(crate) fn encode<T: Encode + ?Sized>(&self, xid: u32, args: &T, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let Self { program, version, procedure, credential, verifier } = *self;
+        let header = (xid, CALL, RPC_VERSION, program, version, procedure, credential, verifier);
+        xdr_core::encode_into(&header, out)?;
+        xdr_core::encode_into(args, out)
+    }
 }
 
 /// A reply to a call of ours.
@@ -53,6 +61,17 @@ pub struct IncomingReply {
     pub body: Result<ReplyBody, DecodeError>,
     /// What follows: the results of a successful call.
     pub results: Bytes,
+}
+
+impl IncomingReply {
+    /// Reads what follows the message type.
+    pub(crate) fn read(xid: u32, body: &Bytes) -> Self {
+        let (read, results) = match xdr_core::decode_prefix::<ReplyBody>(body) {
+            Ok((reply, rest)) => (Ok(reply), body.slice_ref(rest)),
+            Err(error) => (Err(error), Bytes::new()),
+        };
+        Self { xid, body: read, results }
+    }
 }
 
 /// The half of a connection that calls.
@@ -93,12 +112,7 @@ impl ClientConnection {
             self.next_xid = self.next_xid.wrapping_add(1);
         }
         let xid = self.next_xid;
-        output.record(now, |out| {
-            let header =
-                (xid, CALL, RPC_VERSION, call.program, call.version, call.procedure, call.credential, call.verifier);
-            xdr_core::encode_into(&header, out)?;
-            xdr_core::encode_into(args, out)
-        })?;
+        output.record(now, |out| call.encode(xid, args, out))?;
         self.next_xid = xid.wrapping_add(1);
         self.issued = self.issued.saturating_add(1);
         self.pending.insert(xid, deadline);
@@ -118,11 +132,7 @@ impl ClientConnection {
             let was_made = age >= 1 && age <= self.issued;
             return if was_made { Ok(None) } else { Err(ConnectionError::UnexpectedReply { xid }) };
         }
-        let (read, results) = match xdr_core::decode_prefix::<ReplyBody>(&body) {
-            Ok((reply, rest)) => (Ok(reply), body.slice_ref(rest)),
-            Err(error) => (Err(error), Bytes::new()),
-        };
-        Ok(Some(IncomingReply { xid, body: read, results }))
+        Ok(Some(IncomingReply::read(xid, &body)))
     }
 
     pub(super) fn expire(&mut self, now: Duration, expired: &mut VecDeque<u32>) {

@@ -57,7 +57,8 @@ impl Output {
 pub enum RecordNotWritten {
     /// A value has no XDR form.
     Encode(EncodeError),
-    /// The record would be longer than [`ConnectionConfig::max_record`](crate::ConnectionConfig::max_record).
+    /// The message would be longer than [`ConnectionConfig::max_record`](crate::ConnectionConfig::max_record), or than a
+    /// datagram.
     TooLong {
         /// Its length in bytes.
         len: usize,
@@ -70,7 +71,7 @@ impl fmt::Display for RecordNotWritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encode(error) => write!(f, "{error}"),
-            Self::TooLong { len, max } => write!(f, "record of {len} bytes is longer than its maximum {max}"),
+            Self::TooLong { len, max } => write!(f, "message of {len} bytes is longer than its maximum {max}"),
         }
     }
 }

@@ -15,8 +15,7 @@ use crate::message::{
 use crate::reply::{EncodeReply, ReplyEncoder};
 
 /// The reply body before the results of a successful call.
-const SUCCESS: ReplyBody =
-    ReplyBody::Accepted(AcceptedReply { verifier: OpaqueAuth::none(), status: AcceptStatus::Success });
+const SUCCESS: ReplyBody = Outcome::Accepted(AcceptStatus::Success).body();
 
 /// A call of the peer's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +44,8 @@ pub enum Malformed {
 }
 
 impl IncomingCall {
-    pub(super) fn read(xid: u32, mut body: Bytes) -> Self {
+    /// Reads what follows the message type.
+    pub(crate) fn read(xid: u32, mut body: Bytes) -> Self {
         // A header of another RPC version may look otherwise behind its version.
         let read = xdr_core::decode_prefix::<CallBodyRef<'_>>(&body);
         let (header, args) = match read {
@@ -98,6 +98,15 @@ pub enum Outcome {
     Accepted(AcceptStatus),
     /// The call was not looked at.
     Denied(RejectedReply),
+}
+
+impl Outcome {
+    pub(crate) const fn body(self) -> ReplyBody {
+        match self {
+            Self::Accepted(status) => ReplyBody::Accepted(AcceptedReply { verifier: OpaqueAuth::none(), status }),
+            Self::Denied(rejected) => ReplyBody::Denied(rejected),
+        }
+    }
 }
 
 /// The half of a connection that answers.
@@ -159,10 +168,7 @@ impl ServerConnection {
     }
 
     pub(super) fn reply(&self, output: &mut Output, now: Duration, xid: u32, outcome: Outcome) {
-        let body = match outcome {
-            Outcome::Accepted(status) => ReplyBody::Accepted(AcceptedReply { verifier: OpaqueAuth::none(), status }),
-            Outcome::Denied(rejected) => ReplyBody::Denied(rejected),
-        };
+        let body = outcome.body();
         // A reply without results has no bound that it could exceed, and fits every record.
         let _ = output.record(now, |out| xdr_core::encode_into(&(xid, REPLY, body), out));
     }
