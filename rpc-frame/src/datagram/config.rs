@@ -43,7 +43,7 @@ pub struct DatagramServerConfig {
     /// Most calls that are answered at a time, of all peers together: 64. Further ones are dropped, and their clients
     /// send them again.
     pub max_calls_in_flight: usize,
-    /// Most bytes of replies that may wait to be sent, if it is more than one: 1 MiB. Further ones are dropped; those that
+    /// Most bytes of replies that may wait to be sent, if it is more than one: 8 MiB. Further ones are dropped; those that
     /// are kept are sent when their calls come again.
     pub max_unsent: usize,
     /// Most replies that are kept: 8,192. The oldest goes first.
@@ -59,7 +59,7 @@ impl Default for DatagramServerConfig {
         Self {
             max_datagram: MAX_DATAGRAM,
             max_calls_in_flight: 64,
-            max_unsent: 1024 * 1024,
+            max_unsent: 8 * 1024 * 1024,
             max_kept: 8192,
             max_kept_bytes: 8 * 1024 * 1024,
             keep_for: Duration::from_secs(60),

@@ -184,7 +184,7 @@ impl Client {
     #[must_use]
     pub fn new<IO: Stream>(io: IO) -> Self {
         let config = ConnectionConfig {
-            first_xid: u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1),
+            first_xid: random_xid(),
             // A client may hold a connection for later; the server decides how long.
             idle_timeout: Duration::MAX,
             ..ConnectionConfig::default()
@@ -324,8 +324,13 @@ impl Drop for Call {
     }
 }
 
+/// An xid that is hard to guess.
+pub(super) fn random_xid() -> u32 {
+    u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1)
+}
+
 /// A reply, if it carries results.
-fn successful(reply: IncomingReply, program: u32, procedure: u32) -> Result<IncomingReply, CallError> {
+pub(super) fn successful(reply: IncomingReply, program: u32, procedure: u32) -> Result<IncomingReply, CallError> {
     let body = match &reply.body {
         Ok(body) => body,
         Err(error) => return Err(CallError::Reply(error.clone())),

@@ -197,7 +197,7 @@ fn finish_call<R: crate::EncodeReply>(
     now: core::time::Duration,
     call: Ended<Result<R, Undispatched>>,
 ) {
-    let Ended { xid, procedure, output } = call;
+    let Ended { id: xid, procedure, output } = call;
     let refused = |status| Outcome::Accepted(status);
     match output {
         Some(Ok(reply)) => {

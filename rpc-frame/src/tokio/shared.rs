@@ -7,6 +7,7 @@ use ::tokio::sync::{Semaphore, watch};
 use xdr_core::Limits;
 
 use crate::connection::ConnectionConfig;
+use crate::datagram::DatagramServerConfig;
 use crate::session::{Peer, Policy, Session};
 
 /// What a server may cost. All of it is finite unless you say otherwise.
@@ -17,13 +18,20 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// What each connection may cost.
     pub connection: ConnectionConfig,
+    /// What each socket for datagrams may cost.
+    pub datagram: DatagramServerConfig,
     /// What decoding the arguments of one call may cost.
     pub limits: Limits,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { max_connections: 1024, connection: ConnectionConfig::default(), limits: Limits::DEFAULT }
+        Self {
+            max_connections: 1024,
+            connection: ConnectionConfig::default(),
+            datagram: DatagramServerConfig::default(),
+            limits: Limits::DEFAULT,
+        }
     }
 }
 
