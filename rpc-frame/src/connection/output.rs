@@ -51,7 +51,7 @@ impl Output {
     }
 }
 
-/// Why a message was not sent. The caller is to blame, and nothing was sent.
+/// Why a message was not sent, on a connection or in a datagram. The caller is to blame, and nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordNotWritten {

@@ -3,16 +3,6 @@
 //! As [`Connection`](crate::Connection), they do no input and output of their own. [`DatagramClient`] sends a call
 //! again until its reply comes; [`DatagramServer`] keeps its replies, so that a call which comes twice is not
 //! executed twice. What one end cannot use it passes over: no datagram ends anything but the call that it answers.
-//!
-//! # What UDP does not give
-//!
-//! - No security. A sender's address is easily forged, and there is no DTLS here. A reply is believed if its address and xid
-//!   are those of a call, so whoever can send from the server's address and guess an xid can answer for it.
-//! - No promise that a call runs at most once. The server's cache is bounded by time, entries and bytes, and is gone
-//!   with the server; a call that is sent again after its reply has left the cache runs again.
-//! - No long messages: [`MAX_DATAGRAM`] bytes, header included. Longer than the path's MTU they travel in fragments, and
-//!   one lost fragment loses the datagram.
-//! - No session. Nothing is kept from a peer's call to its next one.
 
 mod config; // what an engine may cost
 mod client; // our calls, sent again until they are answered

@@ -73,6 +73,9 @@ fn a_call_is_sent_again_at_doubled_intervals_until_its_tries_are_spent() {
 fn a_call_is_sent_again_until_its_deadline() {
     assert_eq!(times(&mut client(), Some(seconds(5))), (vec![0, 1, 3], 5));
     assert_eq!(times(&mut client(), Some(seconds(3))), (vec![0, 1], 3));
+    let mut config = DatagramClientConfig::default();
+    config.max_tries = u32::MAX;
+    assert_eq!(times(&mut DatagramClient::new(config), Some(seconds(40))), (vec![0, 1, 3, 7, 15, 31], 40));
 }
 
 #[test]
@@ -133,10 +136,14 @@ fn replies_that_are_late_or_come_twice_are_passed_over() {
 #[test]
 fn rejects_our_own_call_when_it_is_reflected() {
     let mut client = client();
-    make_call(&mut client);
+    let xid = make_call(&mut client);
     let reflected = client.poll_transmit().unwrap().datagram;
-    client.handle_datagram(there(), &reflected);
-    assert_eq!((client.poll_event(), client.poll_transmit(), client.in_flight()), (None, None, 1));
+    let mut alike = reply(xid, &[]);
+    alike[4..8].copy_from_slice(&[0; 4]);
+    for call in [&reflected[..], &alike] {
+        client.handle_datagram(there(), call);
+        assert_eq!((client.poll_event(), client.poll_transmit(), client.in_flight()), (None, None, 1));
+    }
 }
 
 #[test]
@@ -189,7 +196,7 @@ fn a_call_that_was_forgotten_is_not_sent() {
 }
 
 #[test]
-fn xids_pass_over_calls_in_flight_when_they_come_again() {
+fn xids_begin_where_they_are_told_to_and_go_on_behind_the_last() {
     let mut config = DatagramClientConfig::default();
     config.first_xid = u32::MAX;
     let mut client = DatagramClient::new(config);

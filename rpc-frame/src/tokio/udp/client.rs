@@ -34,8 +34,34 @@ use crate::procedure::Procedure;
 /// Arguments may have any type. A call that is too long for a datagram when it is made is
 /// [`CallError::NotSent`], with its length and the maximum.
 ///
-/// What else UDP does not give is said at [`DatagramServer`](crate::DatagramServer) and in the crate's documentation: above
-/// all, a procedure can run twice, and nobody proves who they are.
+/// What else UDP does not give is said in the [crate's documentation](crate#udp): above all, a procedure can run twice,
+/// and nobody proves who they are.
+///
+/// ```
+/// # use rpc_frame::ProcedureTable;
+/// # use rpc_frame::tokio::{Server, UdpClient};
+/// # #[derive(xdr_core::Xdr)]
+/// # #[rpc(program = 0x2000_0042, version = 1, proc = 1, reply = u32)]
+/// # struct Double { number: u32 }
+/// # #[derive(ProcedureTable)]
+/// # #[rpc(program = 0x2000_0042, version = 1, service = DoubleService)]
+/// # enum Doubles { Double(Double) }
+/// # struct Doubler;
+/// # impl DoubleService for Doubler {
+/// #     async fn double(&self, _: &rpc_frame::Context, args: Double) -> u32 { args.number * 2 }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await?;
+/// let address = socket.local_addr()?;
+/// let server = Server::new(rpc_frame::program::<Doubles, _>(Doubler));
+/// tokio::spawn(async move { server.serve_udp(socket).await });
+///
+/// let client = UdpClient::connect(address).await?;
+/// assert_eq!(client.call(&Double { number: 4 }).await?, 8);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct UdpClient {
     handle: Arc<Handle>,
