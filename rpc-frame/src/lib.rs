@@ -44,8 +44,8 @@
 //!
 //! # Without tokio
 //!
-//! The engine does no input and output of its own: [`Connection`] takes bytes and time and gives bytes
-//! and events. Without features the crate is `no_std` with `alloc`.
+//! The engines do no input and output of their own: [`Connection`] takes bytes and time and gives bytes
+//! and events, [`DatagramClient`] and [`DatagramServer`] the same in datagrams. Without features the crate is `no_std` with `alloc`.
 //!
 //! # Features
 //!
@@ -84,6 +84,32 @@
 //! The connection survives all of these. It is closed for broken framing, a message too short for an xid
 //! and a message type, a message that is neither call nor reply, and a reply to a call that was never made.
 //! Why a call got SYSTEM_ERR is told to the server's `tracing` log only.
+//!
+//! # UDP
+//!
+//! The same programs are served to datagrams, one message in each, by `Server::serve_udp`, and called by `UdpClient`;
+//! [`DatagramServer`] and [`DatagramClient`] are their engines. A client sends a call again, with the same xid and at growing
+//! intervals, until its reply comes. A server keeps its replies by peer, xid and a keyed hash of the call's body: a call
+//! that comes again gets the same reply, and is dropped while it is in progress.
+//!
+//! The answers are those of the table, except that nobody is answered who may not have called: a header, credential or
+//! verifier that is cut off or too long, a reply, and whatever else is no call are dropped. So is a call beyond the cap on
+//! calls in flight, which its client sends again. A reply that is too long for a datagram becomes SYSTEM_ERR.
+//!
+//! What UDP does not give:
+//!
+//! - No security. There is no TLS, and DTLS is not supported. A sender's address is easily forged, so a server can be
+//!   made to send replies to somebody who did not call; where they are much longer than the calls, serve only networks that
+//!   you trust. A client believes a reply whose address and xid are those of a call.
+//! - No promise that a procedure runs at most once. The kept replies are bounded in number, bytes and time, one peer can
+//!   push those of others out, and all are gone with the server. Mark what may run twice as `idempotent`, and call
+//!   the rest by TCP where that matters.
+//! - No long messages: at most [`MAX_DATAGRAM`] bytes, header included. Longer than the path's MTU, datagrams travel in
+//!   fragments, and one lost fragment loses all.
+//! - No session. Each call has one of its own, at minor version 0, because the next datagram from an address may be
+//!   anybody's.
+//! - No congestion control but the growing intervals. Limit your calls in flight yourself.
+//! - No sign that a server is not there. A call ends when its tries or its time are spent.
 
 #![no_std]
 #![deny(
@@ -111,6 +137,7 @@ mod message; //    calls and replies
 mod record; //     record marking over a byte stream
 mod reply; //      results on their way into a record
 mod connection; // the engine of both roles
+mod datagram; //   the engines of both roles for messages in datagrams
 mod procedure; //  what derived messages say of themselves
 mod authenticate; // who calls
 mod session; //    what a connection remembers, and the policy over its calls
@@ -132,6 +159,10 @@ pub use authenticate::{AcceptClaims, Authenticated, Authenticator, Identity};
 pub use connection::{
     ClientConnection, Connection, ConnectionConfig, ConnectionError, Event, IncomingCall, IncomingReply, Malformed,
     Outcome, OutgoingCall, RecordNotWritten, ServerConnection,
+};
+pub use datagram::{
+    CallId, DatagramCall, DatagramClient, DatagramClientConfig, DatagramServer, DatagramServerConfig, MAX_DATAGRAM,
+    Transmit,
 };
 pub use message::{
     AcceptStatus, AcceptedReply, AuthStat, CallBody, CallBodyRef, Message, MessageBody, RPC_VERSION, RejectedReply,

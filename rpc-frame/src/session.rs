@@ -21,6 +21,8 @@ use crate::procedure::ProcedureInfo;
 pub enum Peer {
     /// An internet address.
     Tcp(SocketAddr),
+    /// The address that a datagram says it is from, which is easily forged.
+    Udp(SocketAddr),
     /// A process on this machine, as the kernel tells.
     Unix {
         /// Its effective user.
@@ -39,7 +41,7 @@ pub enum Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Tcp(address) | Self::Udp(address) => write!(f, "{address}"),
             Self::Unix { uid, gid, pid: Some(pid) } => write!(f, "uid {uid}, gid {gid}, pid {pid}"),
             Self::Unix { uid, gid, pid: None } => write!(f, "uid {uid}, gid {gid}"),
             Self::InMemory => f.write_str("this process"),

@@ -1,10 +1,11 @@
 /*
  * A C client of the guest protocol, made with rpcgen and libtirpc.
  *
- *   client [--basic] [--type TYPE] [--name NAME] [--fragment BYTES] HOST PORT
+ *   client [--basic] [--type TYPE] [--name NAME] [--fragment BYTES | --udp MS] HOST PORT
  *
  * Connects by TCP straight to PORT, without rpcbind, and walks through the
- * protocol. One line a step on stdout, `step=NAME key=value ...`, text in
+ * protocol. With --udp it goes by UDP, and sends a call again after that many
+ * milliseconds. One line a step on stdout, `step=NAME key=value ...`, text in
  * double quotes. The first surprise ends it: a message on stderr, status 1.
  */
 #include "guest.h"
@@ -21,6 +22,7 @@
 enum {
     SECONDS_IN_ALL = 120,
     SECONDS_A_CALL = 20,
+    DATAGRAM_BYTES = 65507,
     LONG_XML_BYTES = 60000,
     LONG_NAME_BYTES = 300,
     UNKNOWN_PROCEDURE = 4711,
@@ -508,8 +510,10 @@ static void step_auth_sys(CLIENT *client)
 
 /* ---- connection and order ---- */
 
-static CLIENT *connect_to(const char *host, const char *port, u_int fragment)
+static CLIENT *connect_to(const char *host, const char *port, u_int fragment, int retry)
 {
+    struct timeval again = {retry / 1000, retry % 1000 * 1000};
+    int kind = retry > 0 ? SOCK_DGRAM : SOCK_STREAM;
     struct addrinfo hints, *found;
     struct timeval limit = {SECONDS_A_CALL, 0};
     struct netbuf address;
@@ -518,20 +522,26 @@ static CLIENT *connect_to(const char *host, const char *port, u_int fragment)
 
     memset(&hints, 0, sizeof(hints));
     hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_socktype = kind;
     failed = getaddrinfo(host, port, &hints, &found);
     if (failed != 0)
         surprise("%s:%s: %s", host, port, gai_strerror(failed));
-    fd = socket(found->ai_family, SOCK_STREAM, 0);
+    fd = socket(found->ai_family, kind, 0);
     if (fd < 0 || connect(fd, found->ai_addr, found->ai_addrlen) != 0)
         surprise("cannot connect to %s:%s: %m", host, port);
     address.buf = found->ai_addr;
     address.len = address.maxlen = found->ai_addrlen;
-    client = clnt_vc_create(fd, &address, GUEST_PROGRAM, GUEST_VERSION, fragment, fragment);
+    if (retry > 0)
+        client = clnt_dg_create(fd, &address, GUEST_PROGRAM, GUEST_VERSION, DATAGRAM_BYTES,
+                                DATAGRAM_BYTES);
+    else
+        client = clnt_vc_create(fd, &address, GUEST_PROGRAM, GUEST_VERSION, fragment, fragment);
     freeaddrinfo(found);
     if (client == NULL)
         surprise("%s", clnt_spcreateerror("no client"));
     clnt_control(client, CLSET_TIMEOUT, (char *)&limit);
+    if (retry > 0)
+        clnt_control(client, CLSET_RETRY_TIMEOUT, (char *)&again);
     clnt_control(client, CLSET_FD_CLOSE, NULL);
     return client;
 }
@@ -602,7 +612,7 @@ int main(int argc, char **argv)
 {
     const char *type = "qemu", *name = "alpha";
     u_int fragment = 0;
-    int basic = 0, i;
+    int basic = 0, retry = 0, i;
     CLIENT *client;
 
     for (i = 1; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
@@ -614,16 +624,18 @@ int main(int argc, char **argv)
             name = argv[++i];
         else if (strcmp(argv[i], "--fragment") == 0 && i + 1 < argc)
             fragment = (u_int)strtoul(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--udp") == 0 && i + 1 < argc)
+            retry = atoi(argv[++i]);
         else
             break;
     }
     if (argc - i != 2) {
         fprintf(stderr, "usage: client [--basic] [--type TYPE] [--name NAME]"
-                        " [--fragment BYTES] HOST PORT\n");
+                        " [--fragment BYTES | --udp MS] HOST PORT\n");
         return 2;
     }
     alarm(SECONDS_IN_ALL);
-    client = connect_to(argv[i], argv[i + 1], fragment);
+    client = connect_to(argv[i], argv[i + 1], fragment, retry);
     if (basic)
         run_basic(client, name);
     else

@@ -1,9 +1,9 @@
 /*
  * A C server of the guest protocol, made with rpcgen and libtirpc.
  *
- *   server [--log] [--fragment BYTES]
+ *   server [--log] [--fragment BYTES | --udp]
  *
- * Listens on a free TCP port of 127.0.0.1, without rpcbind; the first line on
+ * Listens on a free TCP port of 127.0.0.1, or a UDP one, without rpcbind; the first line on
  * stdout is `port=NUMBER`. It ends, with status 0, on SIGTERM or when stdin
  * is at its end, and is killed after two minutes whatever happens.
  * With --log every call is a line on stdout.
@@ -25,6 +25,7 @@ enum {
     SECONDS_IN_ALL = 120,
     CONNECTIONS_MAX = 64,
     XML_BYTES = 60000,
+    DATAGRAM_BYTES = 65507,
     VERSION_NUMBER = 42000001,
     NO_SUPPORT = 3,
     INVALID_DOMAIN = 7,
@@ -364,17 +365,17 @@ static void stop(int signal)
     stopped = 1;
 }
 
-static int listening_socket(unsigned short *port)
+static int listening_socket(int kind, unsigned short *port)
 {
     struct sockaddr_in address;
     socklen_t length = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, kind, 0);
 
     memset(&address, 0, sizeof(address));
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0
-        || listen(fd, 16) != 0
+        || (kind == SOCK_STREAM && listen(fd, 16) != 0)
         || getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
         perror("server: listening");
         exit(1);
@@ -422,15 +423,17 @@ int main(int argc, char **argv)
     unsigned short port;
     u_int fragment = 0;
     SVCXPRT *transport;
-    int i;
+    int udp = 0, i;
 
     for (i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--log") == 0)
             logging = 1;
         else if (strcmp(argv[i], "--fragment") == 0 && i + 1 < argc)
             fragment = (u_int)strtoul(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--udp") == 0)
+            udp = 1;
         else {
-            fprintf(stderr, "usage: server [--log] [--fragment BYTES]\n");
+            fprintf(stderr, "usage: server [--log] [--fragment BYTES | --udp]\n");
             return 2;
         }
     }
@@ -440,7 +443,10 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
 
-    transport = svc_vc_create(listening_socket(&port), fragment, fragment);
+    if (udp)
+        transport = svc_dg_create(listening_socket(SOCK_DGRAM, &port), DATAGRAM_BYTES, DATAGRAM_BYTES);
+    else
+        transport = svc_vc_create(listening_socket(SOCK_STREAM, &port), fragment, fragment);
     /* Protocol 0: do not tell rpcbind. */
     if (transport == NULL
         || !svc_register(transport, GUEST_PROGRAM, GUEST_VERSION, dispatch, 0)) {

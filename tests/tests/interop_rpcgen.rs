@@ -7,13 +7,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use qemud_proto::daemon::Daemon;
 use qemud_proto::driver::test::TestDriver;
 use qemud_proto::failure::Code;
 use qemud_proto::messages::*;
-use rpc_frame::tokio::{CallError, CallOptions, Client, ServerConfig};
-use rpc_frame::{AuthSys, Credential};
+use rpc_frame::tokio::{CallError, CallOptions, Client, Server, ServerConfig, UdpClient};
+use rpc_frame::{AuthSys, Credential, DatagramClientConfig, Programs};
+use tokio::net::{TcpListener, UdpSocket};
 use xdr_tests::foreign_c::CFolder;
 
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/interop");
@@ -37,12 +39,53 @@ fn build() -> Option<CFolder> {
     Some(folder)
 }
 
+fn server() -> Server<impl Programs> {
+    Daemon::new(Arc::new(TestDriver::with_defaults().unwrap())).into_server(ServerConfig::default())
+}
+
 /// A daemon on a port of its own, as long as the runtime lives.
 async fn daemon() -> SocketAddr {
-    let server = Daemon::new(Arc::new(TestDriver::with_defaults().unwrap())).into_server(ServerConfig::default());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { server.serve(listener).await });
+    tokio::spawn(async move { server().serve(listener).await });
+    address
+}
+
+/// The same by UDP.
+async fn daemon_by_udp() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move { server().serve_udp(socket).await });
+    address
+}
+
+/// The way to a UDP server that loses every third datagram of either direction, and doubles every fifth.
+async fn bad_way_to(server: SocketAddr) -> SocketAddr {
+    let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    far.connect(server).await.unwrap();
+    let address = near.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut there, mut back) = (vec![0; 65_536], vec![0; 65_536]);
+        let mut client = None;
+        for number in 1_u64.. {
+            let copies = if number % 3 == 0 { 0 } else { 1 + usize::from(number % 5 == 0) };
+            tokio::select! {
+                received = near.recv_from(&mut there) => {
+                    let (len, from) = received.unwrap();
+                    client = Some(from);
+                    for _ in 0..copies {
+                        far.send(&there[..len]).await.unwrap();
+                    }
+                }
+                received = far.recv(&mut back) => {
+                    for _ in 0..copies {
+                        near.send_to(&back[..received.as_ref().copied().unwrap()], client.unwrap()).await.unwrap();
+                    }
+                }
+            }
+        }
+    });
     address
 }
 
@@ -56,8 +99,11 @@ fn steps(output: &str) -> HashMap<String, String> {
 }
 
 async fn call_with_the_c_client(arguments: &[&str]) -> Option<HashMap<String, String>> {
+    walk_with_the_c_client(daemon().await, arguments).await
+}
+
+async fn walk_with_the_c_client(address: SocketAddr, arguments: &[&str]) -> Option<HashMap<String, String>> {
     let folder = programs()?;
-    let address = daemon().await;
     let mut client = Command::new(folder.file("client"));
     client.args(["--type", "test"]).args(arguments).args([address.ip().to_string(), address.port().to_string()]);
     let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
@@ -96,13 +142,29 @@ async fn a_client_made_by_rpcgen_sends_its_records_in_many_fragments() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_made_by_rpcgen_calls_our_daemon_by_udp() {
+    if let Some(steps) = walk_with_the_c_client(daemon_by_udp().await, &["--udp", "5000"]).await {
+        check(&steps);
+    }
+}
+
+/// It creates, defines and destroys domains: what runs twice would fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_made_by_rpcgen_sends_its_calls_again_and_our_daemon_executes_each_once() {
+    let address = bad_way_to(daemon_by_udp().await).await;
+    if let Some(steps) = walk_with_the_c_client(address, &["--udp", "50"]).await {
+        check(&steps);
+    }
+}
+
 /// The C server, which ends with this handle: it reads until its standard input ends.
-struct Server {
+struct CServer {
     child: Child,
     port: u16,
 }
 
-impl Server {
+impl CServer {
     fn start(arguments: &[&str]) -> Option<Self> {
         let mut child = Command::new(programs()?.file("server"))
             .args(arguments)
@@ -117,7 +179,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for CServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -125,7 +187,7 @@ impl Drop for Server {
 }
 
 async fn call_the_c_server(arguments: &[&str]) {
-    let Some(server) = Server::start(arguments) else { return };
+    let Some(server) = CServer::start(arguments) else { return };
     let client = Client::connect_tcp(("127.0.0.1", server.port)).await.unwrap();
     client.null(GUEST, 1).await.unwrap();
     assert_eq!(client.call(&GetVersion).await.unwrap().unwrap(), 42_000_001);
@@ -151,6 +213,41 @@ async fn call_the_c_server(arguments: &[&str]) {
 }
 
 #[tokio::test]
+async fn our_client_calls_a_libtirpc_server_by_udp() {
+    let Some(server) = CServer::start(&["--udp"]) else { return };
+    let client = UdpClient::connect(("127.0.0.1", server.port)).await.unwrap();
+    ask_the_c_server(&client).await;
+}
+
+#[tokio::test]
+async fn our_client_sends_its_calls_again_to_a_libtirpc_server() {
+    let Some(server) = CServer::start(&["--udp"]) else { return };
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(bad_way_to(([127, 0, 0, 1], server.port).into()).await).await.unwrap();
+    let mut config = DatagramClientConfig::default();
+    (config.first_wait, config.max_wait, config.max_tries) =
+        (Duration::from_millis(50), Duration::from_millis(50), 100);
+    ask_the_c_server(&UdpClient::with_config(socket, config).unwrap()).await;
+}
+
+async fn ask_the_c_server(client: &UdpClient) {
+    client.null(GUEST, 1).await.unwrap();
+    assert_eq!(client.call(&GetVersion).await.unwrap().unwrap(), 42_000_001);
+    let found = client.call(&DomainLookupByName { name: "alpha".into() }).await.unwrap().unwrap();
+    let xml = client.call(&DomainDumpXml { uuid: found.uuid }).await.unwrap().unwrap().xml;
+    assert_eq!(xml.len(), 60_000);
+    let failure = client.call(&DomainLookupByName { name: "omega".into() }).await.unwrap().unwrap_err();
+    assert_eq!(failure.code, Code::NoDomain);
+    let mismatch = client.null(GUEST, 9).await.unwrap_err();
+    assert!(matches!(mismatch, CallError::ProgMismatch { low: 1, high: 1 }), "{mismatch}");
+    let unavailable = client.null(GUEST + 1, 1).await.unwrap_err();
+    assert!(matches!(unavailable, CallError::ProgUnavail { .. }), "{unavailable}");
+    let unix = AuthSys { stamp: 7, machine_name: "here".into(), uid: 1000, gid: 1001, gids: vec![5, 6] };
+    let options = CallOptions::default().with_credential(Credential::Sys(unix).to_opaque().unwrap());
+    assert_eq!(client.clone().with_options(options).call(&GetVersion).await.unwrap().unwrap(), 42_000_001);
+}
+
+#[tokio::test]
 async fn our_client_calls_a_libtirpc_server() {
     call_the_c_server(&[]).await;
 }
@@ -162,7 +259,7 @@ async fn our_client_reads_replies_in_many_fragments() {
 
 #[tokio::test]
 async fn a_libtirpc_server_reads_many_calls_in_flight() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = CServer::start(&[]) else { return };
     let client = Client::connect_tcp(("127.0.0.1", server.port)).await.unwrap();
     let calls: Vec<_> = (0..200)
         .map(|_| {

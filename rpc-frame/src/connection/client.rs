@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use hashbrown::HashMap;
-use xdr_core::{Bytes, BytesMut, DecodeError, EncodeError};
+use xdr_core::{Bytes, BytesMut, DecodeError, Encode, EncodeError};
 
 use super::config::{ConnectionConfig, ConnectionError};
 use super::output::{Output, RecordNotWritten};
@@ -42,6 +42,18 @@ impl<'a> OutgoingCall<'a> {
     pub const fn with_credential(self, credential: &'a OpaqueAuth) -> Self {
         Self { credential, ..self }
     }
+
+    /// Appends the whole message.
+    pub(crate) fn encode<T: Encode + ?Sized>(&self, xid: u32, args: &T, out: &mut BytesMut) -> Result<(), EncodeError> {
+        self.encode_header(xid, out)?;
+        xdr_core::encode_into(args, out)
+    }
+
+    fn encode_header(&self, xid: u32, out: &mut BytesMut) -> Result<(), EncodeError> {
+        let Self { program, version, procedure, credential, verifier } = *self;
+        let header = (xid, CALL, RPC_VERSION, program, version, procedure, credential, verifier);
+        xdr_core::encode_into(&header, out)
+    }
 }
 
 /// A reply to a call of ours.
@@ -54,6 +66,17 @@ pub struct IncomingReply {
     pub body: Result<ReplyBody, DecodeError>,
     /// What follows: the results of a successful call.
     pub results: Bytes,
+}
+
+impl IncomingReply {
+    /// Reads what follows the message type.
+    pub(crate) fn read(xid: u32, body: &Bytes) -> Self {
+        let (read, results) = match xdr_core::decode_prefix::<ReplyBody>(body) {
+            Ok((reply, rest)) => (Ok(reply), body.slice_ref(rest)),
+            Err(error) => (Err(error), Bytes::new()),
+        };
+        Self { xid, body: read, results }
+    }
 }
 
 /// The half of a connection that calls.
@@ -127,9 +150,7 @@ impl ClientConnection {
         }
         let xid = self.next_xid;
         output.record(now, &[0; MARK], |out| {
-            let header =
-                (xid, CALL, RPC_VERSION, call.program, call.version, call.procedure, call.credential, call.verifier);
-            xdr_core::encode_into(&header, out)?;
+            call.encode_header(xid, out)?;
             args(out)
         })?;
         self.next_xid = xid.wrapping_add(1);
@@ -153,11 +174,7 @@ impl ClientConnection {
             self.passed_over = self.passed_over.saturating_add(1);
             return Ok(None);
         }
-        let (read, results) = match xdr_core::decode_prefix::<ReplyBody>(&body) {
-            Ok((reply, rest)) => (Ok(reply), body.slice_ref(rest)),
-            Err(error) => (Err(error), Bytes::new()),
-        };
-        Ok(Some(IncomingReply { xid, body: read, results }))
+        Ok(Some(IncomingReply::read(xid, &body)))
     }
 
     pub(super) fn expire(&mut self, now: Duration, expired: &mut VecDeque<u32>) {

@@ -54,13 +54,14 @@ impl Output {
     }
 }
 
-/// Why a message was not sent. The caller is to blame, and nothing was sent.
+/// Why a message was not sent, on a connection or in a datagram. The caller is to blame, and nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordNotWritten {
     /// A value has no XDR form.
     Encode(EncodeError),
-    /// The record would be longer than [`ConnectionConfig::max_record`](crate::ConnectionConfig::max_record).
+    /// The message would be longer than [`ConnectionConfig::max_record`](crate::ConnectionConfig::max_record), or than a
+    /// datagram.
     TooLong {
         /// Its length in bytes.
         len: usize,
@@ -79,7 +80,7 @@ impl fmt::Display for RecordNotWritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encode(error) => write!(f, "{error}"),
-            Self::TooLong { len, max } => write!(f, "record of {len} bytes is longer than its maximum {max}"),
+            Self::TooLong { len, max } => write!(f, "message of {len} bytes is longer than its maximum {max}"),
             Self::TooManyCalls { max } => write!(f, "{max} calls are in flight, which is the maximum"),
         }
     }

@@ -45,7 +45,8 @@ pub enum Malformed {
 }
 
 impl IncomingCall {
-    pub(super) fn read(xid: u32, mut body: Bytes) -> Self {
+    /// Reads what follows the message type.
+    pub(crate) fn read(xid: u32, mut body: Bytes) -> Self {
         // A header of another RPC version may look otherwise behind its version.
         let read = xdr_core::decode_prefix::<CallBodyRef<'_>>(&body);
         let (header, args) = match read {
@@ -98,6 +99,15 @@ pub enum Outcome {
     Accepted(AcceptStatus),
     /// The call was not looked at.
     Denied(RejectedReply),
+}
+
+impl Outcome {
+    pub(crate) const fn body(self) -> ReplyBody {
+        match self {
+            Self::Accepted(status) => ReplyBody::Accepted(AcceptedReply { verifier: OpaqueAuth::none(), status }),
+            Self::Denied(rejected) => ReplyBody::Denied(rejected),
+        }
+    }
 }
 
 /// The half of a connection that answers.
@@ -159,10 +169,7 @@ impl ServerConnection {
     }
 
     pub(super) fn reply(&self, output: &mut Output, now: Duration, xid: u32, outcome: Outcome) {
-        let body = match outcome {
-            Outcome::Accepted(status) => ReplyBody::Accepted(AcceptedReply { verifier: OpaqueAuth::none(), status }),
-            Outcome::Denied(rejected) => ReplyBody::Denied(rejected),
-        };
+        let body = outcome.body();
         // A reply without results has no bound that it could exceed, and fits every record.
         let _ = output.record(now, &[0; MARK], |out| xdr_core::encode_into(&(xid, REPLY, body), out));
     }

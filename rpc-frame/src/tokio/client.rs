@@ -264,7 +264,7 @@ impl Client {
 
     fn default_config() -> ConnectionConfig {
         ConnectionConfig {
-            first_xid: u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1),
+            first_xid: random_xid(),
             // A client may hold a connection for later; the server decides how long.
             idle_timeout: Duration::MAX,
             ..ConnectionConfig::default()
@@ -376,8 +376,13 @@ impl fmt::Debug for Client {
     }
 }
 
+/// An xid that is hard to guess.
+pub(super) fn random_xid() -> u32 {
+    u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1)
+}
+
 /// A reply, if it carries results.
-fn successful(reply: IncomingReply, program: u32, procedure: u32) -> Result<IncomingReply, CallError> {
+pub(super) fn successful(reply: IncomingReply, program: u32, procedure: u32) -> Result<IncomingReply, CallError> {
     let body = match &reply.body {
         Ok(body) => body,
         Err(error) => return Err(CallError::Reply(error.clone())),

@@ -8,6 +8,7 @@ mod shared; //   what the connections of a server share
 mod slots; //    handlers that wait, and who woke
 mod short_hand; // a few bytes in the place of a credential
 mod serve; //    one connection: woken handlers, whole records, one write, one read
+mod udp; //      one datagram a message: a client, and a server's socket
 mod server; //   many connections, caps, shutdown
 
 pub use client::{CallError, CallOptions, Client, ClosedError};
@@ -16,6 +17,7 @@ pub(crate) use mailbox::Mailbox;
 pub use server::{Server, ServerBuilder};
 pub use shared::ServerConfig;
 pub use short_hand::ShortHands;
+pub use udp::UdpClient;
 
 use std::boxed::Box;
 use std::future::Future;
@@ -64,23 +66,29 @@ impl Alarm {
     /// The alarm is only ever set earlier. When it goes off and nothing is due, it is set anew: traffic, which
     /// moves what is due, does not touch it.
     fn poll(&mut self, cx: &mut Context<'_>, engine: &mut Connection) -> Result<(), ConnectionError> {
-        let now = self.now();
-        engine.handle_time(now)?;
+        engine.handle_time(self.now())?;
         while let Some(next) = engine.next_timeout() {
-            let earliest = now.saturating_add(Duration::from_millis(1));
-            let due = next.clamp(earliest, now.saturating_add(FARTHEST));
-            let due = self.epoch.checked_add(due).unwrap_or(self.epoch);
-            if !self.armed || due < self.sleep.deadline() {
-                self.sleep.as_mut().reset(due);
-                self.armed = true;
-            }
-            if self.sleep.as_mut().poll(cx).is_pending() {
+            if self.poll_until(cx, next).is_pending() {
                 break;
             }
-            self.armed = false;
             engine.handle_time(self.now())?;
         }
         Ok(())
+    }
+
+    /// Ready when that time, or one that was waited for before, has come.
+    fn poll_until(&mut self, cx: &mut Context<'_>, next: Duration) -> Poll<()> {
+        let now = self.now();
+        let earliest = now.saturating_add(Duration::from_millis(1));
+        let due = next.clamp(earliest, now.saturating_add(FARTHEST));
+        let due = self.epoch.checked_add(due).unwrap_or(self.epoch);
+        if !self.armed || due < self.sleep.deadline() {
+            self.sleep.as_mut().reset(due);
+            self.armed = true;
+        }
+        let gone = self.sleep.as_mut().poll(cx);
+        self.armed = gone.is_pending();
+        gone
     }
 }
 

@@ -237,7 +237,7 @@ fn finish_call<R: crate::EncodeReply>(
     now: Duration,
     call: Ended<Result<R, Undispatched>>,
 ) {
-    let Ended { xid, procedure, verifier, output } = call;
+    let Ended { id: xid, procedure, verifier, output } = call;
     // What the handler has sent to the peer goes before its reply.
     post.collect(engine, now);
     let refused = |status| Outcome::Accepted(status);

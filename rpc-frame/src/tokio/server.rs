@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::tokio::io::DuplexStream;
+use ::tokio::net::UdpSocket;
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::client::Client;
 use super::mailbox::Mailbox;
 use super::serve::serve;
 use super::shared::{Counted, Phase, ServerConfig, Shared, reached};
-use super::{Listener, Stream};
+use super::{Listener, Stream, udp};
 use crate::answer::Rules;
 use crate::authenticate::Authenticator;
 use crate::program::Programs;
@@ -57,7 +58,7 @@ impl<P: Programs> ServerBuilder<P> {
         self
     }
 
-    /// Sets how a new connection's session is made; [`Session::new`] else.
+    /// Sets how a new connection's session is made; [`Session::new`] else. By UDP each call has a session of its own.
     #[must_use]
     pub fn sessions(mut self, make: impl Fn(Peer) -> Session + Send + Sync + 'static) -> Self {
         self.sessions = Box::new(make);
@@ -117,6 +118,40 @@ impl<P: Programs> Server<P> {
                 }
             }
         }
+    }
+
+    /// Answers the calls that come to a socket by UDP until [`shutdown`](Self::shutdown), or until this future is dropped.
+    /// What was taken up is answered then.
+    ///
+    /// The same programs and policy as for connections, and one call a datagram. Each call has a session of its own
+    /// ([`Peer::Udp`]), because the next datagram from an address may be anybody's: nothing that was negotiated lasts, so
+    /// calls are at minor version 0. A call that comes again is not executed again while its reply is kept, within the
+    /// limits of [`ServerConfig::datagram`]. Handlers of all peers run in one task.
+    ///
+    /// Datagrams are neither encrypted nor authenticated (there is no DTLS), and whoever forges a sender's address has the
+    /// replies sent there. Where replies are much longer than calls, serve only networks that you trust.
+    pub async fn serve_udp(&self, socket: UdpSocket) {
+        let (held, dropped) = oneshot::channel::<()>();
+        let shared = Arc::clone(&self.shared);
+        let counted = Counted::new(Arc::clone(&self.shared));
+        // In a task of its own, what was taken up is answered even if nobody waits for this future any more.
+        let served = ::tokio::spawn(async move {
+            let _held = counted;
+            let mut finishing = shared.phase.subscribe();
+            let mut aborting = shared.phase.subscribe();
+            let finish = async {
+                ::tokio::select! {
+                    () = reached(&mut finishing, Phase::Finishing) => {}
+                    _ = dropped => {}
+                }
+            };
+            ::tokio::select! {
+                () = udp::serve(socket, Arc::clone(&shared), finish) => tracing::debug!("socket closed"),
+                () = reached(&mut aborting, Phase::Aborting) => tracing::warn!("socket cut off"),
+            }
+        });
+        let _ = served.await;
+        drop(held);
     }
 
     /// Serves one connection in a task of its own.
@@ -201,7 +236,7 @@ impl<P: Programs> Server<P> {
         self.shared.programs.each_version(&mut visit);
     }
 
-    /// Connections that are open, those through memory included.
+    /// Connections that are open, those through memory included. A socket for UDP counts as one.
     #[must_use]
     pub fn connections(&self) -> usize {
         *self.shared.open.borrow()

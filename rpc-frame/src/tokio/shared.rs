@@ -8,6 +8,7 @@ use xdr_core::Limits;
 
 use crate::answer::Rules;
 use crate::connection::ConnectionConfig;
+use crate::datagram::DatagramServerConfig;
 use crate::session::{Peer, Session};
 
 /// What a server may cost. All of it is finite unless you say otherwise.
@@ -18,13 +19,20 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// What each connection may cost.
     pub connection: ConnectionConfig,
+    /// What each socket for datagrams may cost.
+    pub datagram: DatagramServerConfig,
     /// What decoding the arguments of one call may cost.
     pub limits: Limits,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { max_connections: 1024, connection: ConnectionConfig::default(), limits: Limits::DEFAULT }
+        Self {
+            max_connections: 1024,
+            connection: ConnectionConfig::default(),
+            datagram: DatagramServerConfig::default(),
+            limits: Limits::DEFAULT,
+        }
     }
 }
 

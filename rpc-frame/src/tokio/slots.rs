@@ -15,17 +15,17 @@ use crate::auth::OpaqueAuth;
 use crate::procedure::ProcedureInfo;
 
 /// A handler's slot. The box is made once; futures are set into it, and never move while they live.
-struct Slot<F> {
-    xid: u32,
+struct Slot<F, K> {
+    id: K,
     procedure: &'static ProcedureInfo,
     verifier: OpaqueAuth,
     handler: Pin<Box<Option<F>>>,
     waker: Waker,
 }
 
-/// The slots of one connection.
-pub(super) struct Slots<F> {
-    slots: Vec<Slot<F>>,
+/// The slots of one connection or socket, with what tells its calls apart: the xid, where one peer calls.
+pub(super) struct Slots<F, K = u32> {
+    slots: Vec<Slot<F, K>>,
     free: Vec<usize>,
     woken: Arc<Woken>,
 }
@@ -55,8 +55,8 @@ impl Wake for SlotWaker {
 }
 
 /// A call that has ended.
-pub(super) struct Ended<T> {
-    pub(super) xid: u32,
+pub(super) struct Ended<T, K = u32> {
+    pub(super) id: K,
     pub(super) procedure: &'static ProcedureInfo,
     /// What the reply says to the caller.
     pub(super) verifier: OpaqueAuth,
@@ -77,7 +77,7 @@ impl Woken {
     }
 }
 
-impl<F: Future> Slots<F> {
+impl<F: Future, K: Copy> Slots<F, K> {
     /// Slots for as many handlers as `woken` is for. They are made as they are needed.
     pub(super) const fn new(woken: Arc<Woken>) -> Self {
         Self { slots: Vec::new(), free: Vec::new(), woken }
@@ -91,18 +91,18 @@ impl<F: Future> Slots<F> {
     /// Starts a handler and polls it once. None when it waits.
     pub(super) fn start(
         &mut self,
-        xid: u32,
+        id: K,
         procedure: &'static ProcedureInfo,
         verifier: OpaqueAuth,
         handler: F,
-    ) -> Option<Ended<F::Output>> {
+    ) -> Option<Ended<F::Output, K>> {
         let index = self.free.pop().unwrap_or(self.slots.len());
         if index == self.slots.len() {
             let waker = Waker::from(Arc::new(SlotWaker { index, woken: Arc::clone(&self.woken) }));
-            self.slots.push(Slot { xid, procedure, verifier: OpaqueAuth::none(), handler: Box::pin(None), waker });
+            self.slots.push(Slot { id, procedure, verifier: OpaqueAuth::none(), handler: Box::pin(None), waker });
         }
         if let Some(slot) = self.slots.get_mut(index) {
-            slot.xid = xid;
+            slot.id = id;
             slot.procedure = procedure;
             slot.verifier = verifier;
             slot.handler.as_mut().set(Some(handler));
@@ -111,7 +111,7 @@ impl<F: Future> Slots<F> {
     }
 
     /// Polls the handlers that were woken, and gives those that ended to `ended`. True when there was one to poll.
-    pub(super) fn poll_woken(&mut self, mut ended: impl FnMut(Ended<F::Output>)) -> bool {
+    pub(super) fn poll_woken(&mut self, mut ended: impl FnMut(Ended<F::Output, K>)) -> bool {
         let mut any = false;
         for word in 0..self.woken.bits.len() {
             let mut bits = self.woken.bits.get(word).map_or(0, |bits| bits.swap(0, Ordering::AcqRel));
@@ -128,7 +128,7 @@ impl<F: Future> Slots<F> {
         any
     }
 
-    fn poll(&mut self, index: usize) -> Option<Ended<F::Output>> {
+    fn poll(&mut self, index: usize) -> Option<Ended<F::Output, K>> {
         let slot = self.slots.get_mut(index)?;
         let handler = slot.handler.as_mut().as_pin_mut()?;
         let mut context = TaskContext::from_waker(&slot.waker);
@@ -140,7 +140,7 @@ impl<F: Future> Slots<F> {
         // What the future still holds may panic as well when it is dropped.
         let _ = catch_unwind(AssertUnwindSafe(|| slot.handler.as_mut().set(None)));
         let verifier = core::mem::take(&mut slot.verifier);
-        let ended = Ended { xid: slot.xid, procedure: slot.procedure, verifier, output };
+        let ended = Ended { id: slot.id, procedure: slot.procedure, verifier, output };
         self.free.push(index);
         Some(ended)
     }

@@ -1,0 +1,225 @@
+//! Our calls, sent again until they are answered or given up.
+
+use alloc::collections::{BTreeSet, VecDeque};
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use hashbrown::HashMap;
+use xdr_core::{Bytes, BytesMut, Encode};
+
+use super::config::DatagramClientConfig;
+use super::{MAX_DATAGRAM, Transmit};
+use crate::connection::{Event, IncomingReply, OutgoingCall, RecordNotWritten};
+use crate::message::REPLY;
+
+/// The shortest wait: one of nothing would send all tries at once.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// The calling end of a socket for datagrams, without the socket.
+///
+/// Give it what comes with [`handle_datagram`](Self::handle_datagram), send what
+/// [`poll_transmit`](Self::poll_transmit) gives, take events with [`poll_event`](Self::poll_event), and call
+/// [`handle_time`](Self::handle_time) when [`next_timeout`](Self::next_timeout) has come. Times are durations since an
+/// epoch of your own. Each call ends with exactly one event, unless it is forgotten before.
+///
+/// What answers no call is passed over: replies that come late or twice or from another address than the one that was
+/// called, calls, and whatever does not decode. So is a reply with a broken header, as if it had been lost; only results
+/// that are not of the procedure's type are the caller's to find.
+///
+/// ```
+/// use core::time::Duration;
+/// use rpc_frame::{AcceptStatus, DatagramClient, DatagramClientConfig, DatagramServer, DatagramServerConfig};
+/// use rpc_frame::{Event, OutgoingCall, Outcome, ReplyBody};
+///
+/// # fn main() -> Result<(), Box<dyn core::error::Error>> {
+/// let (here, there) = ("192.0.2.1:700".parse()?, "192.0.2.2:111".parse()?);
+/// let mut client = DatagramClient::new(DatagramClientConfig::default());
+/// let mut server = DatagramServer::new(DatagramServerConfig::default());
+///
+/// let xid = client.call(Duration::ZERO, there, &OutgoingCall::new(0x2000_0042, 1, 0), &(), None)?;
+/// let lost = client.poll_transmit().unwrap();
+/// client.handle_time(Duration::from_secs(1));
+/// let again = client.poll_transmit().unwrap();
+/// assert_eq!(lost, again);
+///
+/// let call = server.handle_datagram(Duration::ZERO, here, &again.datagram).unwrap();
+/// server.reply(Duration::ZERO, &call.id, Outcome::Accepted(AcceptStatus::ProgUnavail));
+/// client.handle_datagram(there, &server.poll_transmit().unwrap().datagram);
+/// let Some(Event::Reply(reply)) = client.poll_event() else { panic!() };
+/// assert_eq!(reply.xid, xid);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct DatagramClient {
+    config: DatagramClientConfig,
+    next_xid: u32,
+    pending: HashMap<u32, Pending>,
+    /// When something becomes due, one entry a call.
+    timers: BTreeSet<(Duration, u32)>,
+    /// Calls to be sent, each once.
+    unsent: VecDeque<u32>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    to: SocketAddr,
+    datagram: Bytes,
+    tries: u32,
+    wait: Duration,
+    deadline: Option<Duration>,
+    timer: Duration,
+    unsent: bool,
+}
+
+impl Pending {
+    fn next_timer(&self, now: Duration) -> Duration {
+        let again = now.saturating_add(self.wait);
+        self.deadline.map_or(again, |deadline| again.min(deadline))
+    }
+}
+
+impl DatagramClient {
+    /// A client without calls.
+    #[must_use]
+    pub fn new(mut config: DatagramClientConfig) -> Self {
+        config.max_datagram = config.max_datagram.min(MAX_DATAGRAM);
+        config.max_wait = config.max_wait.max(SHORTEST_WAIT);
+        config.first_wait = config.first_wait.clamp(SHORTEST_WAIT, config.max_wait);
+        Self {
+            next_xid: config.first_xid,
+            pending: HashMap::new(),
+            timers: BTreeSet::new(),
+            unsent: VecDeque::new(),
+            events: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Calls a server and returns the call's xid. The reply comes as an event.
+    ///
+    /// # Errors
+    /// When the arguments have no XDR form, or the message is too long for a datagram. Nothing is sent then.
+    pub fn call<T: Encode + ?Sized>(
+        &mut self,
+        now: Duration,
+        to: SocketAddr,
+        call: &OutgoingCall<'_>,
+        args: &T,
+        deadline: Option<Duration>,
+    ) -> Result<u32, RecordNotWritten> {
+        // After 2³² calls the numbers come again; one that is still in flight is passed over.
+        while self.pending.contains_key(&self.next_xid) {
+            self.next_xid = self.next_xid.wrapping_add(1);
+        }
+        let xid = self.next_xid;
+        let mut message = BytesMut::new();
+        call.encode(xid, args, &mut message).map_err(RecordNotWritten::Encode)?;
+        if message.len() > self.config.max_datagram {
+            return Err(RecordNotWritten::TooLong { len: message.len(), max: self.config.max_datagram });
+        }
+        self.next_xid = xid.wrapping_add(1);
+        let mut pending = Pending {
+            to,
+            datagram: message.freeze(),
+            tries: 1,
+            wait: self.config.first_wait,
+            deadline,
+            timer: now,
+            unsent: true,
+        };
+        pending.timer = pending.next_timer(now);
+        self.timers.insert((pending.timer, xid));
+        self.unsent.push_back(xid);
+        self.pending.insert(xid, pending);
+        Ok(xid)
+    }
+
+    /// Gives up on a call. A reply that still comes is passed over.
+    pub fn forget(&mut self, xid: u32) {
+        if let Some(call) = self.pending.remove(&xid) {
+            self.timers.remove(&(call.timer, xid));
+            if call.unsent {
+                self.unsent.retain(|unsent| *unsent != xid);
+            }
+        }
+    }
+
+    /// Takes a datagram. One that answers no call is passed over.
+    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8]) {
+        let Ok(((xid, REPLY), body)) = xdr_core::decode_prefix::<(u32, u32)>(datagram) else { return };
+        let expected = self.pending.get(&xid).is_some_and(|call| is_same(call.to, from));
+        if !expected || datagram.len() > self.config.max_datagram {
+            return;
+        }
+        let reply = IncomingReply::read(xid, &Bytes::copy_from_slice(body));
+        if reply.body.is_ok() {
+            self.forget(xid);
+            self.events.push_back(Event::Reply(reply));
+        }
+    }
+
+    /// The next datagram to be sent. One that the socket does not take may be dropped, as if it had been lost.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        while let Some(xid) = self.unsent.pop_front() {
+            if let Some(call) = self.pending.get_mut(&xid) {
+                call.unsent = false;
+                return Some(Transmit { to: call.to, datagram: call.datagram.clone() });
+            }
+        }
+        None
+    }
+
+    /// The next event: a reply, or a call that was given up.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_time`](Self::handle_time) has to be called at the latest.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Lets time pass: calls are sent again or given up.
+    pub fn handle_time(&mut self, now: Duration) {
+        while let Some((at, xid)) = self.timers.first().copied()
+            && at <= now
+        {
+            self.timers.pop_first();
+            let Some(call) = self.pending.get_mut(&xid) else { continue };
+            if call.tries >= self.config.max_tries || call.deadline.is_some_and(|deadline| now >= deadline) {
+                self.forget(xid);
+                self.events.push_back(Event::DeadlineExceeded { xid });
+                continue;
+            }
+            call.tries = call.tries.saturating_add(1);
+            call.wait = call.wait.saturating_mul(2).min(self.config.max_wait);
+            call.timer = call.next_timer(now);
+            self.timers.insert((call.timer, xid));
+            // One that has not been sent for so long counts as one that was lost.
+            if !call.unsent {
+                call.unsent = true;
+                self.unsent.push_back(xid);
+            }
+        }
+    }
+
+    /// Calls that have not been answered.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.pending.len()
+    }
+}
+
+/// Whether two addresses are one: IPv4 may be written as IPv6, and flow labels are no part of an address.
+fn is_same(called: SocketAddr, from: SocketAddr) -> bool {
+    let same_scope = match (called, from) {
+        (SocketAddr::V6(called), SocketAddr::V6(from)) => {
+            called.scope_id() == 0 || called.scope_id() == from.scope_id()
+        }
+        _ => true,
+    };
+    called.port() == from.port() && called.ip().to_canonical() == from.ip().to_canonical() && same_scope
+}

@@ -1,0 +1,242 @@
+//! A server's socket for datagrams: the handlers of all peers' calls run in its task.
+
+use std::boxed::Box;
+use std::future::{Future, poll_fn};
+use std::hash::RandomState;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+use std::vec;
+
+use ::tokio::io::ReadBuf;
+use ::tokio::net::UdpSocket;
+use xdr_core::Bytes;
+
+use super::super::Alarm;
+use super::super::shared::Shared;
+use super::super::slots::{Ended, Slots, Woken};
+use super::{DATAGRAMS_A_TURN, is_about_the_last};
+use crate::answer::{Answer, check};
+use crate::connection::Outcome;
+use crate::datagram::{CallId, DatagramCall, DatagramServer, MAX_DATAGRAM, Transmit};
+use crate::message::AcceptStatus;
+use crate::program::Programs;
+use crate::reply::EncodeReply;
+use crate::session::{Context, Peer};
+use crate::table::Undispatched;
+
+/// How long a socket that cannot be read is left alone.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves a socket until `finish` is ready and what was taken up is answered.
+pub(in crate::tokio) async fn serve<P: Programs>(
+    socket: UdpSocket,
+    shared: Arc<Shared<P>>,
+    finish: impl Future<Output = ()> + Send,
+) {
+    let programs = Arc::clone(&shared);
+    let start = move |cx: Context, args: Bytes| {
+        let shared = Arc::clone(&programs);
+        async move { shared.programs.dispatch(&cx, &args).await }
+    };
+    let mut finish = pin!(finish);
+    let config = shared.config.datagram.clone();
+    // One byte more than is allowed, so that a datagram which was cut off to fit is seen to be too long.
+    let room = config.max_datagram.min(MAX_DATAGRAM).saturating_add(1);
+    let mut served = Served {
+        slots: Slots::new(Woken::new(config.max_calls_in_flight)),
+        engine: DatagramServer::with_hasher(config, RandomState::new()),
+        alarm: Alarm::new(),
+        buffer: vec![0; room].into_boxed_slice(),
+        unsent: None,
+        resume: None,
+        finishing: false,
+        socket,
+        shared,
+        start,
+    };
+    poll_fn(|cx| {
+        served.finishing = served.finishing || finish.as_mut().poll(cx).is_ready();
+        served.poll(cx)
+    })
+    .await;
+}
+
+struct Served<P: Programs, S, F> {
+    engine: DatagramServer<RandomState>,
+    slots: Slots<F, CallId>,
+    alarm: Alarm,
+    buffer: Box<[u8]>,
+    /// What the socket did not take yet.
+    unsent: Option<Transmit>,
+    /// When a socket that could not be read is read again.
+    resume: Option<Duration>,
+    /// Shutting down: what was taken up is answered.
+    finishing: bool,
+    socket: UdpSocket,
+    shared: Arc<Shared<P>>,
+    /// Makes a handler's future, whose type has no name.
+    start: S,
+}
+
+impl<P, S, F> Served<P, S, F>
+where
+    P: Programs,
+    S: Fn(Context, Bytes) -> F,
+    F: Future<Output = Result<P::Reply, Undispatched>>,
+{
+    /// Woken handlers, then all that is to be sent, then one datagram, until nothing moves.
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        self.slots.register(cx.waker());
+        for turn in (0..DATAGRAMS_A_TURN).rev() {
+            let (engine, now) = (&mut self.engine, self.alarm.now());
+            let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
+            match self.send(cx) {
+                Poll::Ready(()) if self.finishing && self.engine.in_flight() == 0 => return Poll::Ready(()),
+                Poll::Ready(()) if !self.finishing => moved |= self.receive(cx, now),
+                // While replies wait, calls wait with the kernel, which drops what is too much.
+                _ => {}
+            }
+            if !moved {
+                break;
+            }
+            if turn == 0 {
+                cx.waker().wake_by_ref();
+            }
+        }
+        while let Some(next) = [self.engine.next_timeout(), self.resume].into_iter().flatten().min() {
+            if self.alarm.poll_until(cx, next).is_pending() {
+                break;
+            }
+            let now = self.alarm.now();
+            self.engine.handle_time(now);
+            if self.resume.is_some_and(|at| now >= at) {
+                self.resume = None;
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+
+    fn send(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        while let Some(transmit) = self.unsent.take().or_else(|| self.engine.poll_transmit()) {
+            match self.socket.poll_send_to(cx, &transmit.datagram, transmit.to) {
+                Poll::Pending => {
+                    self.unsent = Some(transmit);
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(_)) => {}
+                // As if it had been lost: the peer calls again.
+                Poll::Ready(Err(error)) => tracing::debug!(peer = %transmit.to, %error, "cannot send a reply"),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Receives one datagram. False when there is none.
+    fn receive(&mut self, cx: &mut TaskContext<'_>, now: Duration) -> bool {
+        if self.resume.is_some() {
+            return false;
+        }
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        match self.socket.poll_recv_from(cx, &mut buffer) {
+            Poll::Pending => false,
+            Poll::Ready(Ok(from)) => {
+                if let Some(new) = self.engine.handle_datagram(now, from, buffer.filled()) {
+                    self.take_up(now, new);
+                }
+                true
+            }
+            Poll::Ready(Err(error)) if is_about_the_last(&error) => true,
+            Poll::Ready(Err(error)) => {
+                tracing::warn!(%error, "cannot receive datagrams");
+                self.resume = Some(now.saturating_add(PAUSE));
+                false
+            }
+        }
+    }
+
+    fn take_up(&mut self, now: Duration, new: DatagramCall) {
+        let DatagramCall { id, call } = new;
+        let shared = &self.shared;
+        // A policy that panics ends a connection; here it would end all peers' calls.
+        let answer = catch_unwind(AssertUnwindSafe(|| {
+            let session = Arc::new((shared.sessions)(Peer::Udp(id.peer())));
+            check(&shared.programs, &shared.rules, &session, &call)
+        }));
+        match answer {
+            Ok(Answer::Dispatch(context)) => {
+                let (procedure, verifier) = (context.procedure(), context.verifier().clone());
+                let handler = (self.start)(context, call.args);
+                if let Some(ended) = self.slots.start(id, procedure, verifier, handler) {
+                    finish_call(&mut self.engine, now, ended);
+                }
+            }
+            Ok(Answer::Outcome(outcome)) => {
+                tracing::debug!(peer = %id.peer(), xid = id.xid(), ?outcome, "refused a call");
+                refuse(&mut self.engine, now, &id, outcome);
+            }
+            Ok(Answer::Results(results)) => {
+                self.engine.forget(&id);
+                if let Err(error) = self.engine.reply_with(now, &id, &results) {
+                    tracing::error!(peer = %id.peer(), xid = id.xid(), %error, "cannot send a reply");
+                }
+            }
+            Err(_) => {
+                tracing::error!(peer = %id.peer(), xid = id.xid(), "policy panicked");
+                refuse(&mut self.engine, now, &id, Outcome::Accepted(AcceptStatus::SystemErr));
+            }
+        }
+    }
+}
+
+/// Answers a call that has not reached a handler. It may be looked at again if it comes again.
+fn refuse(engine: &mut DatagramServer<RandomState>, now: Duration, id: &CallId, outcome: Outcome) {
+    engine.forget(id);
+    engine.reply(now, id, outcome);
+}
+
+/// Replies to a call whose handler has ended.
+fn finish_call<R: EncodeReply>(
+    engine: &mut DatagramServer<RandomState>,
+    now: Duration,
+    call: Ended<Result<R, Undispatched>, CallId>,
+) {
+    let Ended { id, procedure, verifier, output } = call;
+    let (peer, xid, oneway, procedure) = (id.peer(), id.xid(), procedure.oneway, procedure.name);
+    match output {
+        Some(Ok(_)) if oneway => engine.leave_unanswered(now, &id),
+        Some(Ok(reply)) => {
+            // An encoder of the user's may panic as well.
+            match catch_unwind(AssertUnwindSafe(|| engine.reply_with_verifier(now, &id, &verifier, &reply))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%peer, xid, procedure, %error, "cannot send a reply"),
+                Err(_) => {
+                    tracing::error!(%peer, xid, procedure, "encoding of a reply panicked");
+                    engine.reply(now, &id, Outcome::Accepted(AcceptStatus::SystemErr));
+                }
+            }
+        }
+        Some(Err(Undispatched::GarbageArgs(error))) => {
+            tracing::debug!(%peer, xid, procedure, %error, "garbage arguments");
+            if oneway {
+                engine.leave_unanswered(now, &id);
+            } else {
+                refuse(engine, now, &id, Outcome::Accepted(AcceptStatus::GarbageArgs));
+            }
+        }
+        Some(Err(Undispatched::UnknownProcedure)) => {
+            refuse(engine, now, &id, Outcome::Accepted(AcceptStatus::ProcUnavail));
+        }
+        None => {
+            tracing::error!(%peer, xid, procedure, "handler panicked");
+            if oneway {
+                engine.leave_unanswered(now, &id);
+            } else {
+                engine.reply(now, &id, Outcome::Accepted(AcceptStatus::SystemErr));
+            }
+        }
+    }
+}
