@@ -1,7 +1,7 @@
 //! Programs that rpcgen made from the protocol's `.x` file, with libtirpc below them: a C client calls our daemon,
 //! and our client calls a C server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -59,7 +59,8 @@ async fn daemon_by_udp() -> SocketAddr {
     address
 }
 
-/// The way to a UDP server that loses every third datagram of either direction, and doubles every fifth.
+/// The way to a UDP server that loses the first reply to each call, and of every other call the first try. The others
+/// are doubled. So each call reaches the server at least twice, and no first reply ever reaches the client.
 async fn bad_way_to(server: SocketAddr) -> SocketAddr {
     let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let far = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -67,20 +68,23 @@ async fn bad_way_to(server: SocketAddr) -> SocketAddr {
     let address = near.local_addr().unwrap();
     tokio::spawn(async move {
         let (mut there, mut back) = (vec![0; 65_536], vec![0; 65_536]);
+        let (mut called, mut replied) = (HashSet::new(), HashSet::new());
         let mut client = None;
-        for number in 1_u64.. {
-            let copies = if number % 3 == 0 { 0 } else { 1 + usize::from(number % 5 == 0) };
+        loop {
             tokio::select! {
                 received = near.recv_from(&mut there) => {
                     let (len, from) = received.unwrap();
                     client = Some(from);
+                    let xid = there[..4].to_vec();
+                    let copies = if xid[3].is_multiple_of(2) { 2 } else { usize::from(!called.insert(xid)) };
                     for _ in 0..copies {
                         far.send(&there[..len]).await.unwrap();
                     }
                 }
                 received = far.recv(&mut back) => {
-                    for _ in 0..copies {
-                        near.send_to(&back[..received.as_ref().copied().unwrap()], client.unwrap()).await.unwrap();
+                    let len = received.unwrap();
+                    if !replied.insert(back[..4].to_vec()) {
+                        near.send_to(&back[..len], client.unwrap()).await.unwrap();
                     }
                 }
             }
