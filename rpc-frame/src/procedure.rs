@@ -9,7 +9,8 @@ use xdr_core::{DecodeOwned, Encode};
     message = "`{Self}` is not a procedure",
     label = "no procedure number",
     note = "a message needs `#[derive(Xdr)]` and `#[rpc(program = …, version = …, proc = …, reply = …)]`",
-    note = "one that serves several procedures has its keys on the table's line: `#[rpc(proc = …, reply = …)] Name(Message)`"
+    note = "one that serves several procedures has its keys on the table's line: `#[rpc(proc = …, reply = …)] Name(Message)`",
+    note = "one that is `oneway` has no reply: it is sent and not called"
 )]
 pub trait Procedure {
     /// What is sent.

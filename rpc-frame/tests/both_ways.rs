@@ -345,7 +345,7 @@ async fn the_deadline_of_a_servers_call_holds_and_a_late_reply_is_passed_over() 
     let back = lent_by(&server, &mut seen, &mut peer).await;
     let back = back.with_options(CallOptions::default().with_timeout(Some(Duration::from_secs(3))));
     let begun = Instant::now();
-    let error = back.call(&Hold).await.unwrap_err();
+    let error = timeout(Duration::from_secs(9), back.call(&Hold)).await.expect("in time").unwrap_err();
     assert!(matches!(error, CallError::DeadlineExceeded), "{error:?}");
     assert_eq!(begun.elapsed().as_secs(), 3);
     let (xid, _) = call_in(&read_record(&mut peer).await);
@@ -588,10 +588,13 @@ async fn sending_to_a_peer_that_never_reads_fails_when_the_connection_is_given_u
     config.max_unsent = 4096;
     for client in [back, Client::with_config(near, config)] {
         let begun = Instant::now();
+        let mut sent = 0;
         let error = loop {
-            if let Err(error) = client.send(&note(0, 1024)).await {
+            if let Err(error) = client.send(&note(sent, 1024)).await {
                 break error;
             }
+            sent += 1;
+            assert!(sent < 1000, "as much as one likes can be sent to a peer that does not read");
         };
         assert!(matches!(error, CallError::NotConnected(ClosedError::Protocol(_))), "{error:?}");
         assert_eq!(begun.elapsed().as_secs(), 30);

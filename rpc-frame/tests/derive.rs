@@ -492,7 +492,7 @@ fn a_oneway_message_says_so_with_its_numbers_and_is_no_procedure_with_a_reply() 
     let args: <Alarm as OnewayProcedure>::Args = Mapping { program: 1, version: 2 };
     assert_eq!(args.version, 2);
 
-    // The method call finds this trait's name only where the type does not have its own.
+    // The trait's constant is found only where the type does not have its own.
     trait NoProcedure {
         const HAS_REPLY: bool = false;
     }
@@ -501,7 +501,10 @@ fn a_oneway_message_says_so_with_its_numbers_and_is_no_procedure_with_a_reply() 
     impl<T: Procedure> Probe<T> {
         const HAS_REPLY: bool = true;
     }
-    const { assert!(Probe::<Set5>::HAS_REPLY && !Probe::<Alarm>::HAS_REPLY && !Probe::<Tick<'_>>::HAS_REPLY) };
+    assert_eq!(
+        [Probe::<Set5>::HAS_REPLY, Probe::<Alarm>::HAS_REPLY, Probe::<Tick<'_>>::HAS_REPLY],
+        [true, false, false]
+    );
 }
 
 #[test]
