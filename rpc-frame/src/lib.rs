@@ -120,7 +120,7 @@ pub use program::{Either, Found, Program, Programs, program};
 pub use record::{MAX_FRAGMENT, RecordError, RecordReader, write_record_mark};
 pub use reply::{EncodeReply, ReplyEncoder};
 pub use session::{ActivationPolicy, Context, Peer, Policy, Session, Verdict};
-pub use table::{Dispatch, ProcedureTable, Undispatched};
+pub use table::{Dispatch, ProcedureTable, Refusal, Undispatched};
 
 /// What derived code calls, and nobody else.
 #[doc(hidden)]

@@ -210,6 +210,11 @@ fn finish_call<R: crate::EncodeReply>(
             engine.reply(now, xid, refused(AcceptStatus::GarbageArgs));
         }
         Some(Err(Undispatched::UnknownProcedure)) => engine.reply(now, xid, refused(AcceptStatus::ProcUnavail)),
+        Some(Err(Undispatched::Refused(refusal))) => {
+            let error: &(dyn std::error::Error + 'static) = refusal.reason();
+            tracing::warn!(xid, procedure = procedure.name, error, "refused a call in front of its method");
+            engine.reply(now, xid, refused(AcceptStatus::SystemErr));
+        }
         None => {
             tracing::error!(xid, procedure = procedure.name, "handler panicked");
             engine.reply(now, xid, refused(AcceptStatus::SystemErr));
