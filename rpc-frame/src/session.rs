@@ -133,7 +133,7 @@ impl fmt::Debug for Session {
 }
 
 /// What a handler knows of the call that it answers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     session: Arc<Session>,
     xid: u32,

@@ -256,7 +256,19 @@ impl Client {
         xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
-    fn raw<T: Encode + ?Sized>(&self, program: u32, version: u32, procedure: u32, args: &T) -> Result<Call, CallError> {
+    /// Why the connection is lost, when it is: no further call can be made then.
+    #[must_use]
+    pub fn closed(&self) -> Option<ClosedError> {
+        self.handle.shared.lock().closed.clone()
+    }
+
+    pub(crate) fn raw<T: Encode + ?Sized>(
+        &self,
+        program: u32,
+        version: u32,
+        procedure: u32,
+        args: &T,
+    ) -> Result<Call, CallError> {
         let shared = &self.handle.shared;
         let now = shared.epoch.elapsed();
         let deadline = self.options.timeout.and_then(|timeout| now.checked_add(timeout));
@@ -280,7 +292,7 @@ impl fmt::Debug for Client {
 }
 
 /// A call in flight.
-struct Call {
+pub(crate) struct Call {
     client: Arc<Handle>,
     xid: u32,
     program: u32,
