@@ -47,6 +47,11 @@
 //! The engine does no input and output of its own: [`Connection`] takes bytes and time and gives bytes
 //! and events. Without features the crate is `no_std` with `alloc`.
 //!
+//! # Other people's layers
+//!
+//! With the feature `tower`, client and server are `tower` services: timeouts, retries, concurrency limits and
+//! load balancing come from there. See the module `tower`.
+//!
 //! # What a server answers by itself
 //!
 //! | the call | the answer |
@@ -59,7 +64,7 @@
 //! | unknown procedure, or one that is not active in this session | PROC_UNAVAIL |
 //! | procedure 0 | success, no results |
 //! | arguments that do not decode | GARBAGE_ARGS |
-//! | handler panics, or its reply exceeds a bound | SYSTEM_ERR |
+//! | handler panics, or its reply exceeds a bound, or a layer in front of it refuses | SYSTEM_ERR |
 //!
 //! The connection survives all of these. It is closed for broken framing, a message too short for an xid
 //! and a message type, a message that is neither call nor reply, and a reply to a call that was never made.
@@ -99,6 +104,8 @@ mod program; //    tables with their services, several in one server
 mod answer; //     the order of checks, and what is answered without user code
 #[cfg(feature = "tokio")]
 pub mod tokio; //  client and server on tokio
+#[cfg(feature = "tower")]
+pub mod tower; //  both as services, for other people's layers
 
 /// The codec that messages are made with.
 pub use xdr_core as xdr;

@@ -8,6 +8,8 @@ mod short_hand; // a few bytes in the place of a credential
 mod serve; //    one connection: woken handlers, whole records, one write, one read
 mod server; //   many connections, caps, shutdown
 
+#[cfg(feature = "tower")]
+pub(crate) use client::Call;
 pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
 pub use server::{Server, ServerBuilder};
