@@ -122,22 +122,22 @@ fn balanced(
 
 /// Calls of one part of the scenario.
 #[derive(Debug)]
-pub struct Part {
+pub(crate) struct Part {
     /// What it is about.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// Calls that each server has answered.
-    pub answered: [usize; 3],
+    pub(crate) answered: [usize; 3],
     /// Calls without an answer.
-    pub failed: usize,
+    pub(crate) failed: usize,
 }
 
 /// What has happened.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// One part after the other.
-    pub parts: Vec<Part>,
+    pub(crate) parts: Vec<Part>,
     /// Calls that were made again.
-    pub repeated: usize,
+    pub(crate) repeated: usize,
 }
 
 /// Tasks that call at the same time.
@@ -191,7 +191,7 @@ fn at_least(calls: usize) -> impl Fn([usize; 3]) -> bool + Clone + Send + 'stati
 }
 
 /// Three servers, calls, no second server, and the second server again.
-pub async fn scenario() -> Result<Report, BoxError> {
+pub(crate) async fn scenario() -> Result<Report, BoxError> {
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     let first = Running::start(0, anywhere).await?;
     let second = Running::start(1, anywhere).await?;
