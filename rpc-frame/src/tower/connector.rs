@@ -123,3 +123,31 @@ impl Service<PathBuf> for Connector {
         Box::pin(self.clone().connect(path, Client::connect_unix))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokio::ClosedError;
+    use ::tokio::time::Instant;
+
+    #[::tokio::test(start_paused = true)]
+    async fn an_attempt_that_takes_too_long_is_given_up() {
+        let begun = Instant::now();
+        let connector = Connector::new().with_patience(Duration::from_secs(3));
+        let error = connector.connect((), |()| std::future::pending()).await.unwrap_err();
+        assert!(matches!(&error, CallError::NotConnected(ClosedError::Io(io)) if io.kind() == io::ErrorKind::TimedOut));
+        assert_eq!(begun.elapsed().as_secs(), 3);
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn one_that_keeps_trying_pauses_between_attempts() {
+        let begun = Instant::now();
+        let connector = Connector::new().keep_trying(Duration::from_secs(2));
+        let connecting = connector.connect(begun, async |begun| match begun.elapsed().as_secs() {
+            ..5 => Err(io::ErrorKind::ConnectionRefused.into()),
+            _ => Ok(Client::new(::tokio::io::duplex(64).0)),
+        });
+        assert!(connecting.await.is_ok());
+        assert_eq!(begun.elapsed().as_secs(), 6);
+    }
+}
