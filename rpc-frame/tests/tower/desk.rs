@@ -68,7 +68,15 @@ pub(crate) struct Held {
     pub(crate) answer: oneshot::Sender<u32>,
 }
 
-pub(crate) type HeldCalls = mpsc::UnboundedReceiver<Held>;
+/// The calls that handlers hold.
+pub(crate) struct HeldCalls(mpsc::UnboundedReceiver<Held>);
+
+impl HeldCalls {
+    /// The next one; none when the server is gone, or when none comes: a test fails then, and does not hang.
+    pub(crate) async fn recv(&mut self) -> Option<Held> {
+        timeout(Duration::from_secs(10), self.0.recv()).await.ok().flatten()
+    }
+}
 
 pub(crate) struct Clerk {
     held: mpsc::UnboundedSender<Held>,
@@ -112,7 +120,7 @@ impl DeskService for Clerk {
 /// A program, and the calls that its handlers hold.
 pub(crate) fn desk() -> (Program<Desk, Clerk>, HeldCalls) {
     let (held, calls) = mpsc::unbounded_channel();
-    (program::<Desk, _>(Clerk { held }), calls)
+    (program::<Desk, _>(Clerk { held }), HeldCalls(calls))
 }
 
 pub(crate) fn server() -> (Server<Program<Desk, Clerk>>, HeldCalls) {
