@@ -66,6 +66,11 @@
 //! however many those are. If the caller's handlers call back in turn, and so on, all places of both ends can wait for
 //! each other; the deadlines of the calls end that.
 //!
+//! # Other people's layers
+//!
+//! With the feature `tower`, client and server are `tower` services: timeouts, retries, concurrency limits and
+//! load balancing come from there. See the module `tower`.
+//!
 //! # What a server answers by itself
 //!
 //! | the call | the answer |
@@ -78,7 +83,7 @@
 //! | unknown procedure, or one that is not active in this session | PROC_UNAVAIL |
 //! | procedure 0 | success, no results |
 //! | arguments that do not decode | GARBAGE_ARGS |
-//! | handler panics, or its reply exceeds a bound | SYSTEM_ERR |
+//! | handler panics, or its reply exceeds a bound, or a layer in front of it refuses | SYSTEM_ERR |
 //! | `oneway`, from the arguments on | nothing |
 //!
 //! The connection survives all of these. It is closed for broken framing, a message too short for an xid
@@ -148,6 +153,8 @@ mod answer; //     the order of checks, and what is answered without user code
 pub mod tokio; //  client and server on tokio
 #[cfg(feature = "rpcbind")]
 pub mod rpcbind; // who listens where
+#[cfg(feature = "tower")]
+pub mod tower; //  both as services, for other people's layers
 
 /// The codec that messages are made with.
 pub use xdr_core as xdr;
@@ -173,7 +180,7 @@ pub use program::{Either, Found, Program, Programs, program};
 pub use record::{MAX_FRAGMENT, RecordError, RecordReader, write_record_mark};
 pub use reply::{EncodeReply, ReplyEncoder};
 pub use session::{ActivationPolicy, Context, Peer, Policy, Session, Verdict};
-pub use table::{Dispatch, ProcedureTable, Undispatched};
+pub use table::{Dispatch, ProcedureTable, Refusal, Undispatched};
 
 /// What derived code calls, and nobody else.
 #[doc(hidden)]

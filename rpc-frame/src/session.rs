@@ -145,7 +145,7 @@ impl fmt::Debug for Session {
 }
 
 /// What a handler knows of the call that it answers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     session: Arc<Session>,
     xid: u32,

@@ -1,5 +1,8 @@
 //! The table of a program's procedures, and the way from a number to a method.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::error::Error;
 use core::fmt;
 use core::future::Future;
 
@@ -65,18 +68,62 @@ pub enum Undispatched {
     UnknownProcedure,
     /// The arguments do not decode.
     GarbageArgs(DecodeError),
+    /// Something in front of the method refused the call, or gave it up: the caller gets SYSTEM_ERR.
+    Refused(Refusal),
 }
+
+/// Why a call was refused or given up in front of its method. The server's log gets it, and not the caller.
+#[derive(Debug, Clone)]
+pub struct Refusal(Arc<dyn Error + Send + Sync>);
+
+impl Refusal {
+    /// A refusal for this reason.
+    ///
+    /// ```
+    /// use rpc_frame::{Refusal, Undispatched};
+    /// let refused = Undispatched::Refused(Refusal::new("closed on Sundays"));
+    /// assert_eq!(refused.to_string(), "refused: closed on Sundays");
+    /// ```
+    #[must_use]
+    pub fn new(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(why.into()))
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+/// Reasons need not be comparable: a refusal equals its own clones.
+impl PartialEq for Refusal {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Refusal {}
 
 impl fmt::Display for Undispatched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownProcedure => f.write_str("unknown procedure"),
             Self::GarbageArgs(error) => write!(f, "garbage arguments: {error}"),
+            Self::Refused(refusal) => write!(f, "refused: {}", refusal.reason()),
         }
     }
 }
 
-impl core::error::Error for Undispatched {}
+impl Error for Undispatched {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::UnknownProcedure => None,
+            Self::GarbageArgs(error) => Some(error),
+            Self::Refused(refusal) => Some(refusal.reason()),
+        }
+    }
+}
 
 /// The arguments of a call, decoded within the limits of its context.
 #[doc(hidden)]

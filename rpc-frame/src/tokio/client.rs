@@ -1,17 +1,20 @@
 //! A client: many calls in flight on one connection, which a task drives.
 
 use std::fmt;
+use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use ::tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
 use ::tokio::sync::oneshot;
 use xdr_core::{DecodeError, Encode};
 
-use super::driver::Driver;
+use super::driver::{self, Driver};
 use super::mailbox::{self, Mailbox};
 use super::{Server, ServerConfig, Stream};
 use crate::auth::OpaqueAuth;
@@ -309,7 +312,7 @@ impl Client {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn call_procedure<P: Procedure>(&self, args: &P::Args) -> Result<P::Reply, CallError> {
-        let reply = self.raw(P::PROGRAM, P::VERSION, P::NUMBER, args).await?;
+        let reply = self.raw(P::PROGRAM, P::VERSION, P::NUMBER, args)?.await?;
         xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
@@ -342,7 +345,7 @@ impl Client {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn null(&self, program: u32, version: u32) -> Result<(), CallError> {
-        let reply = self.raw(program, version, 0, &()).await?;
+        let reply = self.raw(program, version, 0, &())?.await?;
         xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
@@ -354,19 +357,28 @@ impl Client {
         }
     }
 
-    async fn raw<T: Encode + ?Sized>(
+    /// Why the connection has ended, once it has: no further call can be made then.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<ClosedError> {
+        match &*self.link {
+            Link::Driven(driver) => driver.close_reason(),
+            Link::Served(link) => link.mailbox.close_reason(),
+        }
+    }
+
+    pub(crate) fn raw<T: Encode + ?Sized>(
         &self,
         program: u32,
         version: u32,
         procedure: u32,
         args: &T,
-    ) -> Result<IncomingReply, CallError> {
+    ) -> Result<Call, CallError> {
         let call = OutgoingCall::new(program, version, procedure).with_credential(&self.options.credential);
-        let reply = match &*self.link {
-            Link::Driven(driver) => driver.call(&call, args, self.options.timeout)?.await?,
-            Link::Served(link) => link.mailbox.call(&call, args, self.options.timeout)?.await?,
+        let sent = match &*self.link {
+            Link::Driven(driver) => Sent::Driven(driver.call(&call, args, self.options.timeout)?),
+            Link::Served(link) => Sent::Served(link.mailbox.call(&call, args, self.options.timeout)?),
         };
-        successful(reply, program, procedure)
+        Ok(Call { sent, _link: Arc::clone(&self.link), program, procedure })
     }
 }
 
@@ -379,6 +391,32 @@ impl fmt::Debug for Client {
 /// An xid that is hard to guess.
 pub(super) fn random_xid() -> u32 {
     u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1)
+}
+
+/// A call in flight. Dropping it gives up on the reply.
+pub(crate) struct Call {
+    sent: Sent,
+    /// The connection lasts as long as somebody waits for a reply on it.
+    _link: Arc<Link>,
+    program: u32,
+    procedure: u32,
+}
+
+enum Sent {
+    Driven(driver::Call),
+    Served(mailbox::Call),
+}
+
+impl Future for Call {
+    type Output = Result<IncomingReply, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let reply = match &mut self.sent {
+            Sent::Driven(call) => ready!(Pin::new(call).poll(cx)),
+            Sent::Served(call) => ready!(Pin::new(call).poll(cx)),
+        };
+        Poll::Ready(reply.and_then(|reply| successful(reply, self.program, self.procedure)))
+    }
 }
 
 /// A reply, if it carries results.

@@ -59,11 +59,11 @@ impl Driver {
     }
 
     pub(super) fn call<T: Encode + ?Sized>(
-        &self,
+        self: &Arc<Self>,
         call: &OutgoingCall<'_>,
         args: &T,
         timeout: Option<Duration>,
-    ) -> Result<Call<'_>, CallError> {
+    ) -> Result<Call, CallError> {
         let now = self.epoch.elapsed();
         let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
         let mut state = self.lock();
@@ -74,7 +74,7 @@ impl Driver {
         state.waiting.insert(xid, Waiting::For(None));
         drop(state);
         self.task.wake();
-        Ok(Call { driver: self, xid })
+        Ok(Call { driver: Arc::clone(self), xid })
     }
 
     /// Queues a oneway call as soon as there is room.
@@ -126,6 +126,11 @@ impl Driver {
         }
     }
 
+    /// Why the connection has ended, if it has.
+    pub(super) fn close_reason(&self) -> Option<ClosedError> {
+        self.lock().closed.clone()
+    }
+
     /// Ends the connection and every call that waits for it.
     pub(super) fn close(&self, why: ClosedError) {
         let mut state = self.lock();
@@ -155,12 +160,12 @@ impl Drop for Waits<'_> {
 }
 
 /// A call in flight.
-pub(super) struct Call<'a> {
-    driver: &'a Driver,
+pub(super) struct Call {
+    driver: Arc<Driver>,
     xid: u32,
 }
 
-impl Future for Call<'_> {
+impl Future for Call {
     type Output = Result<IncomingReply, CallError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
@@ -182,7 +187,7 @@ impl Future for Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for Call {
     fn drop(&mut self) {
         let mut state = self.driver.lock();
         if state.waiting.remove(&self.xid).is_some() {

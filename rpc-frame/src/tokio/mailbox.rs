@@ -148,11 +148,11 @@ impl Mailbox {
     }
 
     pub(super) fn call<T: Encode + ?Sized>(
-        &self,
+        self: &Arc<Self>,
         call: &OutgoingCall<'_>,
         args: &T,
         timeout: Option<Duration>,
-    ) -> Result<Call<'_>, CallError> {
+    ) -> Result<Call, CallError> {
         let deadline = timeout.and_then(|timeout| self.epoch.elapsed().checked_add(timeout));
         let args = xdr_core::to_bytes(args).map_err(|error| CallError::NotSent(RecordNotWritten::Encode(error)))?;
         let pending = Arc::new(Pending::default());
@@ -167,7 +167,7 @@ impl Mailbox {
         content.put(letter);
         drop(content);
         self.ring();
-        Ok(Call { mailbox: self, pending })
+        Ok(Call { mailbox: Arc::clone(self), pending })
     }
 
     /// Queues a oneway call as soon as there is room.
@@ -226,6 +226,11 @@ impl Mailbox {
             changed.await;
         }
     }
+
+    /// Why the connection has ended, if it has.
+    pub(super) fn close_reason(&self) -> Option<ClosedError> {
+        self.lock().closed.clone()
+    }
 }
 
 impl Content {
@@ -245,12 +250,12 @@ impl Drop for Waits<'_> {
 }
 
 /// A call in flight.
-pub(super) struct Call<'a> {
-    mailbox: &'a Mailbox,
+pub(super) struct Call {
+    mailbox: Arc<Mailbox>,
     pending: Arc<Pending>,
 }
 
-impl Future for Call<'_> {
+impl Future for Call {
     type Output = Result<IncomingReply, CallError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
@@ -266,7 +271,7 @@ impl Future for Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for Call {
     fn drop(&mut self) {
         let mut stage = self.pending.lock();
         stage.given_up = true;

@@ -11,6 +11,8 @@ mod serve; //    one connection: woken handlers, whole records, one write, one r
 mod udp; //      one datagram a message: a client, and a server's socket
 mod server; //   many connections, caps, shutdown
 
+#[cfg(feature = "tower")]
+pub(crate) use client::Call;
 pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;

@@ -240,30 +240,34 @@ fn finish_call<R: crate::EncodeReply>(
     let Ended { id: xid, procedure, verifier, output } = call;
     // What the handler has sent to the peer goes before its reply.
     post.collect(engine, now);
-    let refused = |status| Outcome::Accepted(status);
-    match output {
-        Some(Ok(_)) if procedure.oneway => engine.leave_unanswered(),
+    let status = match output {
+        Some(Ok(_)) if procedure.oneway => return engine.leave_unanswered(),
         Some(Ok(reply)) => {
             if let Err(error) = engine.reply_with_verifier(now, xid, &verifier, &reply) {
                 tracing::error!(xid, procedure = procedure.name, %error, "cannot send a reply");
             }
+            return;
+        }
+        Some(Err(Undispatched::UnknownProcedure)) => {
+            return engine.reply(now, xid, Outcome::Accepted(AcceptStatus::ProcUnavail));
         }
         Some(Err(Undispatched::GarbageArgs(error))) => {
             tracing::debug!(xid, procedure = procedure.name, %error, "garbage arguments");
-            if procedure.oneway {
-                engine.leave_unanswered();
-            } else {
-                engine.reply(now, xid, refused(AcceptStatus::GarbageArgs));
-            }
+            AcceptStatus::GarbageArgs
         }
-        Some(Err(Undispatched::UnknownProcedure)) => engine.reply(now, xid, refused(AcceptStatus::ProcUnavail)),
+        Some(Err(Undispatched::Refused(refusal))) => {
+            let error: &(dyn std::error::Error + 'static) = refusal.reason();
+            tracing::warn!(xid, procedure = procedure.name, error, "refused a call in front of its method");
+            AcceptStatus::SystemErr
+        }
         None => {
             tracing::error!(xid, procedure = procedure.name, "handler panicked");
-            if procedure.oneway {
-                engine.leave_unanswered();
-            } else {
-                engine.reply(now, xid, refused(AcceptStatus::SystemErr));
-            }
+            AcceptStatus::SystemErr
         }
+    };
+    if procedure.oneway {
+        engine.leave_unanswered();
+    } else {
+        engine.reply(now, xid, Outcome::Accepted(status));
     }
 }

@@ -206,8 +206,8 @@ fn finish_call<R: EncodeReply>(
 ) {
     let Ended { id, procedure, verifier, output } = call;
     let (peer, xid, oneway, procedure) = (id.peer(), id.xid(), procedure.oneway, procedure.name);
-    match output {
-        Some(Ok(_)) if oneway => engine.leave_unanswered(now, &id),
+    let status = match output {
+        Some(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
         Some(Ok(reply)) => {
             // An encoder of the user's may panic as well.
             match catch_unwind(AssertUnwindSafe(|| engine.reply_with_verifier(now, &id, &verifier, &reply))) {
@@ -218,25 +218,30 @@ fn finish_call<R: EncodeReply>(
                     engine.reply(now, &id, Outcome::Accepted(AcceptStatus::SystemErr));
                 }
             }
+            return;
+        }
+        Some(Err(Undispatched::UnknownProcedure)) => {
+            return refuse(engine, now, &id, Outcome::Accepted(AcceptStatus::ProcUnavail));
         }
         Some(Err(Undispatched::GarbageArgs(error))) => {
             tracing::debug!(%peer, xid, procedure, %error, "garbage arguments");
-            if oneway {
-                engine.leave_unanswered(now, &id);
-            } else {
-                refuse(engine, now, &id, Outcome::Accepted(AcceptStatus::GarbageArgs));
-            }
+            // It may be looked at again if it comes again.
+            engine.forget(&id);
+            AcceptStatus::GarbageArgs
         }
-        Some(Err(Undispatched::UnknownProcedure)) => {
-            refuse(engine, now, &id, Outcome::Accepted(AcceptStatus::ProcUnavail));
+        Some(Err(Undispatched::Refused(refusal))) => {
+            let error: &(dyn std::error::Error + 'static) = refusal.reason();
+            tracing::warn!(%peer, xid, procedure, error, "refused a call in front of its method");
+            AcceptStatus::SystemErr
         }
         None => {
             tracing::error!(%peer, xid, procedure, "handler panicked");
-            if oneway {
-                engine.leave_unanswered(now, &id);
-            } else {
-                engine.reply(now, &id, Outcome::Accepted(AcceptStatus::SystemErr));
-            }
+            AcceptStatus::SystemErr
         }
+    };
+    if oneway {
+        engine.leave_unanswered(now, &id);
+    } else {
+        engine.reply(now, &id, Outcome::Accepted(status));
     }
 }
