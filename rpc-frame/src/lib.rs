@@ -142,6 +142,7 @@ mod message; //    calls and replies
 mod record; //     record marking over a byte stream
 mod reply; //      results on their way into a record
 mod connection; // the engine of both roles
+mod counters; //   how many calls came, and to what end
 mod datagram; //   the engines of both roles for messages in datagrams
 mod procedure; //  what derived messages say of themselves
 mod authenticate; // who calls
@@ -167,6 +168,7 @@ pub use connection::{
     ClientConnection, Connection, ConnectionConfig, ConnectionError, Event, IncomingCall, IncomingReply, Malformed,
     Outcome, OutgoingCall, RecordNotWritten, ServerConnection,
 };
+pub use counters::CallCounters;
 pub use datagram::{
     CallId, DatagramCall, DatagramClient, DatagramClientConfig, DatagramServer, DatagramServerConfig, MAX_DATAGRAM,
     Transmit,

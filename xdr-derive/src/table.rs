@@ -198,7 +198,7 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
             #(#checks)*
             // A table's variants are never made; this says that they are meant.
             #(const _: fn(#statics) -> #table #static_arguments = #table::#variants;)*
-            const _: fn(#table #static_arguments) = |__table| match __table { #(#table::#variants(_) => {})* };
+            const _: fn(#table #static_arguments) = |__table| match __table { #(#table::#variants(__message) => { let _ = __message; })* };
 
             #[automatically_derived]
             impl #parameters #krate::ProcedureTable for #table #arguments #conditions {

@@ -364,7 +364,7 @@ impl Connection {
 
     /// Ends a call of the peer's without any reply.
     pub fn leave_unanswered(&mut self) {
-        self.server.answered();
+        self.server.leave_unanswered();
     }
 
     /// What has to be sent.

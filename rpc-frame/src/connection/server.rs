@@ -9,6 +9,7 @@ use xdr_core::Bytes;
 use super::config::ConnectionConfig;
 use super::output::{Output, RecordNotWritten};
 use crate::auth::{OpaqueAuth, OpaqueAuthRef};
+use crate::counters::CallCounters;
 use crate::message::{
     AcceptStatus, AcceptedReply, CallBody, CallBodyRef, REPLY, RPC_VERSION, RejectedReply, ReplyBody,
 };
@@ -113,6 +114,7 @@ impl Outcome {
 /// The half of a connection that answers.
 #[derive(Debug)]
 pub struct ServerConnection {
+    counters: CallCounters,
     in_flight: usize,
     max_in_flight: usize,
     /// Calls that were read on the way to a reply and wait for room.
@@ -124,6 +126,7 @@ pub struct ServerConnection {
 impl ServerConnection {
     pub(super) fn new(config: &ConnectionConfig) -> Self {
         Self {
+            counters: CallCounters::default(),
             in_flight: 0,
             max_in_flight: config.max_calls_in_flight,
             deferred: VecDeque::new(),
@@ -138,6 +141,12 @@ impl ServerConnection {
         self.in_flight
     }
 
+    /// How many calls came, and to what end.
+    #[must_use]
+    pub const fn counters(&self) -> CallCounters {
+        self.counters
+    }
+
     pub(super) const fn has_room(&self) -> bool {
         self.in_flight < self.max_in_flight
     }
@@ -145,11 +154,13 @@ impl ServerConnection {
     /// Takes up a call, or puts it aside where there is no room. The xid comes back where there is no room aside either.
     pub(super) fn take_up(&mut self, call: IncomingCall, room: bool) -> Result<Option<IncomingCall>, u32> {
         if room {
+            self.counters.called();
             self.in_flight = self.in_flight.saturating_add(1);
             return Ok(Some(call));
         }
         let cost = cost(&call);
         if self.deferred_bytes.saturating_add(cost) > self.max_deferred_bytes {
+            self.counters.called();
             return Err(call.xid);
         }
         self.deferred_bytes = self.deferred_bytes.saturating_add(cost);
@@ -160,6 +171,7 @@ impl ServerConnection {
     pub(super) fn next_deferred(&mut self) -> Option<IncomingCall> {
         let call = self.deferred.pop_front()?;
         self.deferred_bytes = self.deferred_bytes.saturating_sub(cost(&call));
+        self.counters.called();
         self.in_flight = self.in_flight.saturating_add(1);
         Some(call)
     }
@@ -168,14 +180,20 @@ impl ServerConnection {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    pub(super) fn reply(&self, output: &mut Output, now: Duration, xid: u32, outcome: Outcome) {
+    pub(super) const fn leave_unanswered(&mut self) {
+        self.counters.leave();
+        self.answered();
+    }
+
+    pub(super) fn reply(&mut self, output: &mut Output, now: Duration, xid: u32, outcome: Outcome) {
+        self.counters.refuse(outcome);
         let body = outcome.body();
         // A reply without results has no bound that it could exceed, and fits every record.
         let _ = output.record(now, &[0; MARK], |out| xdr_core::encode_into(&(xid, REPLY, body), out));
     }
 
     pub(super) fn reply_with<R: EncodeReply + ?Sized>(
-        &self,
+        &mut self,
         output: &mut Output,
         now: Duration,
         xid: u32,
@@ -195,7 +213,9 @@ impl ServerConnection {
                 reply.encode_reply(&mut ReplyEncoder::new(out))
             })
         };
-        if written.is_err() {
+        if written.is_ok() {
+            self.counters.succeed();
+        } else {
             self.reply(output, now, xid, Outcome::Accepted(AcceptStatus::SystemErr));
         }
         written

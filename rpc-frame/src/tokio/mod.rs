@@ -17,7 +17,7 @@ pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;
 pub use server::{Server, ServerBuilder};
-pub use shared::ServerConfig;
+pub use shared::{ServerConfig, ServerCounters};
 pub use short_hand::ShortHands;
 pub use udp::UdpClient;
 

@@ -10,7 +10,7 @@ use xdr_core::Bytes;
 
 use super::client::{CallError, ClosedError};
 use super::mailbox::{Mailbox, Post};
-use super::shared::Shared;
+use super::shared::{Shared, Uncounted};
 use super::slots::{Ended, Slots};
 use super::{Alarm, Stream, poll_read, poll_write};
 use crate::answer::{Answer, check};
@@ -43,6 +43,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         post: Post::new(mailbox),
         state: State::Open,
         listens: true,
+        uncounted: Uncounted::default(),
         broken: None,
         io,
         shared,
@@ -97,12 +98,20 @@ struct Served<P: Programs, IO, S, F> {
     state: State,
     /// Whether anything is still read: while finishing, only for the replies to calls of our own.
     listens: bool,
+    uncounted: Uncounted,
     /// Why the peer is not listened to any more.
     broken: Option<ConnectionError>,
     io: IO,
     shared: Arc<Shared<P>>,
     /// Makes a handler's future, whose type has no name.
     start: S,
+}
+
+// However the connection ends.
+impl<P: Programs, IO, S, F> Drop for Served<P, IO, S, F> {
+    fn drop(&mut self) {
+        self.uncounted.end(self.engine.server().counters(), &self.shared);
+    }
 }
 
 impl<P, IO, S, F> Served<P, IO, S, F>
@@ -152,7 +161,9 @@ where
             }
             let unsent = self.engine.output().len();
             let written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
-            moved |= self.engine.output().len() < unsent;
+            let sent = unsent.saturating_sub(self.engine.output().len());
+            self.uncounted.sent = self.uncounted.sent.saturating_add(sent);
+            moved |= sent > 0;
             self.post.publish(&self.engine);
             // After the end of the input there may be calls that have waited for room, which this write made.
             let taken = self.state == State::Finishing || !moved;
@@ -163,6 +174,7 @@ where
                 match poll_read(cx, &mut self.io, &mut self.engine, now)? {
                     Poll::Ready(len) => {
                         moved = true;
+                        self.uncounted.received = self.uncounted.received.saturating_add(len);
                         match self.state {
                             _ if len > 0 => {}
                             State::Finishing => self.stop_listening(ClosedError::ByPeer),
@@ -181,6 +193,7 @@ where
                 break;
             }
         }
+        self.uncounted.count(self.engine.server().counters(), &self.shared);
         self.engine.hold(self.post.is_held());
         self.alarm.poll(cx, &mut self.engine)?;
         while let Some(xid) = self.engine.poll_expired() {

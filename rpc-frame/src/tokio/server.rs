@@ -3,7 +3,7 @@
 use std::boxed::Box;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::tokio::io::DuplexStream;
@@ -13,7 +13,7 @@ use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use super::client::Client;
 use super::mailbox::Mailbox;
 use super::serve::serve;
-use super::shared::{Counted, Phase, ServerConfig, Shared, reached};
+use super::shared::{Counted, Phase, ServerConfig, ServerCounters, Shared, reached};
 use super::{Listener, Stream, udp};
 use crate::answer::Rules;
 use crate::authenticate::Authenticator;
@@ -71,8 +71,9 @@ impl<P: Programs> ServerBuilder<P> {
         let Self { programs, mut rules, config, sessions } = self;
         rules.limits = config.limits;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
+        let counters = Mutex::default();
         let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
-        Server { shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase }) }
+        Server { shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, counters }) }
     }
 }
 
@@ -234,6 +235,36 @@ impl<P: Programs> Server<P> {
     /// Calls `visit` with the number and version of each program that is served.
     pub fn each_version(&self, mut visit: impl FnMut(u32, u32)) {
         self.shared.programs.each_version(&mut visit);
+    }
+
+    /// What the server has done so far. A connection's numbers are added at the end of each of its turns.
+    ///
+    /// # Examples
+    /// ```
+    /// # use rpc_frame::ProcedureTable;
+    /// # #[derive(xdr_core::Xdr)]
+    /// # #[rpc(program = 9, version = 1, proc = 3)]
+    /// # struct Ping;
+    /// # #[derive(ProcedureTable)]
+    /// # #[rpc(program = 9, version = 1, service = PingService)]
+    /// # enum Pings { Ping(Ping) }
+    /// # struct Pong;
+    /// # impl PingService for Pong { async fn ping(&self, _: &rpc_frame::Context, _: Ping) {} }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc_frame::tokio::{Client, Server};
+    /// let server = Server::new(rpc_frame::program::<Pings, _>(Pong));
+    /// let client = Client::new(server.connect_in_memory());
+    /// client.call(&Ping).await?;
+    /// let counters = server.counters();
+    /// assert_eq!((counters.opened, counters.calls.succeeded, counters.calls.in_flight()), (1, 1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn counters(&self) -> ServerCounters {
+        let counters = *self.shared.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        ServerCounters { open: self.connections(), ..counters }
     }
 
     /// Connections that are open, those through memory included. A socket for UDP counts as one.
