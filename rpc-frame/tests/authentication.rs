@@ -3,13 +3,13 @@
 
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use rpc_frame::tokio::{Server, ShortHands};
+use rpc_frame::tokio::{CallOptions, Client, Server, ShortHands};
 use rpc_frame::xdr::{Bytes, Xdr};
 use rpc_frame::{
-    AcceptClaims, AuthFlavor, AuthStat, Authenticated, Authenticator, Context, Credential, Identity, OpaqueAuth, Peer,
-    ProcedureTable, Program, Session, program,
+    AcceptClaims, AuthFlavor, AuthStat, AuthSys, Authenticated, Authenticator, Context, Credential, Identity,
+    OpaqueAuth, Peer, ProcedureTable, Program, Session, program,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use wire::{Call, auth, auth_sys, hex, opaque, record, success, words};
@@ -159,4 +159,47 @@ async fn rejects_short_hands_that_were_never_issued_and_lets_others_be() {
     let malformed = ask(&mut raw, &who(4).credential(auth(1, b"no parms"))).await;
     assert_eq!(hex(&malformed), hex(&auth_error(4, AuthStat::BadCred)));
     assert_eq!(hex(&record(&ask(&mut raw, &who(5)).await)), hex(&record(&named(5, "anonymous"))));
+}
+
+#[tokio::test]
+async fn a_client_uses_its_short_hand_and_falls_back_when_the_server_has_forgotten_it() {
+    let hands = Arc::new(ShortHands::new(AcceptClaims, 8));
+    let flavors = Arc::new(Mutex::new(Vec::new()));
+    let seen = Flavors { inner: Arc::clone(&hands), seen: Arc::clone(&flavors) };
+    let server = Server::builder(door()).authenticator(seen).build();
+    let sys = Credential::Sys(AuthSys { stamp: 1, machine_name: "a".into(), uid: 5, gid: 6, gids: vec![] });
+    let options = CallOptions::default().with_credential(sys.to_opaque().unwrap());
+    let client = Client::new(server.connect_in_memory()).with_options(options);
+    let claims = Name("claims uid 5, gid 6".into());
+    for _ in 0..3 {
+        assert_eq!(client.call(&WhoAmI).await.unwrap(), claims);
+    }
+    assert_eq!(std::mem::take(&mut *flavors.lock().unwrap()), [1, 2, 2]);
+    hands.forget();
+    for _ in 0..2 {
+        assert_eq!(client.call(&WhoAmI).await.unwrap(), claims);
+    }
+    assert_eq!(std::mem::take(&mut *flavors.lock().unwrap()), [2, 1, 2], "refused, the credential, its new short hand");
+    // Somebody else on the same connection has no part in it.
+    let nobody = client.clone().with_options(CallOptions::default());
+    assert_eq!(nobody.call(&WhoAmI).await.unwrap(), Name("anonymous".into()));
+    assert_eq!(*flavors.lock().unwrap(), [0]);
+}
+
+/// Notes the flavors that come.
+struct Flavors<A> {
+    inner: A,
+    seen: Arc<Mutex<Vec<u32>>>,
+}
+
+impl<A: Authenticator> Authenticator for Flavors<A> {
+    fn authenticate(
+        &self,
+        session: &Session,
+        credential: &OpaqueAuth,
+        verifier: &OpaqueAuth,
+    ) -> Result<Authenticated, AuthStat> {
+        self.seen.lock().unwrap().push(credential.flavor.0);
+        self.inner.authenticate(session, credential, verifier)
+    }
 }

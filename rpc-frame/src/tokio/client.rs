@@ -6,20 +6,20 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use ::tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
 use ::tokio::sync::oneshot;
-use xdr_core::{DecodeError, Encode};
+use xdr_core::{Bytes, DecodeError, Encode};
 
 use super::driver::{self, Driver};
 use super::mailbox::{self, Mailbox};
 use super::{Server, ServerConfig, Stream};
-use crate::auth::OpaqueAuth;
+use crate::auth::{AuthFlavor, OpaqueAuth};
 use crate::connection::{ConnectionConfig, ConnectionError, IncomingReply, OutgoingCall, RecordNotWritten};
-use crate::message::{AcceptStatus, AuthStat, RejectedReply, ReplyBody};
+use crate::message::{AcceptStatus, AcceptedReply, AuthStat, RejectedReply, ReplyBody};
 use crate::procedure::{OnewayProcedure, Procedure};
 use crate::program::Programs;
 use crate::session::Peer;
@@ -147,6 +147,8 @@ impl CallOptions {
 pub struct Client {
     link: Arc<Link>,
     options: CallOptions,
+    /// What the server takes in the place of the options' AUTH_SYS.
+    short_hand: Arc<Mutex<Option<OpaqueAuth>>>,
 }
 
 /// The way of a client's calls to the connection. Dropped with the last clone of the client.
@@ -262,7 +264,7 @@ impl Client {
     }
 
     fn over(link: Link) -> Self {
-        Self { link: Arc::new(link), options: CallOptions::default() }
+        Self { link: Arc::new(link), options: CallOptions::default(), short_hand: Arc::default() }
     }
 
     fn default_config() -> ConnectionConfig {
@@ -296,6 +298,7 @@ impl Client {
     #[must_use]
     pub fn with_options(mut self, options: CallOptions) -> Self {
         self.options = options;
+        self.short_hand = Arc::default();
         self
     }
 
@@ -312,7 +315,7 @@ impl Client {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn call_procedure<P: Procedure>(&self, args: &P::Args) -> Result<P::Reply, CallError> {
-        let reply = self.raw(P::PROGRAM, P::VERSION, P::NUMBER, args)?.await?;
+        let reply = self.reply(P::PROGRAM, P::VERSION, P::NUMBER, args).await?;
         xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
@@ -345,7 +348,7 @@ impl Client {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn null(&self, program: u32, version: u32) -> Result<(), CallError> {
-        let reply = self.raw(program, version, 0, &())?.await?;
+        let reply = self.reply(program, version, 0, &()).await?;
         xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
@@ -366,6 +369,41 @@ impl Client {
         }
     }
 
+    /// The reply to a call. Where the server has issued a short hand for our AUTH_SYS, that goes in its place, until the
+    /// server has forgotten it: then the call, which has not been looked at, is made again.
+    async fn reply<T: Encode + ?Sized>(
+        &self,
+        program: u32,
+        version: u32,
+        procedure: u32,
+        args: &T,
+    ) -> Result<IncomingReply, CallError> {
+        let own = &self.options.credential;
+        if own.flavor != AuthFlavor::SYS {
+            return self.raw(program, version, procedure, args)?.await;
+        }
+        let short = self.short_hand().clone();
+        if let Some(short) = short {
+            match self.raw_as(&short, program, version, procedure, args)?.await {
+                Err(CallError::AuthError(AuthStat::RejectedCred | AuthStat::BadCred)) => *self.short_hand() = None,
+                reply => return reply,
+            }
+        }
+        let reply = self.raw(program, version, procedure, args)?.await?;
+        if let Ok(ReplyBody::Accepted(AcceptedReply {
+            verifier: OpaqueAuth { flavor: AuthFlavor::SHORT, body }, ..
+        })) = &reply.body
+        {
+            let body = Bytes::copy_from_slice(body);
+            *self.short_hand() = Some(OpaqueAuth { flavor: AuthFlavor::SHORT, body });
+        }
+        Ok(reply)
+    }
+
+    fn short_hand(&self) -> MutexGuard<'_, Option<OpaqueAuth>> {
+        self.short_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn raw<T: Encode + ?Sized>(
         &self,
         program: u32,
@@ -373,7 +411,18 @@ impl Client {
         procedure: u32,
         args: &T,
     ) -> Result<Call, CallError> {
-        let call = OutgoingCall::new(program, version, procedure).with_credential(&self.options.credential);
+        self.raw_as(&self.options.credential, program, version, procedure, args)
+    }
+
+    fn raw_as<T: Encode + ?Sized>(
+        &self,
+        credential: &OpaqueAuth,
+        program: u32,
+        version: u32,
+        procedure: u32,
+        args: &T,
+    ) -> Result<Call, CallError> {
+        let call = OutgoingCall::new(program, version, procedure).with_credential(credential);
         let sent = match &*self.link {
             Link::Driven(driver) => Sent::Driven(driver.call(&call, args, self.options.timeout)?),
             Link::Served(link) => Sent::Served(link.mailbox.call(&call, args, self.options.timeout)?),

@@ -3,6 +3,7 @@
 mod client; //   calls, and how they end
 mod driver; //   the task that drives a client's connection
 mod mailbox; //  calls on a connection that is served
+mod negotiate; // which version of a program both sides have
 mod listener; // where connections come from
 mod shared; //   what the connections of a server share
 mod slots; //    handlers that wait, and who woke
@@ -16,6 +17,7 @@ pub(crate) use client::Call;
 pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;
+pub use negotiate::NegotiateError;
 pub use server::{Server, ServerBuilder};
 pub use shared::{ServerConfig, ServerCounters};
 pub use short_hand::ShortHands;
