@@ -280,7 +280,7 @@ impl State {
                 Poll::Pending => break,
             }
         }
-        alarm.poll(cx, &mut self.engine).map_err(ClosedError::Protocol)?;
+        alarm.poll(cx, &mut self.engine, alarm.now()).map_err(ClosedError::Protocol)?;
         if self.closed.is_none() {
             self.take_events(alarm.now())?;
         }

@@ -69,20 +69,25 @@ impl Alarm {
     ///
     /// The alarm is only ever set earlier. When it goes off and nothing is due, it is set anew: traffic, which
     /// moves what is due, does not touch it.
-    fn poll(&mut self, cx: &mut Context<'_>, engine: &mut Connection) -> Result<(), ConnectionError> {
-        engine.handle_time(self.now())?;
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        engine: &mut Connection,
+        mut now: Duration,
+    ) -> Result<(), ConnectionError> {
+        engine.handle_time(now)?;
         while let Some(next) = engine.next_timeout() {
-            if self.poll_until(cx, next).is_pending() {
+            if self.poll_until(cx, now, next).is_pending() {
                 break;
             }
-            engine.handle_time(self.now())?;
+            now = self.now();
+            engine.handle_time(now)?;
         }
         Ok(())
     }
 
     /// Ready when that time, or one that was waited for before, has come.
-    fn poll_until(&mut self, cx: &mut Context<'_>, next: Duration) -> Poll<()> {
-        let now = self.now();
+    fn poll_until(&mut self, cx: &mut Context<'_>, now: Duration, next: Duration) -> Poll<()> {
         let earliest = now.saturating_add(Duration::from_millis(1));
         let due = next.clamp(earliest, now.saturating_add(FARTHEST));
         let due = self.epoch.checked_add(due).unwrap_or(self.epoch);

@@ -127,10 +127,12 @@ where
         // Neither a peer that sends calls without end nor a handler that wakes itself without end may keep the others of
         // this thread waiting.
         let (mut calls, mut rounds) = (CALLS_A_TURN, ROUNDS_A_TURN);
+        let mut now = self.alarm.now();
         loop {
             let (engine, post) = (&mut self.engine, &mut self.post);
-            let now = self.alarm.now();
-            let mut moved = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
+            let calls_before = calls;
+            let ran = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
+            let mut moved = ran;
             moved |= post.collect(engine, now);
             while self.listens && calls > 0 {
                 match self.engine.poll_event() {
@@ -187,6 +189,10 @@ where
             if !moved {
                 break;
             }
+            if ran || calls < calls_before {
+                // Handlers take their time.
+                now = self.alarm.now();
+            }
             rounds = rounds.saturating_sub(1);
             if calls == 0 || rounds == 0 {
                 cx.waker().wake_by_ref();
@@ -195,7 +201,7 @@ where
         }
         self.uncounted.count(self.engine.server().counters(), &self.shared);
         self.engine.hold(self.post.is_held());
-        self.alarm.poll(cx, &mut self.engine)?;
+        self.alarm.poll(cx, &mut self.engine, now)?;
         while let Some(xid) = self.engine.poll_expired() {
             self.post.finish(xid, Err(CallError::DeadlineExceeded));
         }

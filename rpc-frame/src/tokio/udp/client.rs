@@ -285,7 +285,7 @@ impl Socket {
             }
         }
         while let Some(next) = state.engine.next_timeout() {
-            if self.alarm.poll_until(cx, next).is_pending() {
+            if self.alarm.poll_until(cx, self.alarm.now(), next).is_pending() {
                 break;
             }
             state.engine.handle_time(self.alarm.now());

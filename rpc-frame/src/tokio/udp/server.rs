@@ -107,7 +107,7 @@ where
             }
         }
         while let Some(next) = [self.engine.next_timeout(), self.resume].into_iter().flatten().min() {
-            if self.alarm.poll_until(cx, next).is_pending() {
+            if self.alarm.poll_until(cx, self.alarm.now(), next).is_pending() {
                 break;
             }
             let now = self.alarm.now();
