@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use tracing::{Instrument, Span};
 use xdr_core::Bytes;
 
 use super::client::{CallError, ClosedError};
@@ -32,7 +33,8 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     let programs = Arc::clone(&shared);
     let start = move |cx: Context, args: Bytes| {
         let shared = Arc::clone(&programs);
-        async move { shared.programs.dispatch(&cx, &args).await }
+        let span = call_span(&cx);
+        async move { shared.programs.dispatch(&cx, &args).await }.instrument(span)
     };
     let mut finish = std::pin::pin!(finish);
     let mut served = Served {
@@ -69,6 +71,11 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     };
     served.post.close(&mut served.engine, why);
     ended
+}
+
+/// What is logged while a handler runs belongs to its call.
+pub(super) fn call_span(cx: &Context) -> Span {
+    tracing::debug_span!("call", xid = cx.xid(), procedure = cx.procedure().name, peer = %cx.peer(), caller = %cx.identity())
 }
 
 /// Calls that a connection takes up before it lets others have their turn.

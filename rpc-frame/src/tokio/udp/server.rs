@@ -12,9 +12,11 @@ use std::vec;
 
 use ::tokio::io::ReadBuf;
 use ::tokio::net::UdpSocket;
+use tracing::Instrument;
 use xdr_core::Bytes;
 
 use super::super::Alarm;
+use super::super::serve::call_span;
 use super::super::shared::Shared;
 use super::super::slots::{Ended, Slots, Woken};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
@@ -39,7 +41,8 @@ pub(in crate::tokio) async fn serve<P: Programs>(
     let programs = Arc::clone(&shared);
     let start = move |cx: Context, args: Bytes| {
         let shared = Arc::clone(&programs);
-        async move { shared.programs.dispatch(&cx, &args).await }
+        let span = call_span(&cx);
+        async move { shared.programs.dispatch(&cx, &args).await }.instrument(span)
     };
     let mut finish = pin!(finish);
     let config = shared.config.datagram.clone();
