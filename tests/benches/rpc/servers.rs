@@ -8,14 +8,14 @@ use std::process::{Command, Stdio};
 use std::task::Poll;
 use std::thread;
 
-use rpc_frame::tokio::Server as RpcServer;
+use rpc_frame::tokio::{Server as RpcServer, ServerConfig};
 use rpc_frame::{Context, ProcedureTable, program};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Builder;
 use xdr_core::Xdr;
 use xdr_tests::foreign_c::CFolder;
 
-use crate::client::{CALL, REPLY, Scenario};
+use crate::client::{CALL, Client, REPLY, Scenario};
 
 pub(crate) const OURS: &str = "ours";
 
@@ -136,6 +136,38 @@ pub(crate) fn allocations_a_call() -> String {
         info.count_total as f64 / CALLS as f64
     };
     format!("NULL {:.4}, waiting {:.4}", counted(0), counted(1))
+}
+
+/// The growth of resident memory over connections that have made a call and are quiet now.
+pub(crate) fn memory_a_connection() -> String {
+    const CONNECTIONS: usize = 5000;
+    let mut config = ServerConfig::default();
+    config.max_connections = 2 * CONNECTIONS;
+    let address = on_tokio(|listener| async move {
+        RpcServer::builder(program::<Idle, _>(Idler)).config(config).build().serve(listener).await;
+    });
+    let server = Server { name: OURS, address, program: PROGRAM, version: 1, waiting: 1, is_raw: false };
+    let mut clients: Vec<_> = (0..100).map(|_| Client::connect(&server, Scenario::OneAtATime)).collect();
+    let (warm, before) = (clients.len(), resident());
+    while clients.len() < CONNECTIONS + warm {
+        match std::panic::catch_unwind(|| Client::connect(&server, Scenario::OneAtATime)) {
+            Ok(client) => clients.push(client),
+            Err(_) => break,
+        }
+    }
+    let (more, grown) = (clients.len() - warm, resident().saturating_sub(before));
+    match grown.checked_div(more) {
+        Some(each) => format!("{:.1} KiB, of {more} connections", each as f64 / 1024.0),
+        None => "no connection could be opened".to_owned(),
+    }
+}
+
+/// Bytes of resident memory of this process.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it says how much is resident");
+    let kib: usize = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number of KiB");
+    kib * 1024
 }
 
 // ---- raw ----
