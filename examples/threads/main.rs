@@ -48,7 +48,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::client::Client;
-use crate::protocol::{Desk, Divide, EXAMPLE, Examples, Shout, Wait};
+use crate::protocol::{Desk, Divide, Doze, EXAMPLE, Examples, Shout, Wait};
 use crate::server::{Server, ServerConfig};
 
 /// How long a call may take, unless it is there to be late.
@@ -127,6 +127,9 @@ fn converse(address: SocketAddr, mut say: impl FnMut(String)) -> anyhow::Result<
     let myself = AuthSys { stamp: 0, machine_name: "here".into(), uid: 1000, gid: 1000, gids: vec![] };
     client.set_credential(Credential::Sys(myself).to_opaque()?);
     say(format!("wait as uid 1000: {}", told(client.call(&wait, PATIENCE))));
+
+    client.tell(&Doze { millis: 20 })?;
+    say("doze 20 ms: no reply is waited for".to_owned());
 
     let unknown = OutgoingCall::new(EXAMPLE, 1, 99);
     say(format!("procedure 99: {}", told(client.call_with(&unknown, &(), PATIENCE))));
