@@ -10,11 +10,12 @@
 //!
 //! A `Connection` has no socket and no clock, so all of both is in `wire.rs`, and server and client turn the same wheel:
 //!
-//! 1. `poll_event` until there is none. An event is answered, or kept for whoever waits for it.
+//! 1. `poll_event` until there is none. A call goes through `check`, which answers in the order that clients rely on or
+//!    says that the service has to be asked; a reply is kept until somebody asks for it.
 //! 2. Is there `output`? Write it and say with `advance_output` how much went, then begin anew: what was written may have
 //!    made room for calls that have come before.
-//! 3. Block in a read, at most until `next_timeout`. What comes goes into `receive`; when nothing comes, time has
-//!    passed, and `handle_time` is told.
+//! 3. Block in a read, at most until `next_timeout`. What comes goes into `receive`. Where that time has come already,
+//!    look into the socket once more, and then let it pass with `handle_time`.
 //!
 //! # What is different with threads
 //!
