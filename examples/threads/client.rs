@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rpc_frame::xdr::{Bytes, DecodeError, Encode, from_bytes};
 use rpc_frame::{
-    AcceptStatus, AcceptedReply, ConnectionConfig, Event, IncomingReply, OpaqueAuth, Outcome, OutgoingCall, Procedure,
-    RecordNotWritten, RejectedReply, ReplyBody,
+    AcceptStatus, AcceptedReply, ConnectionConfig, Event, IncomingReply, OnewayProcedure, OpaqueAuth, Outcome,
+    OutgoingCall, Procedure, RecordNotWritten, RejectedReply, ReplyBody,
 };
 
 use crate::wire::{Ended, Wire};
@@ -93,6 +93,13 @@ impl Client {
     /// Waits for the reply to a call. Those to others may come before it.
     pub(crate) fn wait<P: Procedure>(&mut self, call: InFlight<P>) -> Result<P::Reply, CallError> {
         Ok(from_bytes(&self.results(call.xid)?)?)
+    }
+
+    /// Sends what has no reply.
+    pub(crate) fn tell<P: OnewayProcedure<Args = P> + Encode>(&mut self, args: &P) -> Result<(), CallError> {
+        let call = OutgoingCall::new(P::PROGRAM, P::VERSION, P::NUMBER).with_credential(&self.credential);
+        self.wire.engine.send(self.wire.now(), &call, args)?;
+        Ok(self.wire.write()?)
     }
 
     /// Calls what has no type here, and gives its results as they came.

@@ -10,11 +10,12 @@
 //!
 //! A `Connection` has no socket and no clock, so all of both is in `wire.rs`, and server and client turn the same wheel:
 //!
-//! 1. `poll_event` until there is none. An event is answered, or kept for whoever waits for it.
+//! 1. `poll_event` until there is none. A call goes through `check`, which answers in the order that clients rely on or
+//!    says that the service has to be asked; a reply is kept until somebody asks for it.
 //! 2. Is there `output`? Write it and say with `advance_output` how much went, then begin anew: what was written may have
 //!    made room for calls that have come before.
-//! 3. Block in a read, at most until `next_timeout`. What comes goes into `receive`; when nothing comes, time has
-//!    passed, and `handle_time` is told.
+//! 3. Block in a read, at most until `next_timeout`. What comes goes into `receive`. Where that time has come already,
+//!    look into the socket once more, and then let it pass with `handle_time`.
 //!
 //! # What is different with threads
 //!
@@ -48,7 +49,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::client::Client;
-use crate::protocol::{Desk, Divide, EXAMPLE, Examples, Shout, Wait};
+use crate::protocol::{Desk, Divide, Doze, EXAMPLE, Examples, Shout, Wait};
 use crate::server::{Server, ServerConfig};
 
 /// How long a call may take, unless it is there to be late.
@@ -127,6 +128,9 @@ fn converse(address: SocketAddr, mut say: impl FnMut(String)) -> anyhow::Result<
     let myself = AuthSys { stamp: 0, machine_name: "here".into(), uid: 1000, gid: 1000, gids: vec![] };
     client.set_credential(Credential::Sys(myself).to_opaque()?);
     say(format!("wait as uid 1000: {}", told(client.call(&wait, PATIENCE))));
+
+    client.tell(&Doze { millis: 20 })?;
+    say("doze 20 ms: no reply is waited for".to_owned());
 
     let unknown = OutgoingCall::new(EXAMPLE, 1, 99);
     say(format!("procedure 99: {}", told(client.call_with(&unknown, &(), PATIENCE))));

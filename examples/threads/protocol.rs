@@ -45,6 +45,13 @@ pub(crate) struct Wait {
     pub(crate) millis: u32,
 }
 
+/// Blocks its thread, and no reply says so.
+#[derive(Debug, Clone, Copy, Xdr)]
+#[rpc(program = EXAMPLE, version = 1, proc = 4, oneway, auth)]
+pub(crate) struct Doze {
+    pub(crate) millis: u32,
+}
+
 #[derive(ProcedureTable)]
 #[rpc(program = EXAMPLE, version = 1, service = ExampleService)]
 #[allow(dead_code, reason = "a table is only looked up in")]
@@ -52,6 +59,7 @@ pub(crate) enum Examples {
     Shout(Shout),
     Divide(Divide),
     Wait(Wait),
+    Doze(Doze),
 }
 
 /// Who answers.
@@ -72,5 +80,9 @@ impl ExampleService for Desk {
         let millis = millis.min(LONGEST_WAIT);
         thread::sleep(Duration::from_millis(millis.into()));
         millis
+    }
+
+    async fn doze(&self, cx: &Context, Doze { millis }: Doze) {
+        self.wait(cx, Wait { millis }).await;
     }
 }

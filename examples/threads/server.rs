@@ -222,7 +222,8 @@ impl<P: Programs> Service<P> {
                 // A service that panics is called again, as one on tokio is: what it leaves half done is its own affair.
                 let ended = catch_unwind(AssertUnwindSafe(handler));
                 let now = wire.now();
-                // Told while the call is still in flight, so that the engine knows that nobody has read all the while.
+                // While the call is in flight and nobody reads, a record that is not whole is not late: its time begins
+                // anew here.
                 wire.engine.handle_time(now)?;
                 let status = match ended {
                     Ok(Ok(reply)) if !cx.procedure().oneway => {

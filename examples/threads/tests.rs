@@ -2,7 +2,7 @@ use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Mutex, mpsc};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use rpc_frame::{AcceptStatus, AuthSys, Context, Credential, OpaqueAuth, program}
 
 use crate::block_on::block_on;
 use crate::client::{CallError, Client};
-use crate::protocol::{Desk, Divide, EXAMPLE, ExampleService, Examples, Shout, Shouted, Undivided, Wait};
+use crate::protocol::{Desk, Divide, Doze, EXAMPLE, ExampleService, Examples, Shout, Shouted, Undivided, Wait};
 use crate::server::{Server, ServerConfig};
 use crate::{GRACE, PATIENCE, converse, serve};
 
@@ -37,6 +37,8 @@ impl ExampleService for Gate {
         let _ = self.0.lock().unwrap().recv();
         millis
     }
+
+    async fn doze(&self, _: &Context, _: Doze) {}
 }
 
 fn gated() -> (Server, mpsc::Sender<()>) {
@@ -98,6 +100,7 @@ fn the_conversation_is_as_it_is_told() {
         "three calls in flight, from last to first: [Ok(3), Ok(2), Ok(1)]",
         "wait as nobody: the server does not accept the caller: AuthError(TooWeak)",
         "wait as uid 1000: 20",
+        "doze 20 ms: no reply is waited for",
         "procedure 99: the server answers ProcUnavail",
         "shout 33 bytes: not sent: Shout.text: string of 33 bytes is longer than its maximum 32",
         "shout 33 bytes unchecked: the server answers GarbageArgs",
@@ -151,39 +154,41 @@ fn a_handler_that_blocks_delays_no_other_connection() {
 
 #[test]
 fn a_record_that_waits_for_a_handler_is_not_late() {
-    let mut config = ServerConfig::default();
-    config.connection.record_timeout = Duration::from_millis(500);
-    let server = server(config);
-    let mut stream = connect(&server);
-    // Longer than one read of the server's. Its beginning is read with the call before it.
-    let long = call(2, 0, &OpaqueAuth::none(), &[0; 20_000]);
-    let first = [&call(1, 3, &somebody(), &[1000])[..], &long[..10]].concat();
-    stream.write_all(&first).unwrap();
-    stream.write_all(&long[10..]).unwrap();
-    assert_eq!(reply(&mut stream), success(1, &[1000]));
-    // NULL has no arguments.
-    assert_eq!(reply(&mut stream), [2, 1, 0, 0, 0, 4]);
+    // Wait, which has a reply, and Doze, which has none.
+    for procedure in [3, 4] {
+        let mut config = ServerConfig::default();
+        config.connection.record_timeout = Duration::from_millis(500);
+        let server = server(config);
+        let mut stream = connect(&server);
+        // Longer than one read of the server's. Its beginning is read with the call before it.
+        let long = call(2, 0, &OpaqueAuth::none(), &[0; 20_000]);
+        let first = [&call(1, procedure, &somebody(), &[1000])[..], &long[..10]].concat();
+        stream.write_all(&first).unwrap();
+        stream.write_all(&long[10..]).unwrap();
+        if procedure == 3 {
+            assert_eq!(reply(&mut stream), success(1, &[1000]));
+        }
+        // NULL has no arguments.
+        assert_eq!(reply(&mut stream), [2, 1, 0, 0, 0, 4]);
+    }
 }
 
 #[test]
-fn a_record_that_is_not_finished_ends_its_connection() {
+fn a_record_that_is_not_finished_in_time_ends_its_connection() {
+    const LEN: usize = 1024 * 1024;
     let mut config = ServerConfig::default();
     config.connection.record_timeout = Duration::from_millis(200);
     let server = server(config);
     let mut stream = connect(&server);
-    stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    let begun = Instant::now();
-    stream.write_all(&[0x80, 0, 3, 0xe8]).unwrap();
-    // A byte now and then does not help.
-    loop {
-        let sent = stream.write_all(&[0]);
-        match stream.read(&mut [0]) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock && sent.is_ok() => {}
-            _ => break,
-        }
-        assert!(begun.elapsed() < Duration::from_secs(10), "it goes on");
-    }
-    assert!(begun.elapsed() >= Duration::from_millis(150), "{:?}", begun.elapsed());
+    stream.set_nodelay(true).unwrap();
+    stream.write_all(&rpc_frame::write_record_mark(LEN).unwrap()).unwrap();
+    // There is always another byte to read, which does not stop the clock.
+    let sent = (0..LEN).take_while(|_| stream.write_all(&[0]).is_ok()).count();
+    assert!(sent < LEN, "the whole record was taken");
+    // And where no byte comes.
+    let mut stream = connect(&server);
+    stream.write_all(&[0x80]).unwrap();
+    assert!(at_end(&mut stream));
 }
 
 #[test]
@@ -294,14 +299,20 @@ fn a_client_has_no_more_calls_in_flight_than_it_may() {
 
 #[test]
 fn a_future_is_polled_again_when_another_thread_wakes_it() {
-    let (wakers, woken) = mpsc::channel::<std::task::Waker>();
-    let waking = thread::spawn(move || woken.recv().unwrap().wake());
-    let mut polls = 0;
-    let polled = block_on(poll_fn(|cx| {
-        polls += 1;
-        // The first time only: without a wake there would be no second.
-        if wakers.send(cx.waker().clone()).is_ok() && polls == 1 { Poll::Pending } else { Poll::Ready(polls) }
-    }));
-    waking.join().unwrap();
-    assert!(polled >= 2);
+    let (wakers, woken) = mpsc::channel::<Waker>();
+    let (done, polled) = mpsc::channel();
+    thread::spawn(move || woken.recv().unwrap().wake());
+    thread::spawn(move || {
+        let mut polls = 0;
+        let polls = block_on(poll_fn(|cx| {
+            polls += 1;
+            if polls > 1 {
+                return Poll::Ready(polls);
+            }
+            wakers.send(cx.waker().clone()).unwrap();
+            Poll::Pending
+        }));
+        done.send(polls).unwrap();
+    });
+    assert_eq!(polled.recv_timeout(Duration::from_secs(20)), Ok(2));
 }

@@ -54,7 +54,7 @@ impl Wire {
         self.engine.next_timeout().map(|due| due.saturating_sub(self.now()))
     }
 
-    /// Reads once, and lets time pass where nothing comes. Then there may be events. False at the end of the stream.
+    /// Reads once, or lets time pass where it is due. Then there may be events. False at the end of the stream.
     pub(crate) fn read(&mut self) -> Result<bool, Ended> {
         let left = self.left();
         let overdue = left.is_some_and(|left| left.is_zero());
@@ -72,8 +72,7 @@ impl Wire {
         match read {
             Ok(0) => return Ok(false),
             Ok(len) => self.engine.receive(now, &self.buffer[..len]),
-            Err(error) if timed_out(&error) => self.engine.handle_time(now)?,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_nothing(&error) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(true)
@@ -93,8 +92,7 @@ impl Wire {
             match written {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(len) => self.engine.advance_output(now, len),
-                Err(error) if timed_out(&error) => self.engine.handle_time(now)?,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if is_nothing(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -102,7 +100,7 @@ impl Wire {
     }
 }
 
-/// A timeout of the socket, which has two names.
-fn timed_out(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+/// Whether it is only a timeout of the socket, which has two names, or a signal.
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

@@ -45,7 +45,8 @@
 //! # Without tokio
 //!
 //! The engines do no input and output of their own: [`Connection`] takes bytes and time and gives bytes
-//! and events, [`DatagramClient`] and [`DatagramServer`] the same in datagrams. Without features the crate is `no_std` with `alloc`.
+//! and events, [`DatagramClient`] and [`DatagramServer`] the same in datagrams. Without features the crate is `no_std` with
+//! `alloc`. The example `threads` of the package `rpc-examples` is a server and a client on blocking sockets.
 //!
 //! # Features
 //!

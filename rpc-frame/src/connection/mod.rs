@@ -62,6 +62,12 @@ pub enum Event {
 /// [`handle_time`](Self::handle_time) when [`next_timeout`](Self::next_timeout) has come. Times are
 /// durations since an epoch of your own. After an error, drop the connection.
 ///
+/// Take up what has come before you let time pass that is overdue: a reply that waited for you is in time.
+/// Where handlers run in the thread that reads and writes, set
+/// [`max_calls_in_flight`](ConnectionConfig::max_calls_in_flight) to 1 and
+/// [`max_unsent`](ConnectionConfig::max_unsent) to 0, and call `handle_time` between a handler's end and its reply:
+/// so the engine knows that nobody read meanwhile, and a record that is not whole is not held against the peer.
+///
 /// ```
 /// use core::time::Duration;
 /// use rpc_frame::{AcceptStatus, Connection, ConnectionConfig, Event, OpaqueAuth, OutgoingCall, Outcome, ReplyBody};
