@@ -1,4 +1,6 @@
-//! The messages that the fuzz targets work on: every shape that the derives offer.
+//! The messages that the fuzz targets work on: every shape that the derives offer; and what the targets share.
+
+pub mod agree; //  decoding in every way
 
 use std::borrow::Cow;
 
