@@ -1,6 +1,8 @@
 //! The messages that the fuzz targets work on: every shape that the derives offer; and what the targets share.
 
 pub mod agree; //  decoding in every way
+pub mod script; // a fuzzer's bytes as steps
+pub mod stream; // records, cut by other code than the crate's
 
 use std::borrow::Cow;
 
