@@ -3,6 +3,8 @@
 pub mod agree; //  decoding in every way
 pub mod script; // a fuzzer's bytes as steps
 pub mod stream; // records, cut by other code than the crate's
+pub mod served; // a server's programs
+pub mod end; //    one end of a connection, and what has to hold for it
 
 use std::borrow::Cow;
 
