@@ -2,10 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use xdr_core::{
-    Bytes, Decode, DecodeError, DecodeErrorKind, DecodeOwned, Encode, Limits, decode_prefix, encoded_len, from_bytes,
-    from_slice, from_slice_with, to_vec,
-};
+use xdr_fuzz::agree::decode;
 use xdr_fuzz::{BorrowedLengths, BorrowedMessage, Lengths, Message, Page, Tree, Union};
 
 // The first byte says which type: parts of the message are hit far more often than the whole.
@@ -19,60 +16,3 @@ fuzz_target!(|input: &[u8]| {
         _ => {}
     }
 });
-
-/// `B` is the borrowed form of `T`.
-fn decode<'de, T: Encode + DecodeOwned, B: Encode + Decode<'de>>(input: &'de [u8]) {
-    let buffer = Bytes::copy_from_slice(input);
-    let owned = from_slice::<T>(input);
-    check(&owned, input);
-    same(&owned, &from_bytes::<T>(&buffer), input);
-    same(&owned, &from_slice::<B>(input), input);
-    match decode_prefix::<T>(input) {
-        Ok((value, rest)) => {
-            let (taken, left) = input.split_at(encoded_len(&value));
-            assert_eq!((to_vec(&value).as_deref(), rest), (Ok(taken), left));
-            // All of it, or trailing bytes were the only mistake.
-            assert_eq!(owned.is_ok(), rest.is_empty());
-        }
-        Err(error) => assert_eq!(Some(error), owned.as_ref().err().cloned()),
-    }
-    lenient(&owned, input);
-}
-
-/// What is accepted is encoded to the same bytes; what is refused says where and why.
-fn check<T: Encode>(result: &Result<T, DecodeError>, input: &[u8]) {
-    match result {
-        Ok(value) => {
-            assert_eq!(encoded_len(value), input.len());
-            assert_eq!(to_vec(value).as_deref(), Ok(input));
-        }
-        Err(error) => {
-            assert!(error.offset <= input.len(), "{error}");
-            assert!(error.path.starts_with(T::schema().name), "{error}");
-        }
-    }
-}
-
-fn same<T, B: Encode>(owned: &Result<T, DecodeError>, other: &Result<B, DecodeError>, input: &[u8]) {
-    check(other, input);
-    match (owned, other) {
-        (Ok(_), Ok(_)) => {}
-        (Err(owned), Err(other)) => assert_eq!(owned, other),
-        (owned, other) => panic!("owned {:?}, other {:?}", owned.as_ref().err(), other.as_ref().err()),
-    }
-}
-
-/// Lenient padding accepts padding, and nothing else.
-fn lenient<T: Encode + DecodeOwned>(owned: &Result<T, DecodeError>, input: &[u8]) {
-    let result = from_slice_with::<T>(input, Limits::default().with_lenient_padding(true));
-    match (owned, result) {
-        (Err(DecodeError { kind: DecodeErrorKind::NonZeroPadding, .. }), Ok(value)) => {
-            assert_eq!(encoded_len(&value), input.len());
-        }
-        (Err(DecodeError { kind: DecodeErrorKind::NonZeroPadding, .. }), Err(error)) => {
-            assert_ne!(error.kind, DecodeErrorKind::NonZeroPadding);
-        }
-        (Ok(_), result) => check(&result, input),
-        (Err(strict), result) => assert_eq!(Some(strict), result.err().as_ref()),
-    }
-}

@@ -1,4 +1,10 @@
-//! The messages that the fuzz targets work on: every shape that the derives offer.
+//! The messages that the fuzz targets work on: every shape that the derives offer; and what the targets share.
+
+pub mod agree; //  decoding in every way
+pub mod script; // a fuzzer's bytes as steps
+pub mod stream; // records, cut by other code than the crate's
+pub mod served; // a server's programs
+pub mod end; //    one end of a connection, and what has to hold for it
 
 use std::borrow::Cow;
 
