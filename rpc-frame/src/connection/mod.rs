@@ -386,6 +386,7 @@ impl Connection {
         if len == self.output.bytes.len() {
             // The room stays for the next replies.
             self.output.bytes.clear();
+            self.output.give_back();
             self.output.waiting_since = None;
             self.output.taken = 0;
         } else {

@@ -7,6 +7,9 @@ use xdr_core::{BytesMut, EncodeError};
 
 use crate::record::{MARK, write_record_mark};
 
+/// Most bytes of room that a connection keeps for replies to come.
+const KEPT_ROOM: usize = 64 * 1024;
+
 /// What has to be sent, record by record.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -21,6 +24,13 @@ pub(super) struct Output {
 impl Output {
     pub(super) fn new(max_record: usize) -> Self {
         Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0 }
+    }
+
+    /// Lets go of the room of a long reply, once nothing waits in it.
+    pub(super) fn give_back(&mut self) {
+        if self.bytes.is_empty() && self.bytes.capacity() > KEPT_ROOM {
+            self.bytes = BytesMut::new();
+        }
     }
 
     /// Writes one record that begins with `front`, whose first four bytes become the mark. After an error the output is
@@ -47,6 +57,7 @@ impl Output {
             }
             (Err(error), _) => {
                 self.bytes.truncate(start);
+                self.give_back();
                 Err(error)
             }
             (Ok(_), None) => Err(RecordNotWritten::TooLong { len: 0, max: self.max_record }),
@@ -87,3 +98,32 @@ impl fmt::Display for RecordNotWritten {
 }
 
 impl core::error::Error for RecordNotWritten {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_long_reply_is_given_back_whether_it_is_sent_or_refused() {
+        let long = |out: &mut BytesMut| {
+            out.resize(out.len() + 4 * KEPT_ROOM, 7);
+            Ok(())
+        };
+        let mut output = Output::new(KEPT_ROOM);
+        assert!(output.record(Duration::ZERO, &[0; MARK], long).is_err());
+        assert!(output.bytes.capacity() <= KEPT_ROOM);
+
+        let mut output = Output::new(8 * KEPT_ROOM);
+        output.record(Duration::ZERO, &[0; MARK], long).unwrap();
+        assert!(output.bytes.capacity() > KEPT_ROOM);
+        output.bytes.clear();
+        output.give_back();
+        assert!(output.bytes.capacity() <= KEPT_ROOM);
+
+        output.record(Duration::ZERO, &[0; MARK], |_| Ok(())).unwrap();
+        let kept = output.bytes.capacity();
+        output.bytes.clear();
+        output.give_back();
+        assert_eq!(output.bytes.capacity(), kept, "what is short is kept");
+    }
+}
