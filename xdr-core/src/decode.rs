@@ -18,6 +18,9 @@ use crate::wire::{RUNS, Wire, fields_of, max_wire_of, runs, wire_of};
 ///
 /// # Writing it by hand
 ///
+/// Give `WIRE`, `MAX_WIRE`, `decode` and `schema`: the defaults are for derived structs, and one that is missing is an
+/// error of the compiler where the type is first used.
+///
 /// The bytes of the front are taken out of `run`. When `run` is shorter than `WIRE.head`, take
 /// `WIRE.head + after` bytes from the reader first ([`Reader::word`] and [`Reader::array`] do):
 /// `after` is what the fields behind this one want in the same run. A type with a tail leaves `run` empty.

@@ -13,6 +13,9 @@ use crate::wire::{RUNS, Wire, fields_of, max_wire_of, runs, wire_of};
 ///
 /// # Writing it by hand
 ///
+/// Give `WIRE`, `MAX_WIRE`, `head` and `schema`: their defaults are for derived structs, and one that is missing is an
+/// error of the compiler where the type is first used. With `WIRE.tail`, give `tail` and `tail_len` as well.
+///
 /// A value is `WIRE.head` bytes, written by [`head`](Self::head), followed by what
 /// [`tail`](Self::tail) writes if `WIRE.tail` is set. Bounds are checked in `head`, before anything
 /// of the value is written.
