@@ -4,11 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rpc_frame::Programs;
-use rpc_frame::tokio::Client;
+use rpc_frame::tokio::{Client, Stream};
 use tokio::io::DuplexStream;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::uri::{ConnectUri, Transport};
+use crate::uri::{ConnectUri, NoSocket, Transport};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,12 @@ pub enum ConnectError {
         /// What the system says.
         source: io::Error,
     },
+    /// Nobody knows the socket.
+    #[error(transparent)]
+    NoSocket(#[from] NoSocket),
+    /// This program cannot go that way.
+    #[error("transport '{0}' is not built into this program")]
+    Transport(&'static str),
     /// The driver cannot be served inside this process.
     #[error("driver '{0}' is not built into this program; connect to a daemon")]
     NotBuiltIn(String),
@@ -46,11 +52,7 @@ pub enum ConnectError {
 /// # Errors
 /// When nobody answers there.
 pub async fn connect(uri: &ConnectUri) -> Result<Client, ConnectError> {
-    match &uri.transport {
-        Transport::InProcess => in_process(uri).map(Client::new),
-        Transport::Unix { socket } => unix(socket).await.map(Client::new),
-        Transport::Tcp { host, port } => tcp(host, *port).await.map(Client::new),
-    }
+    Ok(Client::new(channel(uri).await?))
 }
 
 /// Connects to the daemon of a URI, and serves these programs to it, for instance
@@ -59,10 +61,20 @@ pub async fn connect(uri: &ConnectUri) -> Result<Client, ConnectError> {
 /// # Errors
 /// When nobody answers there.
 pub async fn connect_serving<P: Programs>(uri: &ConnectUri, programs: P) -> Result<Client, ConnectError> {
+    Ok(Client::serving(channel(uri).await?, programs))
+}
+
+/// A byte stream to a daemon.
+type Channel = Box<dyn Stream>;
+
+async fn channel(uri: &ConnectUri) -> Result<Channel, ConnectError> {
     Ok(match &uri.transport {
-        Transport::InProcess => Client::serving(in_process(uri)?, programs),
-        Transport::Unix { socket } => Client::serving(unix(socket).await?, programs),
-        Transport::Tcp { host, port } => Client::serving(tcp(host, *port).await?, programs),
+        Transport::InProcess => Box::new(in_process(uri)?),
+        Transport::Unix { .. } => Box::new(unix(&uri.socket(false)?).await?),
+        Transport::Tcp { host, port } => Box::new(tcp(host, *port).await?),
+        Transport::Tls { .. } => return Err(ConnectError::Transport("tls")),
+        Transport::Ssh(_) => return Err(ConnectError::Transport("ssh")),
+        Transport::Ext { .. } => return Err(ConnectError::Transport("ext")),
     })
 }
 

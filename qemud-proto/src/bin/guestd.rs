@@ -14,6 +14,7 @@ use qemud_proto::daemon::Daemon;
 use qemud_proto::driver::test::TestDriver;
 use qemud_proto::failure::Reply;
 use qemud_proto::messages::DomainNames;
+use qemud_proto::uri::Sockets;
 use rpc_frame::tokio::ServerConfig;
 use rpc_frame::xdr::Encode;
 use tokio::net::{TcpListener, UnixListener};
@@ -95,7 +96,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         (None, Some(_)) => None,
         (None, None) => {
             let path =
-                qemud_proto::uri::default_socket().context("give --unix PATH, since XDG_RUNTIME_DIR is not set")?;
+                Sockets::session().ok().context("give --unix PATH, since XDG_RUNTIME_DIR is not set")?.read_write;
             let folder = path.parent().unwrap_or(Path::new("/"));
             fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
             Some(path)

@@ -46,6 +46,8 @@ pub(crate) fn program(path: &str, arguments: &[&str]) -> Command {
     for variable in ["GUESTD_DEFAULT_URI", "XDG_RUNTIME_DIR", "RUST_LOG", "RUST_BACKTRACE"] {
         command.env_remove(variable);
     }
+    // Nor is there a configuration.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

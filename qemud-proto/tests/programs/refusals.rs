@@ -13,7 +13,7 @@ use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
 use rpc_frame::tokio::ServerConfig;
 
-use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, run_with, unix_uri};
+use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, run_with, unix_uri};
 
 const DOMAIN: &str = "<domain type='test'><name>web</name><memory>8</memory><os><type>hvm</type></os></domain>";
 
@@ -76,11 +76,10 @@ fn a_variable_that_is_set_to_nothing_is_as_good_as_none() {
 fn a_uri_that_cannot_be_connected_to_is_a_usage_error_that_names_what_is_wrong() {
     for (uri, says) in [
         ("test", "'test' is not a URI"),
-        ("xen:///", "no driver is named 'xen'"),
         ("test+pigeon:///default", "no transport is named 'pigeon'"),
         ("test:///other", "driver 'test' has no connection '/other'"),
         ("test+tcp:///default", "transport 'tcp' needs a host"),
-        ("test+unix:///default?sock=/x", "parameter 'sock' means nothing for transport 'unix'"),
+        ("test+unix:///default?pkipath=/x", "parameter 'pkipath' means nothing for transport 'unix'"),
         ("test+unix:///default", "XDG_RUNTIME_DIR is not set"),
         ("test+tcp://host:99999/default", "port"),
     ] {
@@ -94,6 +93,47 @@ fn a_uri_that_cannot_be_connected_to_is_a_usage_error_that_names_what_is_wrong()
             assert!(ended.stderr.contains("'--connect <URI>'") && ended.stderr.contains(says), "{ended:?}");
         }
     }
+}
+
+#[test]
+fn aliases_and_the_default_come_from_the_configuration() {
+    let daemon = Guestd::start(&["--empty"]);
+    let folder = daemon.folder.path().join("config");
+    let file = folder.join("guestd/guestctl.toml");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let text = format!("uri_aliases = [\"here={}\"]\nuri_default = \"here\"\n", daemon.uri());
+    fs::write(&file, text).unwrap();
+    let count = |arguments: &[&str]| {
+        let mut command = guestctl_command(&[&["list", "--count"], arguments].concat());
+        command.env("XDG_CONFIG_HOME", &folder);
+        run_with(command, b"")
+    };
+    assert_eq!(count(&[]).stdout, " Active:  0\n");
+    assert_eq!(count(&["--connect", "here"]).stdout, " Active:  0\n");
+    assert_eq!(count(&["--connect", "test:///default"]).stdout, " Active:  1\n");
+    let ended = count(&["--connect", "there"]);
+    assert!(ended.status == 2 && ended.stderr.contains("'there' is not a URI"), "{ended:?}");
+    // Another file is read in its place, and what is wrong in a file is told with its name and line.
+    let other = daemon.folder.path().join("other.toml");
+    fs::write(&other, "# nothing\nuri_defalt = \"x\"\n").unwrap();
+    let ended = count(&["--config", other.to_str().unwrap()]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (1, ""));
+    assert!(ended.stderr.contains("other.toml'") && ended.stderr.contains("line 2"), "{ended:?}");
+    fs::write(&file, "uri_default = \"nonsense\"").unwrap();
+    let ended = count(&[]);
+    assert!(ended.status == 2 && ended.stderr.contains("'uri_default' of the configuration"), "{ended:?}");
+}
+
+#[test]
+fn without_a_uri_the_daemon_of_the_session_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = guestd_command(&["--empty"]);
+    command.env("XDG_RUNTIME_DIR", folder.path());
+    let daemon = Guestd::spawn(folder, command);
+    daemon.line();
+    let mut command = guestctl_command(&["list", "--count"]);
+    command.env("XDG_RUNTIME_DIR", daemon.folder.path());
+    assert_eq!(run_with(command, b"").stdout, " Active:  0\n");
 }
 
 #[test]

@@ -1,23 +1,25 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
-use qemud_proto::uri::{ConnectUri, UriError};
+use std::path::PathBuf;
 
-const DEFAULT_URI: &str = "test:///default";
-
-/// A variable that is set to nothing is as good as one that is not set.
-fn connect_uri(text: &str) -> Result<ConnectUri, UriError> {
-    if text.is_empty() { DEFAULT_URI.parse() } else { text.parse() }
-}
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use qemud_proto::uri::{ConfigError, ConnectUri, Transport, UriConfig, probe};
 
 /// Manage guests through a daemon of the guest protocol.
 #[derive(Parser)]
 #[command(name = "guestctl", version)]
 pub(crate) struct Arguments {
-    /// The daemon: test:///default (inside this program), test+unix:///default?socket=PATH, test+tcp://HOST:PORT/default
-    #[arg(short, long, global = true, value_name = "URI", default_value = DEFAULT_URI, env = "GUESTD_DEFAULT_URI")]
-    #[arg(value_parser = connect_uri)]
-    pub(crate) connect: ConnectUri,
+    /// The daemon, as a URI or as an alias of the configuration [default: uri_default of the configuration, else a
+    /// daemon that answers on /run/guestd/guestd-sock or on $XDG_RUNTIME_DIR/guestd/guestd-sock, else test:///default,
+    /// inside this program]
+    #[arg(short, long, global = true, value_name = "URI", env = "GUESTD_DEFAULT_URI")]
+    pub(crate) connect: Option<String>,
+
+    /// The configuration of aliases and of the default URI, TOML [default: guestd/guestctl.toml in $XDG_CONFIG_HOME or
+    /// ~/.config, else in /etc]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     /// Print JSON instead of tables
     #[arg(long, global = true)]
@@ -25,6 +27,31 @@ pub(crate) struct Arguments {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Arguments {
+    /// The daemon that is meant. A URI that leads nowhere ends the program, as any mistake in the command line does.
+    pub(crate) async fn daemon(&self) -> Result<ConnectUri, ConfigError> {
+        let config = self.config.as_deref().map_or_else(UriConfig::load, UriConfig::read)?;
+        let given = self.connect.as_deref().filter(|text| !text.is_empty());
+        let mistaken = |error: &dyn std::fmt::Display| -> ! {
+            let (what, text) = match given {
+                Some(text) => ("'--connect <URI>'", text),
+                None => ("'uri_default' of the configuration", config.uri_default.as_deref().unwrap_or_default()),
+            };
+            Self::command()
+                .error(ErrorKind::ValueValidation, format!("invalid value '{text}' for {what}: {error}"))
+                .exit()
+        };
+        match config.resolve(given) {
+            Ok(None) => Ok(probe().await),
+            Ok(Some(uri)) => match uri.socket(false) {
+                Err(error) if matches!(uri.transport, Transport::Unix { .. }) => mistaken(&error),
+                _ => Ok(uri),
+            },
+            Err(error) => mistaken(&error),
+        }
+    }
 }
 
 #[derive(Subcommand)]

@@ -13,6 +13,7 @@ use clap::Parser;
 use qemud_proto::client::{ConnectError, connect};
 use qemud_proto::failure::Failure;
 use qemud_proto::messages::XML_MAX;
+use qemud_proto::uri::ConfigError;
 use rpc_frame::tokio::{CallError, Client, ClosedError};
 
 use crate::arguments::{Arguments, Command};
@@ -21,6 +22,8 @@ use crate::output::Output;
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 enum Error {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
@@ -53,11 +56,12 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<(), Error> {
     let output = Output { json: arguments.json };
+    let daemon = arguments.daemon().await?;
     // The daemon calls as well.
     if let Command::Event { count, timeout } = arguments.command {
-        return events::event(&arguments.connect, &output, count, timeout).await;
+        return events::event(&daemon, &output, count, timeout).await;
     }
-    let client = connect(&arguments.connect).await?;
+    let client = connect(&daemon).await?;
     dispatch(&client, &arguments.command, &output).await
 }
 
