@@ -3,7 +3,7 @@
 mod subscriber; // events on their way to a client
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rpc_frame::tokio::{Server, ServerConfig};
 use rpc_frame::xdr;
@@ -12,22 +12,24 @@ use rpc_frame::{
 };
 
 use self::subscriber::Subscriber;
-use crate::driver::Driver;
+use crate::driver::{Driver, Opening};
 use crate::failure::{Code, Failure, Reply};
 use crate::messages::*;
+use crate::uri::{ConnectUri, Transport};
 
 /// The major version of the protocol: the version of the RPC program.
 pub const MAJOR: u32 = Guest::VERSION;
 
-/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39, minor 1 also 41.
+/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39, minor 1 also 40 and 41.
 pub const MINOR: u32 = 1;
 
 /// A server of the guest protocol.
 pub type GuestServer = Server<Program<Guest, Daemon>>;
 
-/// The service behind the procedure table: it negotiates, and hands everything else to its driver.
+/// The service behind the procedure table: it negotiates, opens drivers, and hands everything else to the session's.
 pub struct Daemon {
-    driver: Arc<dyn Driver>,
+    /// The first is the default.
+    drivers: Vec<Arc<dyn Driver>>,
     activation: ActivationPolicy,
 }
 
@@ -35,7 +37,14 @@ impl Daemon {
     /// A daemon with this driver and every procedure switched on.
     #[must_use]
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self { driver, activation: ActivationPolicy::default() }
+        Self { drivers: vec![driver], activation: ActivationPolicy::default() }
+    }
+
+    /// Adds a driver for connections that open one of its URIs. The drivers are asked in the order in which they came.
+    #[must_use]
+    pub fn with_driver(mut self, driver: Arc<dyn Driver>) -> Self {
+        self.drivers.push(driver);
+        self
     }
 
     /// Switches a procedure off, by its name in the table. For clients it is as if there were none.
@@ -63,7 +72,7 @@ impl Daemon {
         config: ServerConfig,
         sessions: impl Fn(Peer) -> Session + Send + Sync + 'static,
     ) -> GuestServer {
-        let sessions = move |peer| sessions(peer).with_state(Subscriber::default());
+        let sessions = move |peer| sessions(peer).with_state(Opened::default());
         let policy = GuestPolicy { activation: self.activation.clone() };
         Server::builder(rpc_frame::program::<Guest, _>(self)).policy(policy).config(config).sessions(sessions).build()
     }
@@ -71,7 +80,43 @@ impl Daemon {
 
 impl fmt::Debug for Daemon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Daemon").field("driver", &self.driver.name()).field("activation", &self.activation).finish()
+        let drivers: Vec<_> = self.drivers.iter().map(|driver| driver.name()).collect();
+        f.debug_struct("Daemon").field("drivers", &drivers).field("activation", &self.activation).finish()
+    }
+}
+
+/// What the daemon remembers of a session.
+#[derive(Default)]
+struct Opened {
+    driver: OnceLock<Arc<dyn Driver>>,
+    subscriber: Subscriber,
+}
+
+impl Daemon {
+    /// The driver that the session has opened, or else the default.
+    fn driver<'a>(&'a self, cx: &'a Context) -> Reply<&'a dyn Driver> {
+        let opened = cx.session().state::<Opened>().and_then(|state| state.driver.get());
+        let driver = opened.or(self.drivers.first());
+        driver.map(|driver| &**driver).ok_or_else(|| Failure::new(Code::NoConnect, "the daemon has no driver"))
+    }
+
+    /// The driver of a URI: the first that accepts it.
+    fn route(&self, text: &str) -> Reply<Arc<dyn Driver>> {
+        let refused = |message| Failure::new(Code::NoConnect, message);
+        let names = || self.drivers.iter().map(|driver| driver.name()).collect::<Vec<_>>().join(", ");
+        if text.is_empty() {
+            return self.drivers.first().cloned().ok_or_else(|| refused("the daemon has no driver".to_owned()));
+        }
+        let uri: ConnectUri = text.parse().map_err(|error| refused(format!("{error}")))?;
+        if !matches!(uri.transport, Transport::InProcess | Transport::Unix { socket: None }) || uri.remote != text {
+            return Err(refused(format!("'{text}' tells the way to another daemon, which this one does not go")));
+        }
+        for driver in &self.drivers {
+            if driver.open(&uri)? == Opening::Accepted {
+                return Ok(Arc::clone(driver));
+            }
+        }
+        Err(refused(format!("no driver serves '{text}'; there are: {}", names())))
     }
 }
 
@@ -111,8 +156,8 @@ impl Policy for GuestPolicy {
 
 macro_rules! to_the_driver {
     ($($method:ident: $message:ident,)+) => {$(
-        async fn $method(&self, _: &Context, args: $message) -> <$message as Procedure>::Reply {
-            self.driver.$method(args).await
+        async fn $method(&self, cx: &Context, args: $message) -> <$message as Procedure>::Reply {
+            self.driver(cx)?.$method(args).await
         }
     )+};
 }
@@ -130,14 +175,29 @@ impl GuestService for Daemon {
         Ok(Negotiated { major: MAJOR, minor, active })
     }
 
+    /// Picks the session's driver, once.
+    async fn open(&self, cx: &Context, args: Open) -> Reply<()> {
+        if args.flags & !OPEN_READ_ONLY != 0 {
+            return Err(Failure::new(Code::InvalidArg, format!("flags {:#x} are not known", args.flags)));
+        }
+        let driver = self.route(&args.uri)?;
+        let state = cx.session().state::<Opened>().ok_or_else(|| Failure::no_support(Open::NAME))?;
+        let twice = |_| Failure::new(Code::OperationInvalid, "the connection is open already");
+        state.driver.set(driver).map_err(twice)?;
+        if args.flags & OPEN_READ_ONLY != 0 {
+            cx.session().restrict_to_read_only();
+        }
+        Ok(())
+    }
+
     /// Begins or ends a session's events. A driver without events, and a connection that calls do not travel back on,
     /// have none to give.
     async fn domain_events(&self, cx: &Context, args: DomainEvents) -> Reply<()> {
         let unsupported = || Failure::no_support(DomainEvents::NAME);
-        let subscriber = cx.session().state::<Subscriber>().ok_or_else(unsupported)?;
+        let subscriber = &cx.session().state::<Opened>().ok_or_else(unsupported)?.subscriber;
         if args.on {
             let client = cx.client().ok_or_else(unsupported)?;
-            subscriber.begin(client, self.driver.subscribe().ok_or_else(unsupported)?).await;
+            subscriber.begin(client, self.driver(cx)?.subscribe().ok_or_else(unsupported)?).await;
         } else {
             subscriber.end().await;
         }

@@ -22,7 +22,7 @@
 //!
 //! | feature | gives |
 //! |---|---|
-//! | `client` | [`client::connect`] and [`uri::ConnectUri`] |
+//! | `client` | [`client::connect`], [`uri::ConnectUri`] and what leads to one |
 //! | `daemon` | [`daemon::Daemon`] and the drivers |
 //! | `programs` (default) | `guestd` and `guestctl` |
 
@@ -30,7 +30,7 @@ pub mod identity; // UUIDs
 pub mod failure; //  what a procedure answers when it cannot do what it was asked
 pub mod messages; // the protocol: messages and table
 pub mod events; //   what the daemon tells of its own accord: messages and table
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "daemon"))]
 pub mod uri; //      where a daemon is
 #[cfg(feature = "client")]
 pub mod client; //   the way there

@@ -1,4 +1,4 @@
-//! The messages of the guest protocol, procedures 1 to 39 and 41, and their table.
+//! The messages of the guest protocol, procedures 1 to 41, and their table.
 //!
 //! A message is a procedure's arguments; its `#[rpc]` line carries the number, the reply and whether a
 //! read-only channel may call it. Every reply travels in [`Reply`]. Replies come first in this file,
@@ -18,6 +18,8 @@ pub const NAME_MAX: usize = 256;
 pub const XML_MAX: usize = 65_536;
 /// Longest path of a file, in bytes.
 pub const PATH_MAX: usize = 4096;
+/// Longest URI, in bytes.
+pub const URI_MAX: usize = 4096;
 /// Longest name of a host's bridge, in bytes.
 pub const BRIDGE_MAX: usize = 50;
 /// Longest name of a processor model, in bytes.
@@ -475,6 +477,20 @@ pub struct Negotiate {
     pub minor: u32,
 }
 
+/// The flag of [`Open`] by which a session allows only procedures marked read-only, from then on.
+pub const OPEN_READ_ONLY: u32 = 1;
+
+/// Opens the driver of a URI for this session, once. Without it a session has the daemon's default driver.
+#[derive(Debug, Clone, PartialEq, Eq, Xdr)]
+#[rpc(program = GUEST, version = 1, proc = 40, reply = Reply<()>, since = 1, read_only)]
+pub struct Open {
+    /// `driver:///path?parameters`, `string<4096>`; an empty one stands for the daemon's default.
+    #[xdr(max = URI_MAX)]
+    pub uri: String,
+    /// [`OPEN_READ_ONLY`] or nothing.
+    pub flags: u32,
+}
+
 /// Asks for the [events](crate::events) of domains, or for no more of them. They come on the same connection, as calls
 /// of the program [`GUEST_EVENTS`](crate::events::GUEST_EVENTS) that the client serves, until the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
@@ -566,6 +582,8 @@ pub enum Guest {
     GetCapabilities(GetCapabilities),
     /// [`Negotiate`].
     Negotiate(Negotiate),
+    /// [`Open`].
+    Open(Open),
     /// [`DomainEvents`].
     DomainEvents(DomainEvents),
 }

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use core::any::Any;
 use core::fmt;
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use xdr_core::{Bytes, Limits};
 
@@ -53,7 +53,7 @@ impl fmt::Display for Peer {
 /// What a connection remembers from call to call.
 pub struct Session {
     peer: Peer,
-    read_only: bool,
+    read_only: AtomicBool,
     /// The effective minor version and one more; 0 before one has been negotiated.
     minor: AtomicU32,
     state: Box<dyn Any + Send + Sync>,
@@ -68,7 +68,7 @@ impl Session {
     pub fn new(peer: Peer) -> Self {
         Self {
             peer,
-            read_only: false,
+            read_only: AtomicBool::new(false),
             minor: AtomicU32::new(0),
             state: Box::new(()),
             #[cfg(feature = "tokio")]
@@ -79,7 +79,7 @@ impl Session {
     /// Says that only procedures marked read-only are allowed.
     #[must_use]
     pub fn with_read_only(mut self, read_only: bool) -> Self {
-        self.read_only = read_only;
+        self.read_only = AtomicBool::new(read_only);
         self
     }
 
@@ -98,8 +98,21 @@ impl Session {
 
     /// Whether only procedures marked read-only are allowed.
     #[must_use]
-    pub const fn is_read_only(&self) -> bool {
-        self.read_only
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Acquire)
+    }
+
+    /// From now on only procedures marked read-only are allowed; nothing lifts it again.
+    ///
+    /// # Examples
+    /// ```
+    /// use rpc_frame::{Peer, Session};
+    /// let session = Session::new(Peer::Unknown);
+    /// session.restrict_to_read_only();
+    /// assert!(session.is_read_only());
+    /// ```
+    pub fn restrict_to_read_only(&self) {
+        self.read_only.store(true, Ordering::Release);
     }
 
     /// The user's state, if it is of this type.

@@ -335,6 +335,7 @@ UNSUPPORTED(domain_set_autostart, domain_set_autostart_args, void_reply)
 UNSUPPORTED(network_get_autostart, network_get_autostart_args, network_get_autostart_reply)
 UNSUPPORTED(network_set_autostart, network_set_autostart_args, void_reply)
 UNSUPPORTED(get_capabilities, void, get_capabilities_reply)
+UNSUPPORTED(open, open_args, void_reply)
 UNSUPPORTED(domain_events, domain_events_args, void_reply)
 
 /* ---- the listening socket and the loop ---- */

@@ -14,18 +14,44 @@ pub use self::events::{EVENT_QUEUE, Events, Subscription};
 
 use async_trait::async_trait;
 
-use crate::failure::{Failure, Reply};
+use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;
+use crate::uri::ConnectUri;
+
+/// What a driver says to a URI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// It serves it.
+    Accepted,
+    /// It is another driver's.
+    Declined,
+}
 
 /// One method for each procedure that reaches a hypervisor, 1 to 38.
 ///
-/// A method that a driver leaves out answers [`Code::NoSupport`](crate::failure::Code::NoSupport) with
+/// A method that a driver leaves out answers [`Code::NoSupport`] with
 /// the procedure's name. What a method has to do is told in full at its message.
 #[async_trait]
 pub trait Driver: Send + Sync {
     /// The scheme of the URIs it serves, for instance `test`.
     fn name(&self) -> &'static str;
+
+    /// Whether a connection with this URI is its own to serve. Drivers are asked in turn, and a failure ends the search.
+    ///
+    /// A driver that leaves this out accepts the URIs of its name, without parameters.
+    fn open(&self, uri: &ConnectUri) -> Reply<Opening> {
+        if uri.driver != self.name() {
+            return Ok(Opening::Declined);
+        }
+        match uri.remote.split_once('?') {
+            None => Ok(Opening::Accepted),
+            Some((_, parameters)) => {
+                let message = format!("driver '{}' takes no parameters, and was given '{parameters}'", self.name());
+                Err(Failure::new(Code::NoConnect, message))
+            }
+        }
+    }
 
     /// Listens to what happens to the domains, from now on; none where the driver does not tell.
     fn subscribe(&self) -> Option<Subscription> {

@@ -7,7 +7,7 @@
 //! | `unix` | a unix socket of this machine | | `socket`, `mode` |
 //! | `tls` | TLS with certificates on both sides, port 16514 | host | `pkipath`, `no_verify` |
 //! | `tcp` | TCP in clear text, port 16509 | host | |
-//! | `ssh` | the system's ssh, and a socket at its far side | host | `command`, `socket`, `netcat`, `keyfile`, `no_verify`, `no_tty`, `mode`, `proxy` |
+//! | `ssh` | the system's ssh, and a socket at its far side, joined by `guestctl proxy` or netcat | host | `command`, `socket`, `netcat`, `keyfile`, `no_verify`, `no_tty`, `mode`, `proxy` |
 //! | `ext` | any program that joins its standard input and output to a daemon | `command` | `command` |
 //!
 //! `name` is taken by all but the driver that is served inside this process. Parameters that are none of these are the
@@ -17,24 +17,26 @@ mod error; //      what is wrong with a text
 mod parameters; // what stands behind the '?'
 mod parse; //      from the text to its target
 mod sockets; //    where daemons of this machine listen
+#[cfg(feature = "client")]
 mod config; //     aliases and the default
+#[cfg(feature = "client")]
 mod probe; //      which daemon, where nobody says
 
 use std::path::PathBuf;
 
+#[cfg(feature = "client")]
 pub use self::config::{ConfigError, UriConfig};
 pub use self::error::UriError;
+#[cfg(feature = "client")]
 pub use self::probe::probe;
 pub use self::sockets::{NoSocket, Sockets};
+pub use crate::messages::URI_MAX;
 
 /// The port of TCP without TLS.
 pub const TCP_PORT: u16 = 16509;
 
 /// The port that speaks TLS from its first byte.
 pub const TLS_PORT: u16 = 16514;
-
-/// Longest URI, in bytes: what a daemon can be sent.
-pub const URI_MAX: usize = 4096;
 
 /// A connection URI, taken apart.
 ///
@@ -60,6 +62,8 @@ pub struct ConnectUri {
     /// The URI that the daemon is asked to open: without transport, user, host, port and the parameters that were for
     /// us, or what the parameter `name` says.
     pub remote: String,
+    /// Whether only procedures that change nothing are wanted.
+    pub read_only: bool,
 }
 
 /// The way to a daemon.
@@ -145,7 +149,7 @@ impl ConnectUri {
     #[must_use]
     pub fn daemon_at(socket: PathBuf) -> Self {
         let transport = Transport::Unix { socket: Some(socket) };
-        Self { driver: String::new(), transport, path: String::new(), remote: String::new() }
+        Self { driver: String::new(), transport, path: String::new(), remote: String::new(), read_only: false }
     }
 
     /// The socket of transport `unix`: the one that the URI names, or the usual one of the daemon of this session
@@ -153,15 +157,23 @@ impl ConnectUri {
     ///
     /// # Errors
     /// When the session has no place for sockets, because `XDG_RUNTIME_DIR` is not set.
-    pub fn socket(&self, read_only: bool) -> Result<PathBuf, NoSocket> {
+    pub fn socket(&self) -> Result<PathBuf, NoSocket> {
         if let Transport::Unix { socket: Some(socket) } = &self.transport {
             return Ok(socket.clone());
         }
-        let of_this_session = self.path == "/session" || self.driver == "test";
-        let sockets = if of_this_session { Sockets::session()? } else { Sockets::system() };
-        Ok(match sockets.read_only {
-            Some(socket) if read_only => socket,
-            _ => sockets.read_write,
-        })
+        let sockets = if self.is_of_session() { Sockets::session()? } else { Sockets::system() };
+        Ok(sockets.pick(self.read_only))
+    }
+
+    /// The same target for procedures that change nothing.
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Whether a user's own daemon is meant, and not the machine's.
+    pub(crate) fn is_of_session(&self) -> bool {
+        self.path == "/session" || self.driver == "test"
     }
 }

@@ -30,7 +30,10 @@ impl FromStr for ConnectUri {
             None => (url.scheme(), None),
         };
         if FOREIGN.contains(&driver) {
-            return Err(UriError::invalid(format!("driver '{driver}'"), "does not exist: this is an address of the web"));
+            return Err(UriError::invalid(
+                format!("driver '{driver}'"),
+                "does not exist: this is an address of the web",
+            ));
         }
         let mut parts = Parts {
             user: user(&url)?,
@@ -70,7 +73,7 @@ impl FromStr for ConnectUri {
         };
         // The parser may have replaced letters by longer forms of them.
         fits(&remote)?;
-        Ok(Self { driver: driver.to_owned(), transport: target, path, remote })
+        Ok(Self { driver: driver.to_owned(), transport: target, path, remote, read_only: false })
     }
 }
 

@@ -17,5 +17,6 @@ pub async fn probe() -> ConnectUri {
         transport: Transport::InProcess,
         path: "/default".to_owned(),
         remote: "test:///default".to_owned(),
+        read_only: false,
     }
 }

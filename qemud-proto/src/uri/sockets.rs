@@ -25,6 +25,14 @@ impl Sockets {
         Self { read_write: folder.join("guestd-sock"), read_only: Some(folder.join("guestd-sock-ro")) }
     }
 
+    /// The one for this use.
+    pub(crate) fn pick(self, read_only: bool) -> PathBuf {
+        match self.read_only {
+            Some(socket) if read_only => socket,
+            _ => self.read_write,
+        }
+    }
+
     /// That of the daemon of this session: `$XDG_RUNTIME_DIR/guestd/guestd-sock`.
     ///
     /// # Errors

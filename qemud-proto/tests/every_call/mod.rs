@@ -60,6 +60,7 @@ pub(crate) async fn call_each(client: &Client, uuid: Uuid) -> Vec<(&'static str,
         ending(client, NetworkSetAutostart { uuid, autostart }).await,
         ending(client, GetCapabilities).await,
         ending(client, Negotiate { major: 1, minor: 1 }).await,
+        ending(client, Open { uri: String::new(), flags: 0 }).await,
         ending(client, DomainEvents { on: true }).await,
     ]
 }

@@ -16,6 +16,7 @@ proofs! {
     capabilities_name_the_machine_and_the_types_of_guests,
     a_negotiation_tells_the_versions_and_the_active_procedures,
     another_major_version_is_refused_with_the_range,
+    a_uri_opens_its_driver_once,
     events_begin_and_end_as_often_as_one_likes,
     what_a_driver_leaves_out_is_not_supported,
 }
@@ -55,6 +56,26 @@ async fn events_begin_and_end_as_often_as_one_likes(wire: &Wire) {
     }
 }
 
+async fn a_uri_opens_its_driver_once(wire: &Wire) {
+    wire.call(Negotiate { major: 1, minor: 1 }).await.unwrap();
+    let open = |uri: &str, flags| Open { uri: uri.to_owned(), flags };
+    for (uri, says) in [
+        ("xen:///", "no driver serves 'xen:///'; there are: test"),
+        ("test:///default?a=b", "driver 'test' takes no parameters, and was given 'a=b'"),
+        ("test:///other", "driver 'test' has no connection '/other'; there is '/default'"),
+        ("test", "'test' is not a URI: it does not begin with 'driver://' or 'driver+transport://'"),
+        (
+            "test+tcp://host/default",
+            "'test+tcp://host/default' tells the way to another daemon, which this one does not go",
+        ),
+    ] {
+        refused(wire.call(open(uri, 0)).await, Code::NoConnect, says);
+    }
+    refused(wire.call(open("", 6)).await, Code::InvalidArg, "flags 0x6 are not known");
+    wire.call(open("test:///default", 0)).await.unwrap();
+    refused(wire.call(open("", 0)).await, Code::OperationInvalid, "the connection is open already");
+}
+
 async fn another_major_version_is_refused_with_the_range(wire: &Wire) {
     for major in [0, 2, u32::MAX] {
         let message = format!("protocol major version {major} is not supported, only 1 to 1");
@@ -75,8 +96,8 @@ async fn what_a_driver_leaves_out_is_not_supported(wire: &Wire) {
     let mut called = Vec::new();
     for (name, ending) in call_each(&bare.client, Uuid([0; 16])).await {
         let failure = ending.unwrap_or_else(|error| panic!("{name}: {error}"));
-        // Negotiation is the daemon's, not its driver's.
-        let expected = (name != "Negotiate").then(|| Failure::no_support(name));
+        // Negotiation and opening are the daemon's, not its driver's.
+        let expected = (!["Negotiate", "Open"].contains(&name)).then(|| Failure::no_support(name));
         assert_eq!(failure, expected);
         wire.record(name, failure.as_ref());
         called.push(name);

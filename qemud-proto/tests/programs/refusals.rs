@@ -236,7 +236,7 @@ struct Nasty;
 #[async_trait]
 impl Driver for Nasty {
     fn name(&self) -> &'static str {
-        "nasty"
+        "test"
     }
 
     async fn list_domains(&self, _: ListDomains) -> Reply<DomainIds> {
@@ -306,7 +306,7 @@ fn a_peer_that_is_no_daemon_is_not_waited_for() {
         let answering = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             // The call has come before the answer goes out.
-            stream.read_exact(&mut [0; 44]).unwrap();
+            stream.read_exact(&mut [0; 52]).unwrap();
             stream.write_all(says).unwrap();
         });
         let ended = Ctl::new(unix_uri(&socket)).run(&["ping"]);

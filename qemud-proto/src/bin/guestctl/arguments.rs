@@ -21,6 +21,10 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Allow only what changes nothing
+    #[arg(short, long, global = true)]
+    pub(crate) readonly: bool,
+
     /// Print JSON instead of tables
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -44,10 +48,10 @@ impl Arguments {
                 .exit()
         };
         match config.resolve(given) {
-            Ok(None) => Ok(probe().await),
-            Ok(Some(uri)) => match uri.socket(false) {
+            Ok(None) => Ok(probe().await.with_read_only(self.readonly)),
+            Ok(Some(uri)) => match uri.socket() {
                 Err(error) if matches!(uri.transport, Transport::Unix { .. }) => mistaken(&error),
-                _ => Ok(uri),
+                _ => Ok(uri.with_read_only(self.readonly)),
             },
             Err(error) => mistaken(&error),
         }
@@ -119,6 +123,11 @@ pub(crate) enum Command {
         /// Do not
         #[arg(long)]
         disable: bool,
+    },
+    /// Join standard input and output to a daemon's socket, at the far side of ssh
+    Proxy {
+        /// The socket [default: $XDG_RUNTIME_DIR/guestd/guestd-sock]
+        socket: Option<PathBuf>,
     },
     /// Print what happens to domains as it happens, until interrupted
     Event {

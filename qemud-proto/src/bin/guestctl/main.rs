@@ -5,6 +5,7 @@ mod domains; //   commands about domains
 mod events; //    what happens to domains, as it happens
 mod host; //      commands about the daemon and its machine
 mod networks; //  commands about networks
+mod proxy; //     the far side of ssh
 mod output; //    tables for people, JSON for programs
 
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use clap::Parser;
 use qemud_proto::client::{ConnectError, connect};
 use qemud_proto::failure::Failure;
 use qemud_proto::messages::XML_MAX;
-use qemud_proto::uri::ConfigError;
+use qemud_proto::uri::{ConfigError, NoSocket};
 use rpc_frame::tokio::{CallError, Client, ClosedError};
 
 use crate::arguments::{Arguments, Command};
@@ -30,6 +31,8 @@ enum Error {
     Call(#[from] CallError),
     #[error(transparent)]
     Failure(#[from] Failure),
+    #[error(transparent)]
+    NoSocket(#[from] NoSocket),
     #[error("connection lost: {0}")]
     Closed(#[source] ClosedError),
     #[error("cannot read '{path}': {source}")]
@@ -56,6 +59,9 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<(), Error> {
     let output = Output { json: arguments.json };
+    if let Command::Proxy { socket } = &arguments.command {
+        return proxy::proxy(socket.as_deref()).await;
+    }
     let daemon = arguments.daemon().await?;
     // The daemon calls as well.
     if let Command::Event { count, timeout } = arguments.command {
@@ -72,8 +78,8 @@ async fn dispatch(client: &Client, command: &Command, output: &Output) -> Result
         Command::Nodeinfo => host::node_info(client, output).await,
         Command::Capabilities => host::capabilities(client, output).await,
         Command::Procedures => host::procedures(client, output).await,
-        // Done already, on a connection of its own kind.
-        Command::Event { .. } => Ok(()),
+        // Done already, each on a connection of its own kind.
+        Command::Event { .. } | Command::Proxy { .. } => Ok(()),
         Command::List(which) => domains::list(client, output, which).await,
         Command::Create { file } => domains::create(client, output, file).await,
         Command::Define { file } => domains::define(client, output, file).await,

@@ -1,0 +1,117 @@
+//! The way to a daemon.
+
+mod error; //   why there is no connection
+mod program; // ssh, and any other program that leads to a daemon
+
+use std::path::Path;
+
+use rpc_frame::tokio::{CallError, Client, Stream};
+use rpc_frame::{Procedure, Programs};
+use tokio::io::DuplexStream;
+use tokio::net::{TcpStream, UnixStream};
+
+pub use self::error::ConnectError;
+use self::program::{Command, Program};
+use crate::messages::{Negotiate, OPEN_READ_ONLY, Open};
+use crate::uri::{ConnectUri, Transport};
+
+/// The version of the program, and the minor version that opens URIs.
+const VERSION: Negotiate = Negotiate { major: <Open as Procedure>::VERSION, minor: 1 };
+
+/// Connects to the daemon of a URI and has it open the URI. `test:///default` is served inside this process, through
+/// the same engine and the same bytes.
+///
+/// A daemon of minor version 0, which opens nothing, serves its default driver.
+///
+/// # Errors
+/// When nobody answers there, or the daemon does not open the URI.
+pub async fn connect(uri: &ConnectUri) -> Result<Client, ConnectError> {
+    let (channel, program) = channel(uri).await?;
+    open(Client::new(channel), uri, program).await
+}
+
+/// Connects to the daemon of a URI, and serves these programs to it, for instance
+/// [`GuestEvents`](crate::events::GuestEvents).
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_serving<P: Programs>(uri: &ConnectUri, programs: P) -> Result<Client, ConnectError> {
+    let (channel, program) = channel(uri).await?;
+    open(Client::serving(channel, programs), uri, program).await
+}
+
+/// A byte stream to a daemon.
+type Channel = Box<dyn Stream>;
+
+/// A byte stream to the daemon, and the program that it goes through.
+async fn channel(uri: &ConnectUri) -> Result<(Channel, Option<Program>), ConnectError> {
+    let command = match &uri.transport {
+        Transport::InProcess => return Ok((Box::new(in_process(uri)?), None)),
+        Transport::Unix { .. } => return Ok((Box::new(unix(&uri.socket()?).await?), None)),
+        Transport::Tcp { host, port } => return Ok((Box::new(tcp(host, *port).await?), None)),
+        Transport::Tls { .. } => return Err(ConnectError::Transport("tls")),
+        Transport::Ssh(ssh) => Command::ssh(ssh, uri),
+        Transport::Ext { command } => Command::new(command),
+    };
+    let (channel, program) = command.run()?;
+    Ok((Box::new(channel), Some(program)))
+}
+
+async fn unix(socket: &Path) -> Result<UnixStream, ConnectError> {
+    let failed = |source| ConnectError::Unix { socket: socket.to_owned(), source };
+    UnixStream::connect(socket).await.map_err(failed)
+}
+
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+    let connected = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    };
+    connected.await.map_err(|source| ConnectError::Tcp { host: host.to_owned(), port, source })
+}
+
+/// Has the daemon open the URI. Where the connection is lost meanwhile, the program that it goes through knows more.
+async fn open(client: Client, uri: &ConnectUri, program: Option<Program>) -> Result<Client, ConnectError> {
+    match (negotiate_and_open(&client, uri).await, program) {
+        (Ok(()), _) => Ok(client),
+        (Err(ConnectError::Call(source @ (CallError::Closed(_) | CallError::NotConnected(_)))), Some(program)) => {
+            drop(client);
+            Err(program.failed(source).await)
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+async fn negotiate_and_open(client: &Client, uri: &ConnectUri) -> Result<(), ConnectError> {
+    let active = match client.call(&VERSION).await {
+        Ok(negotiated) => negotiated.map_err(ConnectError::Refused)?.active,
+        // What it opens by itself has to do.
+        Err(CallError::ProcUnavail { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    if active.contains(&Open::NUMBER) {
+        let flags = if uri.read_only { OPEN_READ_ONLY } else { 0 };
+        return client.call(&Open { uri: uri.remote.clone(), flags }).await?.map_err(ConnectError::Refused);
+    }
+    if uri.read_only && !matches!(uri.transport, Transport::Unix { socket: None }) {
+        return Err(ConnectError::NotReadOnly);
+    }
+    Ok(())
+}
+
+#[cfg(feature = "daemon")]
+fn in_process(_: &ConnectUri) -> Result<DuplexStream, ConnectError> {
+    use crate::daemon::Daemon;
+    use crate::driver::test::TestDriver;
+
+    // `test` is the only driver that a URI without transport can name.
+    let driver = TestDriver::with_defaults().map_err(ConnectError::Driver)?;
+    let server = Daemon::new(std::sync::Arc::new(driver)).into_server(rpc_frame::tokio::ServerConfig::default());
+    Ok(server.connect_in_memory())
+}
+
+#[cfg(not(feature = "daemon"))]
+fn in_process(uri: &ConnectUri) -> Result<DuplexStream, ConnectError> {
+    Err(ConnectError::NotBuiltIn(uri.driver.clone()))
+}

@@ -1,0 +1,171 @@
+//! Programs that lead to a daemon: ssh, and any other that joins its standard input and output to one.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::process::Stdio;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rpc_frame::tokio::CallError;
+use shlex::Quoter;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, Join, ReadBuf};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::task::JoinHandle;
+
+use super::ConnectError;
+use crate::uri::{ConnectUri, Proxy, Sockets, Ssh};
+
+/// What is kept of a program's standard error, in bytes.
+const SAID: usize = 8 * 1024;
+
+/// How long a program that has let go of its connection may go on talking.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What to run.
+pub(super) struct Command {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Command {
+    /// A program without arguments.
+    pub(super) fn new(program: &Path) -> Self {
+        Self { program: program.to_owned(), arguments: Vec::new() }
+    }
+
+    /// The system's ssh, which runs a proxy at its far side.
+    pub(super) fn ssh(ssh: &Ssh, uri: &ConnectUri) -> Self {
+        let mut command = Self::new(ssh.command.as_deref().unwrap_or(Path::new("ssh")));
+        // No terminal at the far side, and no letter of ours is a command for ssh.
+        command.add(["-T", "-e", "none"]);
+        if !ssh.questions {
+            command.add(["-o", "BatchMode=yes"]);
+        }
+        if !ssh.verify {
+            tracing::warn!(host = ssh.host, "the host's key is not checked");
+            command.add(["-o", "StrictHostKeyChecking=no"]);
+        }
+        if let Some(port) = ssh.port {
+            command.add(["-p".to_owned(), port.to_string()]);
+        }
+        if let Some(user) = &ssh.user {
+            command.add(["-l", user]);
+        }
+        if let Some(keyfile) = &ssh.keyfile {
+            command.add([OsString::from("-i"), keyfile.into()]);
+        }
+        command.add(["--", &ssh.host]);
+        // Whatever shell the far side has, it runs this one.
+        command.add(["sh -c ".to_owned() + &quoted(&far_side(ssh, uri))]);
+        command
+    }
+
+    fn add<A: Into<OsString>>(&mut self, arguments: impl IntoIterator<Item = A>) {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+    }
+
+    /// Starts the program, which ends with the channel.
+    pub(super) fn run(self) -> Result<(Channel, Program), ConnectError> {
+        let failed = |source| ConnectError::NotRun { program: self.program.clone(), source };
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.arguments).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(failed(io::Error::other("it has no standard streams")));
+        };
+        let listening = tokio::spawn(listen(self.program.clone(), errors));
+        let channel = Channel { io: tokio::io::join(output, input), _child: child };
+        Ok((channel, Program { program: self.program, listening }))
+    }
+}
+
+/// What runs at the far side of ssh: it joins its standard input and output to the socket.
+fn far_side(ssh: &Ssh, uri: &ConnectUri) -> String {
+    let socket = match &ssh.socket {
+        Some(socket) => quoted(&socket.to_string_lossy()),
+        None if uri.is_of_session() => r#""${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/guestd/guestd-sock""#.to_owned(),
+        None => quoted(&Sockets::system().pick(uri.read_only).to_string_lossy()),
+    };
+    let netcat = ssh.netcat.as_ref().map_or_else(|| "nc".to_owned(), |netcat| quoted(&netcat.to_string_lossy()));
+    let native = format!("exec guestctl proxy {socket}");
+    // Some netcats stay when their input ends unless they are told not to, and others know no such option.
+    let netcat = format!(
+        "if {netcat} -h 2>&1 | grep -q -e ' -N\\|-[A-Za-z]*N[A-Za-z]*\\]'; then exec {netcat} -N -U {socket}; \
+         else exec {netcat} -U {socket}; fi"
+    );
+    match ssh.proxy {
+        Proxy::Native => native,
+        Proxy::Netcat => netcat,
+        Proxy::Auto if ssh.netcat.is_some() => netcat,
+        Proxy::Auto => format!("if command -v guestctl >/dev/null 2>&1; then {native}; else {netcat}; fi"),
+    }
+}
+
+/// As one word of a shell. The parts of a URI have no control characters, so that there is always a way.
+fn quoted(text: &str) -> String {
+    Quoter::new().allow_nul(true).quote(text).map_or_else(|_| "''".to_owned(), |text| text.into_owned())
+}
+
+/// A program that is running, and what it has to say.
+pub(super) struct Program {
+    program: PathBuf,
+    listening: JoinHandle<String>,
+}
+
+impl Program {
+    /// Why the connection through it was lost.
+    pub(super) async fn failed(self, source: CallError) -> ConnectError {
+        let said = tokio::time::timeout(LAST_WORDS, self.listening).await;
+        let said = said.ok().and_then(Result::ok).unwrap_or_default();
+        ConnectError::Program { program: self.program, said, source }
+    }
+}
+
+/// Passes a program's complaints on to the log, and returns the last of them.
+async fn listen(program: PathBuf, errors: ChildStderr) -> String {
+    let mut errors = BufReader::new(errors);
+    let mut said = Vec::new();
+    loop {
+        let line = match errors.fill_buf().await {
+            Ok(line) if !line.is_empty() => line,
+            _ => break,
+        };
+        let len = line.len();
+        tracing::warn!(program = %program.display(), "{}", String::from_utf8_lossy(line).trim_end());
+        said.extend_from_slice(line);
+        errors.consume(len);
+        let surplus = said.len().saturating_sub(SAID);
+        said.drain(..surplus);
+    }
+    String::from_utf8_lossy(&said).trim().to_owned()
+}
+
+/// The program's standard input and output. When it is dropped, the program is killed.
+pub(super) struct Channel {
+    io: Join<ChildStdout, ChildStdin>,
+    _child: Child,
+}
+
+impl AsyncRead for Channel {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Channel {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
