@@ -27,7 +27,7 @@ pub enum Identity {
         /// The effective group.
         gid: u32,
     },
-    /// A name that an [`Authenticator`] has found proven.
+    /// A name that is proven: the subject of a certificate, or what an [`Authenticator`] has found.
     Named(Arc<str>),
 }
 
@@ -44,10 +44,19 @@ impl Identity {
         matches!(self, Self::Unix { .. } | Self::Named(_))
     }
 
-    /// The process at the other end of the channel, or else what the credential claims.
+    /// Who the channel knows to be at its other end (the subject of a certificate, or a process), or else what the
+    /// credential claims.
     #[must_use]
     pub fn of(session: &Session, credential: &Credential) -> Self {
-        match (session.peer(), credential) {
+        let mut peer = session.peer();
+        #[cfg(feature = "tls")]
+        if let Peer::Tls { over, subject } = peer {
+            match subject {
+                Some(subject) => return Self::Named(Arc::clone(subject)),
+                None => peer = over,
+            }
+        }
+        match (peer, credential) {
             (Peer::Unix { uid, gid, .. }, _) => Self::Unix { uid: *uid, gid: *gid },
             (_, Credential::Sys(sys)) => Self::Claimed { uid: sys.uid, gid: sys.gid },
             _ => Self::Anonymous,

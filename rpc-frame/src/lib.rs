@@ -51,7 +51,8 @@
 //! # Features
 //!
 //! `tokio` adds a client and a server on tokio. `rpcbind` adds the messages of rpcbind, which knows where the programs of
-//! a machine listen, and a client of it with which servers register themselves.
+//! a machine listen, and a client of it with which servers register themselves. `tls` adds channels with certificates on
+//! both sides, `tower` services for other people's layers.
 //!
 //! # Both ways
 //!
@@ -153,6 +154,8 @@ mod program; //    tables with their services, several in one server
 mod answer; //     the order of checks, and what is answered without user code
 #[cfg(feature = "tokio")]
 pub mod tokio; //  client and server on tokio
+#[cfg(feature = "tls")]
+pub mod tls; //    certificates, and channels that they protect
 #[cfg(feature = "rpcbind")]
 pub mod rpcbind; // who listens where
 #[cfg(feature = "tower")]

@@ -32,10 +32,37 @@ pub enum Peer {
         /// Its number.
         pid: Option<i32>,
     },
+    /// The end of a channel that TLS protects.
+    #[cfg(feature = "tls")]
+    Tls {
+        /// What the channel runs over.
+        over: Box<Self>,
+        /// The subject of the certificate that the peer has presented, such as `C=DE,O=Example,CN=client`.
+        subject: Option<Arc<str>>,
+    },
     /// This process, through memory.
     InMemory,
     /// Nothing is known.
     Unknown,
+}
+
+impl Peer {
+    /// The internet address, where there is one.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) | Self::Udp(address) => Some(*address),
+            #[cfg(feature = "tls")]
+            Self::Tls { over, .. } => over.address(),
+            _ => None,
+        }
+    }
+
+    /// The same peer at the end of a channel that TLS protects.
+    #[cfg(feature = "tls")]
+    pub(crate) fn over_tls(self, subject: Option<Arc<str>>) -> Self {
+        Self::Tls { over: Box::new(self), subject }
+    }
 }
 
 impl fmt::Display for Peer {
@@ -44,6 +71,10 @@ impl fmt::Display for Peer {
             Self::Tcp(address) | Self::Udp(address) => write!(f, "{address}"),
             Self::Unix { uid, gid, pid: Some(pid) } => write!(f, "uid {uid}, gid {gid}, pid {pid}"),
             Self::Unix { uid, gid, pid: None } => write!(f, "uid {uid}, gid {gid}"),
+            #[cfg(feature = "tls")]
+            Self::Tls { over, subject: Some(subject) } => write!(f, "{over}, {subject}"),
+            #[cfg(feature = "tls")]
+            Self::Tls { over, subject: None } => write!(f, "{over}, by TLS"),
             Self::InMemory => f.write_str("this process"),
             Self::Unknown => f.write_str("unknown"),
         }

@@ -438,7 +438,7 @@ impl fmt::Debug for Client {
 }
 
 /// An xid that is hard to guess.
-pub(super) fn random_xid() -> u32 {
+pub(crate) fn random_xid() -> u32 {
     u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1)
 }
 
@@ -492,7 +492,11 @@ pub(super) fn successful(reply: IncomingReply, program: u32, procedure: u32) -> 
 
 impl From<io::Error> for ClosedError {
     fn from(error: io::Error) -> Self {
-        Self::Io(Arc::new(error))
+        match error.kind() {
+            // TLS without its own last message. Records say themselves how long they are, so that nothing is missing.
+            io::ErrorKind::UnexpectedEof => Self::ByPeer,
+            _ => Self::Io(Arc::new(error)),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ mod server; //   many connections, caps, shutdown
 
 #[cfg(feature = "tower")]
 pub(crate) use client::Call;
+#[cfg(feature = "tls")]
+pub(crate) use client::random_xid;
 pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;

@@ -1,0 +1,116 @@
+//! Certificates and keys, and whether they are of use.
+
+use std::path::{Path, PathBuf};
+use std::string::ToString;
+use std::sync::Arc;
+use std::vec::Vec;
+
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::sign::CertifiedKey;
+
+use super::name::parsed;
+use super::{TlsError, UnusableFile};
+
+/// The files of one end, all of them PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsFiles {
+    /// The certificates of those who vouch for the peer.
+    pub authorities: PathBuf,
+    /// Our certificate, with those between it and the authority behind it.
+    pub certificate: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// The peer's authorities alone: a client that does not say who it is.
+    #[must_use]
+    pub fn new(authorities: impl Into<PathBuf>) -> Self {
+        Self { authorities: authorities.into(), certificate: None, key: None }
+    }
+
+    /// With a certificate and its key.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.certificate = Some(certificate.into());
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Those who vouch for the peer.
+    pub(super) fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
+        let unusable = |why| TlsError::File { path: self.authorities.clone(), why };
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(&self.authorities)? {
+            roots.add(certificate).map_err(|error| unusable(UnusableFile::Unsupported(error)))?;
+        }
+        Ok(Arc::new(roots))
+    }
+
+    /// Our certificate and its key, if they are given. Both are looked at before anybody else does: whether they
+    /// belong together, are valid now, and for this `usage`.
+    pub(super) fn own(&self, usage: Usage, provider: &CryptoProvider) -> Result<Option<CertifiedKey>, TlsError> {
+        let (Some(certificate), Some(key)) = (&self.certificate, &self.key) else { return Ok(None) };
+        let chain = certificates(certificate)?;
+        let unusable = |path: &Path, why| TlsError::File { path: path.to_path_buf(), why };
+        if let Some(own) = chain.first() {
+            check(own, usage).map_err(|why| unusable(certificate, why))?;
+        }
+        let secret =
+            PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, pem_error(error, "private key")))?;
+        let signing = provider.key_provider.load_private_key(secret);
+        let signing = signing.map_err(|error| unusable(key, UnusableFile::Unsupported(error)))?;
+        let own = CertifiedKey::new(chain, signing);
+        own.keys_match().map_err(|_| unusable(key, UnusableFile::OtherKey(certificate.clone())))?;
+        Ok(Some(own))
+    }
+}
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Usage {
+    Server,
+    Client,
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unusable = |why| TlsError::File { path: path.to_path_buf(), why };
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let read = read.map_err(|error| unusable(pem_error(error, "certificate")))?;
+    if read.is_empty() { Err(unusable(UnusableFile::Empty("certificate"))) } else { Ok(read) }
+}
+
+fn pem_error(error: pem::Error, wanted: &'static str) -> UnusableFile {
+    match error {
+        pem::Error::Io(error) => UnusableFile::Read(error),
+        pem::Error::NoItemsFound => UnusableFile::Empty(wanted),
+        other => UnusableFile::Pem(other.to_string()),
+    }
+}
+
+fn check(certificate: &CertificateDer<'_>, usage: Usage) -> Result<(), UnusableFile> {
+    let certificate = parsed(certificate).map_err(UnusableFile::Certificate)?;
+    let (validity, now) = (certificate.validity(), x509_parser::time::ASN1Time::now());
+    if now > validity.not_after {
+        return Err(UnusableFile::Expired(validity.not_after.to_string()));
+    }
+    if now < validity.not_before {
+        return Err(UnusableFile::NotYetValid(validity.not_before.to_string()));
+    }
+    // A certificate that names no use is for all of them (RFC 5280 §4.2.1.12).
+    if let Ok(Some(extended)) = certificate.extended_key_usage() {
+        let extended = extended.value;
+        let (named, what) = match usage {
+            Usage::Server => (extended.server_auth, "servers"),
+            Usage::Client => (extended.client_auth, "clients"),
+        };
+        if !named && !extended.any {
+            return Err(UnusableFile::Usage(what));
+        }
+    }
+    Ok(())
+}
