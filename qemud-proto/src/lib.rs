@@ -23,6 +23,7 @@
 //! | feature | gives |
 //! |---|---|
 //! | `client` | [`client::connect`], [`uri::ConnectUri`] and what leads to one |
+//! | `tls` | the transport `tls` on both sides, and [`pki`] |
 //! | `daemon` | [`daemon::Daemon`] and the drivers |
 //! | `programs` (default) | `guestd` and `guestctl` |
 
@@ -32,6 +33,8 @@ pub mod messages; // the protocol: messages and table
 pub mod events; //   what the daemon tells of its own accord: messages and table
 #[cfg(any(feature = "client", feature = "daemon"))]
 pub mod uri; //      where a daemon is
+#[cfg(feature = "tls")]
+pub mod pki; //      where certificates are
 #[cfg(feature = "client")]
 pub mod client; //   the way there
 #[cfg(feature = "daemon")]

@@ -69,6 +69,7 @@ fn each_form_leads_where_it_says_and_leaves_the_rest_to_the_daemon() {
         // unix
         ("test+unix:///default", "unix", "test:///default"),
         ("test+unix:///default?socket=/a%20b", "unix socket=/a b", "test:///default"),
+        ("test+unix:///default?socket=@a", "unix socket=@a", "test:///default"),
         ("test+unix:///default?socket=/a+b", "unix socket=/a+b", "test:///default"),
         ("test+unix:///default?socket=/a=b", "unix socket=/a=b", "test:///default"),
         ("test+unix:///default?%73ocket=/a", "unix socket=/a", "test:///default"),

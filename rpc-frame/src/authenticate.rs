@@ -48,18 +48,21 @@ impl Identity {
     /// credential claims.
     #[must_use]
     pub fn of(session: &Session, credential: &Credential) -> Self {
-        let mut peer = session.peer();
-        #[cfg(feature = "tls")]
-        if let Peer::Tls { over, subject } = peer {
-            match subject {
-                Some(subject) => return Self::Named(Arc::clone(subject)),
-                None => peer = over,
-            }
-        }
-        match (peer, credential) {
-            (Peer::Unix { uid, gid, .. }, _) => Self::Unix { uid: *uid, gid: *gid },
-            (_, Credential::Sys(sys)) => Self::Claimed { uid: sys.uid, gid: sys.gid },
+        Self::proven(session.peer()).unwrap_or(match credential {
+            Credential::Sys(sys) => Self::Claimed { uid: sys.uid, gid: sys.gid },
             _ => Self::Anonymous,
+        })
+    }
+
+    /// Who the channel knows to be at its other end.
+    fn proven(peer: &Peer) -> Option<Self> {
+        match peer {
+            Peer::Unix { uid, gid, .. } => Some(Self::Unix { uid: *uid, gid: *gid }),
+            #[cfg(feature = "tls")]
+            Peer::Tls { subject: Some(subject), .. } => Some(Self::Named(Arc::clone(subject))),
+            #[cfg(feature = "tls")]
+            Peer::Tls { over, subject: None } => Self::proven(over),
+            _ => None,
         }
     }
 }

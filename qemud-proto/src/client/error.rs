@@ -30,6 +30,17 @@ pub enum ConnectError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no channel with TLS.
+    #[cfg(feature = "tls")]
+    #[error("no TLS with {host} port {port}: {source}")]
+    Tls {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Why.
+        source: rpc_frame::tls::TlsError,
+    },
     /// Nobody knows the socket.
     #[error(transparent)]
     NoSocket(#[from] NoSocket),

@@ -3,6 +3,9 @@
 mod error; //   why there is no connection
 mod program; // ssh, and any other program that leads to a daemon
 
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net;
 use std::path::Path;
 
 use rpc_frame::tokio::{CallError, Client, Stream};
@@ -49,6 +52,11 @@ async fn channel(uri: &ConnectUri) -> Result<(Channel, Option<Program>), Connect
         Transport::InProcess => return Ok((Box::new(in_process(uri)?), None)),
         Transport::Unix { .. } => return Ok((Box::new(unix(&uri.socket()?).await?), None)),
         Transport::Tcp { host, port } => return Ok((Box::new(tcp(host, *port).await?), None)),
+        #[cfg(feature = "tls")]
+        Transport::Tls { host, port, pki_path, verify } => {
+            return Ok((Box::new(tls(host, *port, pki_path.as_deref(), *verify).await?), None));
+        }
+        #[cfg(not(feature = "tls"))]
         Transport::Tls { .. } => return Err(ConnectError::Transport("tls")),
         Transport::Ssh(ssh) => Command::ssh(ssh, uri),
         Transport::Ext { command } => Command::new(command),
@@ -59,7 +67,17 @@ async fn channel(uri: &ConnectUri) -> Result<(Channel, Option<Program>), Connect
 
 async fn unix(socket: &Path) -> Result<UnixStream, ConnectError> {
     let failed = |source| ConnectError::Unix { socket: socket.to_owned(), source };
-    UnixStream::connect(socket).await.map_err(failed)
+    match socket.to_str().and_then(|socket| socket.strip_prefix('@')) {
+        Some(name) => abstract_socket(name).map_err(failed),
+        None => UnixStream::connect(socket).await.map_err(failed),
+    }
+}
+
+/// A socket without a file, which is there or not at once.
+fn abstract_socket(name: &str) -> io::Result<UnixStream> {
+    let stream = net::UnixStream::connect_addr(&net::SocketAddr::from_abstract_name(name)?)?;
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
 }
 
 async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
@@ -69,6 +87,21 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
         Ok(stream)
     };
     connected.await.map_err(|source| ConnectError::Tcp { host: host.to_owned(), port, source })
+}
+
+#[cfg(feature = "tls")]
+async fn tls(
+    host: &str,
+    port: u16,
+    pki_path: Option<&Path>,
+    verify: bool,
+) -> Result<rpc_frame::tls::TlsStream<TcpStream>, ConnectError> {
+    let failed = |source| ConnectError::Tls { host: host.to_owned(), port, source };
+    let builder = rpc_frame::tls::ClientTls::builder(crate::pki::client(pki_path));
+    let builder = if verify { builder } else { builder.dangerous_no_verify() };
+    // What is wrong with our own files is told before anybody is called.
+    let tls = builder.build().map_err(failed)?;
+    tls.connect(tcp(host, port).await?, host).await.map_err(failed)
 }
 
 /// Has the daemon open the URI. Where the connection is lost meanwhile, the program that it goes through knows more.

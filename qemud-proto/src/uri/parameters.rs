@@ -57,6 +57,13 @@ impl<'a> Parameters<'a> {
         Ok(self.text(name)?.map(PathBuf::from))
     }
 
+    /// The path of a unix socket, or the name of an abstract one: `@name`.
+    pub(super) fn socket(&mut self) -> Result<Option<PathBuf>, UriError> {
+        let is_abstract =
+            self.left.iter().any(|parameter| parameter.name == "socket" && parameter.value.starts_with('@'));
+        if is_abstract { self.path("socket") } else { self.absolute_path("socket") }
+    }
+
     /// A path at another machine, or of a file that others will open: from the root on.
     pub(super) fn absolute_path(&mut self, name: &str) -> Result<Option<PathBuf>, UriError> {
         let path = self.path(name)?;

@@ -94,7 +94,7 @@ impl Parts<'_> {
         Ok(match transport {
             "unix" => {
                 parameters.mode()?;
-                let socket = parameters.absolute_path("socket")?;
+                let socket = parameters.socket()?;
                 self.refuse(transport, &[Part::User, Part::Host, Part::Port])?;
                 Transport::Unix { socket }
             }

@@ -264,8 +264,8 @@ fn a_network_lives_through_all_of_its_commands() {
 /// Tested in `events`: it runs until it is ended.
 const EVENTS: [&str; 1] = ["event"];
 
-/// Tested in `ssh`: it speaks no language of people's.
-const PROXY: [&str; 1] = ["proxy"];
+/// Tested in `ssh` and `channels`: they call no daemon.
+const OTHERS: [&str; 2] = ["proxy", "generate"];
 
 #[test]
 fn no_command_is_left_out() {
@@ -274,7 +274,7 @@ fn no_command_is_left_out() {
     let (_, commands) = help.stdout.split_once("Commands:\n").unwrap();
     let (commands, _) = commands.split_once("\n\n").unwrap();
     let commands: BTreeSet<_> = commands.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    let tested = HOST.iter().chain(&LISTS).chain(&LIFE).chain(&NETWORKS).chain(&EVENTS).chain(&PROXY).copied();
+    let tested = HOST.iter().chain(&LISTS).chain(&LIFE).chain(&NETWORKS).chain(&EVENTS).chain(&OTHERS).copied();
     assert_eq!(commands, tested.chain(["help"]).collect());
 }
 

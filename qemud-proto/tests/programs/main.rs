@@ -5,11 +5,16 @@
 //! - `events`: `guestctl event`
 //! - `refusals`: what guestctl says when it cannot do what it was asked
 //! - `daemon`: how guestd begins, listens and ends
+//! - `channels`: the sockets of guestd, TLS, its configuration, and how systemd starts it; needs systemd's tools
 //! - `ssh`: through ssh and other programs; needs sshd, ssh and nc
 //! - `hostile`: what comes over the socket and is no call
 
 #![cfg(feature = "programs")]
 
+#[path = "../../../tests/src/authority.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "it is shared with the tests of other packages")]
+mod authority;
+mod channels;
 mod commands;
 mod daemon;
 mod events;

@@ -23,6 +23,7 @@ type Handshake<IO> = Result<(TlsStream<IO>, Peer), TlsError>;
 pub struct TlsListener<L: Listener> {
     listener: L,
     tls: ServerTls,
+    max_handshakes: usize,
     /// Each with who it is, as far as is known before.
     handshakes: JoinSet<(Peer, Handshake<L::Io>)>,
 }
@@ -31,7 +32,14 @@ impl<L: Listener> TlsListener<L> {
     /// TLS over what this listener accepts.
     #[must_use]
     pub fn new(listener: L, tls: ServerTls) -> Self {
-        Self { listener, tls, handshakes: JoinSet::new() }
+        Self { listener, tls, max_handshakes: HANDSHAKES, handshakes: JoinSet::new() }
+    }
+
+    /// Sets how many handshakes may be made at a time: 64 else, and at least one.
+    #[must_use]
+    pub fn with_max_handshakes(mut self, most: usize) -> Self {
+        self.max_handshakes = most.max(1);
+        self
     }
 }
 
@@ -46,7 +54,7 @@ impl<L: Listener> Listener for TlsListener<L> {
                     Ok((peer, Err(error))) => tracing::warn!(%peer, %error, "refused a connection"),
                     Err(error) => tracing::error!(%error, "a handshake was cut off"),
                 },
-                accepted = self.listener.accept(), if self.handshakes.len() < HANDSHAKES => {
+                accepted = self.listener.accept(), if self.handshakes.len() < self.max_handshakes => {
                     let (io, peer) = accepted?;
                     let tls = self.tls.clone();
                     self.handshakes.spawn(async move { (peer.clone(), tls.accept(io, peer).await) });

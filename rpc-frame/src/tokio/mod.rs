@@ -5,6 +5,7 @@ mod driver; //   the task that drives a client's connection
 mod mailbox; //  calls on a connection that is served
 mod negotiate; // which version of a program both sides have
 mod listener; // where connections come from
+mod peer_limit; // connections of one peer
 mod shared; //   what the connections of a server share
 mod slots; //    handlers that wait, and who woke
 mod short_hand; // a few bytes in the place of a credential
@@ -20,6 +21,7 @@ pub use client::{CallError, CallOptions, Client, ClosedError};
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;
 pub use negotiate::NegotiateError;
+pub use peer_limit::{Counted, LimitedListener, PeerLimit};
 pub use server::{Server, ServerBuilder};
 pub use shared::{ServerConfig, ServerCounters};
 pub use short_hand::ShortHands;

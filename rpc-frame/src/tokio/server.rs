@@ -26,6 +26,8 @@ use crate::session::{Peer, Policy, Session};
 /// connection, so move such work to `tokio::task::spawn_blocking`.
 pub struct Server<P> {
     shared: Arc<Shared<P>>,
+    /// Whether the connections of this handle allow only what changes nothing.
+    read_only: bool,
 }
 
 /// A server that is being put together: [`Server::builder`].
@@ -73,7 +75,10 @@ impl<P: Programs> ServerBuilder<P> {
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
         let counters = Mutex::default();
         let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
-        Server { shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, counters }) }
+        Server {
+            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, counters }),
+            read_only: false,
+        }
     }
 }
 
@@ -93,6 +98,22 @@ impl<P: Programs> Server<P> {
             config: ServerConfig::default(),
             sessions: Box::new(Session::new),
         }
+    }
+
+    /// The same server for connections that allow only procedures marked read-only, whatever their sessions say. UDP is
+    /// not affected.
+    ///
+    /// ```
+    /// # use rpc_frame::tokio::Server;
+    /// # async fn serve<P: rpc_frame::Programs>(server: Server<P>) -> std::io::Result<()> {
+    /// let everybody = tokio::net::UnixListener::bind("/run/daemon/sock-ro")?;
+    /// server.read_only().serve(everybody).await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn read_only(&self) -> Self {
+        Self { read_only: true, ..self.clone() }
     }
 
     /// Accepts and serves connections until [`shutdown`](Self::shutdown).
@@ -195,11 +216,15 @@ impl<P: Programs> Server<P> {
         let calls = Arc::clone(&mailbox);
         let shared = Arc::clone(&self.shared);
         let counted = Counted::new(Arc::clone(&self.shared));
+        let read_only = self.read_only;
         ::tokio::spawn(async move {
             let _held = (place, counted);
             let mut finishing = shared.phase.subscribe();
             let mut aborting = shared.phase.subscribe();
             let session = (shared.sessions)(peer.clone());
+            if read_only {
+                session.restrict_to_read_only();
+            }
             tracing::debug!(%peer, "connection opened");
             let finish = async {
                 match ended {
@@ -276,7 +301,7 @@ impl<P: Programs> Server<P> {
 
 impl<P> Clone for Server<P> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { shared: Arc::clone(&self.shared), read_only: self.read_only }
     }
 }
 

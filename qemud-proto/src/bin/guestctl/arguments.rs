@@ -1,9 +1,10 @@
 //! The command line.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use qemud_proto::uri::{ConfigError, ConnectUri, Transport, UriConfig, probe};
 
 /// Manage guests through a daemon of the guest protocol.
@@ -129,6 +130,11 @@ pub(crate) enum Command {
         /// The socket [default: $XDG_RUNTIME_DIR/guestd/guestd-sock]
         socket: Option<PathBuf>,
     },
+    /// Print the manual page or the completions of a shell
+    Generate {
+        /// What to print
+        what: Document,
+    },
     /// Print what happens to domains as it happens, until interrupted
     Event {
         /// End after so many events
@@ -172,6 +178,29 @@ pub(crate) enum Command {
         #[arg(long)]
         disable: bool,
     },
+}
+
+/// What can be made of the command line's description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Document {
+    Man,
+    Bash,
+    Fish,
+    Zsh,
+}
+
+impl Document {
+    pub(crate) fn write(self, out: &mut impl io::Write) -> io::Result<()> {
+        let mut command = Arguments::command();
+        let shell = match self {
+            Self::Man => return clap_mangen::Man::new(command).render(out),
+            Self::Bash => clap_complete::Shell::Bash,
+            Self::Fish => clap_complete::Shell::Fish,
+            Self::Zsh => clap_complete::Shell::Zsh,
+        };
+        clap_complete::generate(shell, &mut command, "guestctl", out);
+        Ok(())
+    }
 }
 
 /// A domain, by any of its keys.

@@ -62,6 +62,9 @@ async fn run(arguments: &Arguments) -> Result<(), Error> {
     if let Command::Proxy { socket } = &arguments.command {
         return proxy::proxy(socket.as_deref()).await;
     }
+    if let Command::Generate { what } = &arguments.command {
+        return Ok(what.write(&mut std::io::stdout().lock())?);
+    }
     let daemon = arguments.daemon().await?;
     // The daemon calls as well.
     if let Command::Event { count, timeout } = arguments.command {
@@ -79,7 +82,7 @@ async fn dispatch(client: &Client, command: &Command, output: &Output) -> Result
         Command::Capabilities => host::capabilities(client, output).await,
         Command::Procedures => host::procedures(client, output).await,
         // Done already, each on a connection of its own kind.
-        Command::Event { .. } | Command::Proxy { .. } => Ok(()),
+        Command::Event { .. } | Command::Proxy { .. } | Command::Generate { .. } => Ok(()),
         Command::List(which) => domains::list(client, output, which).await,
         Command::Create { file } => domains::create(client, output, file).await,
         Command::Define { file } => domains::define(client, output, file).await,

@@ -1,0 +1,140 @@
+//! Every way to the daemon.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use qemud_proto::daemon::GuestServer;
+use qemud_proto::uri::Sockets;
+use rpc_frame::tls::{ServerTls, TlsListener};
+use rpc_frame::tokio::{Listener, PeerLimit};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::activation::Passed;
+use crate::settings::Settings;
+use crate::sockets::{Access, Socket, group};
+
+/// What is listened on. It ends when this is dropped, and the names of its sockets with it.
+pub(crate) struct Listening {
+    tls: Option<ServerTls>,
+    _tasks: JoinSet<()>,
+}
+
+impl Listening {
+    /// Looks whether the settings lead anywhere.
+    pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+        settings.unix_group.as_deref().map(group).transpose()?;
+        settings.tls_allow()?;
+        if settings.tls.is_some() {
+            tls(settings)?;
+        }
+        Ok(())
+    }
+
+    /// Listens on every socket of the settings, and on those that were passed.
+    pub(crate) async fn begin(settings: &Settings, server: &GuestServer) -> anyhow::Result<Self> {
+        let passed = Passed::take()?;
+        let tls = if settings.tls.is_some() || !passed.tls.is_empty() { Some(tls(settings)?) } else { None };
+        let limit = PeerLimit::new(settings.per_peer());
+        let group = settings.unix_group.as_deref().map(group).transpose()?;
+        let mut ways = Ways { server, limit, tasks: JoinSet::new() };
+
+        if let Some(path) = unix_path(settings, &passed)? {
+            let socket = Socket::bind(&path, Access { mode: settings.mode(), group })?;
+            announce("unix", &path.display())?;
+            ways.serve(socket, false);
+        }
+        if let Some(path) = &settings.unix_read_only {
+            let socket = Socket::bind(path, Access { mode: settings.read_only_mode(), group })?;
+            announce("unix-read-only", &path.display())?;
+            ways.serve(socket, true);
+        }
+        for (listeners, kind, read_only) in
+            [(passed.unix, "unix", false), (passed.unix_read_only, "unix-read-only", true)]
+        {
+            for listener in listeners {
+                let path = listener.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default();
+                ways.serve(Socket::passed(listener)?, read_only);
+                announce(kind, &path.display())?;
+            }
+        }
+
+        for listener in bound(settings.tcp, passed.tcp).await? {
+            let address = listener.local_addr()?;
+            let read_only = !settings.tcp_trusted.unwrap_or(false) && !address.ip().to_canonical().is_loopback();
+            tracing::warn!(%address, read_only, "TCP is neither encrypted nor authenticated");
+            announce("tcp", &address)?;
+            ways.serve(listener, read_only);
+        }
+        if let Some(tls) = &tls {
+            for listener in bound(settings.tls, passed.tls).await? {
+                announce("tls", &listener.local_addr()?)?;
+                ways.serve(TlsListener::new(listener, tls.clone()).with_max_handshakes(settings.handshakes()), false);
+            }
+        }
+        Ok(Self { tls, _tasks: ways.tasks })
+    }
+
+    /// Reads the certificates anew. Where one is of no use, those of before stay.
+    pub(crate) fn reload(&self) {
+        match self.tls.as_ref().map(ServerTls::reload) {
+            None => tracing::info!("SIGHUP: there are no certificates to be read"),
+            Some(Ok(())) => tracing::info!("SIGHUP: certificates were read anew"),
+            Some(Err(error)) => tracing::error!(%error, "SIGHUP: certificates stay as they were"),
+        }
+    }
+}
+
+struct Ways<'a> {
+    server: &'a GuestServer,
+    limit: PeerLimit,
+    tasks: JoinSet<()>,
+}
+
+impl Ways<'_> {
+    fn serve<L: Listener>(&mut self, listener: L, read_only: bool) {
+        let server = if read_only { self.server.read_only() } else { self.server.clone() };
+        let listener = self.limit.listener(listener);
+        self.tasks.spawn(async move { server.serve(listener).await });
+    }
+}
+
+/// The unix socket that is asked for, or the usual one where nothing is.
+fn unix_path(settings: &Settings, passed: &Passed) -> anyhow::Result<Option<PathBuf>> {
+    let elsewhere = settings.tcp.is_some() || settings.tls.is_some() || !passed.is_empty();
+    if settings.unix.is_some() || settings.unix_read_only.is_some() || elsewhere {
+        return Ok(settings.unix.clone());
+    }
+    let path = Sockets::session().ok().context("give --unix PATH, since XDG_RUNTIME_DIR is not set")?.read_write;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+    Ok(Some(path))
+}
+
+async fn bound(address: Option<SocketAddr>, passed: Vec<StdTcpListener>) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    if let Some(address) = address {
+        let bound = TcpListener::bind(address).await;
+        listeners.push(bound.with_context(|| format!("cannot listen on {address}"))?);
+    }
+    for listener in passed {
+        listener.set_nonblocking(true)?;
+        listeners.push(TcpListener::from_std(listener)?);
+    }
+    Ok(listeners)
+}
+
+fn tls(settings: &Settings) -> anyhow::Result<ServerTls> {
+    let builder = ServerTls::builder(settings.tls_files()).allow(settings.tls_allow()?);
+    builder.build().context("TLS")
+}
+
+/// Tells whoever started the daemon that a socket can be connected to.
+fn announce(kind: &str, address: &dyn std::fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening {kind} {address}")?;
+    out.flush()
+}

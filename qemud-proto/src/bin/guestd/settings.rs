@@ -1,0 +1,332 @@
+//! What the daemon is told: on the command line, else in the environment, else in its file, else nothing.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use qemud_proto::failure::Reply;
+use qemud_proto::messages::DomainNames;
+use rpc_frame::tls::{TlsAllow, TlsFiles};
+use rpc_frame::tokio::ServerConfig;
+use rpc_frame::xdr::Encode;
+use serde::Deserialize;
+
+/// Longest record, in bytes: 1024 names of 256 bytes are the longest reply, and 64 KiB of XML the longest call.
+const RECORD_MAX: usize = 288 * 1024;
+const _: () = assert!(matches!(<Reply<DomainNames> as Encode>::MAX_WIRE, Some(max) if max + 64 < RECORD_MAX));
+
+/// Bytes of replies that a peer may leave unread before none of its calls is taken up.
+const UNSENT_MAX: usize = 64 * 1024;
+
+/// Each of them is an option, a variable and a key of the file. `guestd.toml` beside the package's manifest has them all.
+#[derive(Args, Deserialize, Debug, Default, Clone, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// Listen on this unix socket, or on this abstract one (@NAME) [default: $XDG_RUNTIME_DIR/guestd/guestd-sock, unless
+    /// another socket is named or passed by systemd]
+    #[arg(long, value_name = "PATH", env = "GUESTD_UNIX")]
+    pub(crate) unix: Option<PathBuf>,
+
+    /// Who may connect to the unix socket, as octal digits [default: 0600, with a group 0660]
+    #[arg(long, value_name = "MODE", env = "GUESTD_UNIX_MODE")]
+    pub(crate) unix_mode: Option<Mode>,
+
+    /// The group that the unix sockets belong to, by name or number
+    #[arg(long, value_name = "GROUP", env = "GUESTD_UNIX_GROUP")]
+    pub(crate) unix_group: Option<String>,
+
+    /// Listen on this unix socket for calls that change nothing
+    #[arg(long, value_name = "PATH", env = "GUESTD_UNIX_READ_ONLY")]
+    pub(crate) unix_read_only: Option<PathBuf>,
+
+    /// Who may connect to that socket, as octal digits [default: 0666]
+    #[arg(long, value_name = "MODE", env = "GUESTD_UNIX_READ_ONLY_MODE")]
+    pub(crate) unix_read_only_mode: Option<Mode>,
+
+    /// Listen on this TCP address, neither encrypted nor authenticated; port 0 picks one
+    #[arg(long, value_name = "ADDRESS:PORT", env = "GUESTD_TCP")]
+    pub(crate) tcp: Option<SocketAddr>,
+
+    /// Let everybody who reaches the TCP address change things, and not only those of this machine
+    #[arg(long, value_name = "BOOL", env = "GUESTD_TCP_TRUSTED", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) tcp_trusted: Option<bool>,
+
+    /// Listen on this TCP address with TLS, for clients with certificates; port 0 picks one
+    #[arg(long, value_name = "ADDRESS:PORT", env = "GUESTD_TLS")]
+    pub(crate) tls: Option<SocketAddr>,
+
+    /// The folder with cacert.pem, servercert.pem and serverkey.pem [default: /etc/pki/CA/cacert.pem, and
+    /// /etc/pki/guestd/servercert.pem with private/serverkey.pem]
+    #[arg(long, value_name = "FOLDER", env = "GUESTD_PKI_PATH")]
+    pub(crate) pki_path: Option<PathBuf>,
+
+    /// Certificates of those who vouch for clients, in the place of cacert.pem
+    #[arg(long, value_name = "FILE", env = "GUESTD_TLS_CA")]
+    pub(crate) tls_ca: Option<PathBuf>,
+
+    /// The daemon's certificate, in the place of servercert.pem
+    #[arg(long, value_name = "FILE", env = "GUESTD_TLS_CERTIFICATE")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// Its key, in the place of serverkey.pem
+    #[arg(long, value_name = "FILE", env = "GUESTD_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Let only clients in whose certificates have such a subject, for instance 'C=DE,O=Example,CN=*'; may be repeated.
+    /// An empty list in the file lets nobody in
+    #[arg(long = "tls-allowed-name", value_name = "PATTERN", env = "GUESTD_TLS_ALLOWED_NAMES", value_delimiter = ' ')]
+    pub(crate) tls_allowed_names: Option<Vec<String>>,
+
+    /// Let only clients in with TLS from this address or network, for instance 192.0.2.0/24; may be repeated
+    #[arg(
+        long = "tls-allowed-network",
+        value_name = "NETWORK",
+        env = "GUESTD_TLS_ALLOWED_NETWORKS",
+        value_delimiter = ' '
+    )]
+    pub(crate) tls_allowed_networks: Option<Vec<String>>,
+
+    /// Begin without any guest, instead of one domain 'test' and one network 'default'
+    #[arg(long, value_name = "BOOL", env = "GUESTD_EMPTY", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) empty: Option<bool>,
+
+    /// Switch a procedure off, by its name in `guestctl procedures`; may be repeated
+    #[arg(long, value_name = "NAME", env = "GUESTD_SWITCH_OFF", value_delimiter = ' ')]
+    pub(crate) switch_off: Option<Vec<String>>,
+
+    /// Most connections at a time [default: 1024]
+    #[arg(long, value_name = "N", env = "GUESTD_MAX_CONNECTIONS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_connections: Option<u16>,
+
+    /// Most connections of one user, certificate or address at a time [default: 512]
+    #[arg(long, value_name = "N", env = "GUESTD_MAX_CONNECTIONS_PER_PEER", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_connections_per_peer: Option<u16>,
+
+    /// Most clients at a time that have not presented their certificate yet [default: 64]
+    #[arg(long, value_name = "N", env = "GUESTD_MAX_HANDSHAKES", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_handshakes: Option<u16>,
+
+    /// Events that are kept for a client that does not keep up; rounded up to a power of two [default: 256]
+    #[arg(long, value_name = "N", env = "GUESTD_EVENT_QUEUE", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) event_queue: Option<u16>,
+
+    /// What is logged, for instance info, or warn,guestd=debug [default: RUST_LOG, else info]
+    #[arg(long, value_name = "FILTER", env = "GUESTD_LOG")]
+    pub(crate) log: Option<String>,
+
+    /// How a line of the log looks [default: text]
+    #[arg(long, value_name = "FORMAT", env = "GUESTD_LOG_FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// Bits of a socket's mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Mode(pub(crate) u32);
+
+impl std::str::FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o777);
+        bits.map(Self).ok_or_else(|| format!("'{text}' is not a mode, such as 0660"))
+    }
+}
+
+impl TryFrom<String> for Mode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object of JSON a line, for programs.
+    Json,
+}
+
+impl Settings {
+    /// What is not said here is as `other` says.
+    fn or(self, other: Self) -> Self {
+        macro_rules! first {
+            ($($key:ident)+) => { Self { $($key: self.$key.or(other.$key),)+ } };
+        }
+        first! {
+            unix unix_mode unix_group unix_read_only unix_read_only_mode tcp tcp_trusted tls pki_path tls_ca
+            tls_certificate tls_key tls_allowed_names tls_allowed_networks empty switch_off max_connections
+            max_connections_per_peer max_handshakes event_queue log log_format
+        }
+    }
+
+    /// Adds what the file says: this one, or else the user's, or else the machine's, if there is one.
+    pub(crate) fn with_file(self, file: Option<&Path>) -> anyhow::Result<Self> {
+        if let Some(file) = file {
+            let text = fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;
+            return self.with_text(file, &text);
+        }
+        let folder = |name| std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let own = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")));
+        for folder in own.into_iter().chain([PathBuf::from("/etc")]) {
+            let file = folder.join("guestd").join("guestd.toml");
+            match fs::read_to_string(&file) {
+                Ok(text) => return self.with_text(&file, &text),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot read '{}'", file.display())),
+            }
+        }
+        Ok(self)
+    }
+
+    fn with_text(self, file: &Path, text: &str) -> anyhow::Result<Self> {
+        let read: Self = toml::from_str(text).with_context(|| format!("'{}'", file.display()))?;
+        for (key, value) in [
+            ("max_connections", read.max_connections),
+            ("max_connections_per_peer", read.max_connections_per_peer),
+            ("max_handshakes", read.max_handshakes),
+            ("event_queue", read.event_queue),
+        ] {
+            anyhow::ensure!(value != Some(0), "'{}': {key} is 0, and must be at least 1", file.display());
+        }
+        Ok(self.or(read))
+    }
+
+    /// What the server may cost.
+    pub(crate) fn server(&self) -> ServerConfig {
+        let mut config = ServerConfig::default();
+        config.max_connections = self.max_connections.unwrap_or(1024).into();
+        config.connection.max_record = RECORD_MAX;
+        config.connection.max_unsent = UNSENT_MAX;
+        config
+    }
+
+    /// Most connections of one peer.
+    pub(crate) fn per_peer(&self) -> usize {
+        self.max_connections_per_peer.unwrap_or(512).into()
+    }
+
+    /// Most clients that are unknown yet.
+    pub(crate) fn handshakes(&self) -> usize {
+        self.max_handshakes.unwrap_or(64).into()
+    }
+
+    /// The mode of the socket for all calls.
+    pub(crate) fn mode(&self) -> u32 {
+        let usual = if self.unix_group.is_some() { 0o660 } else { 0o600 };
+        self.unix_mode.map_or(usual, |mode| mode.0)
+    }
+
+    /// The mode of the socket for calls that change nothing.
+    pub(crate) fn read_only_mode(&self) -> u32 {
+        self.unix_read_only_mode.map_or(0o666, |mode| mode.0)
+    }
+
+    /// Certificates and key.
+    pub(crate) fn tls_files(&self) -> TlsFiles {
+        let usual = qemud_proto::pki::server(self.pki_path.as_deref());
+        let pick = |given: &Option<PathBuf>, usual: Option<PathBuf>| given.clone().or(usual).unwrap_or_default();
+        TlsFiles::new(pick(&self.tls_ca, Some(usual.authorities)))
+            .with_certificate(pick(&self.tls_certificate, usual.certificate), pick(&self.tls_key, usual.key))
+    }
+
+    /// Who may connect with TLS.
+    pub(crate) fn tls_allow(&self) -> anyhow::Result<TlsAllow> {
+        let mut allow = TlsAllow::default();
+        if let Some(names) = &self.tls_allowed_names {
+            allow = allow.with_names(names);
+        }
+        if let Some(networks) = &self.tls_allowed_networks {
+            allow = allow.with_networks(networks).context("tls_allowed_networks")?;
+        }
+        Ok(allow)
+    }
+
+    /// Longest time of an orderly end.
+    pub(crate) const fn grace() -> Duration {
+        Duration::from_secs(5)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::Arguments;
+
+    const SAMPLE: &str = include_str!("../../../guestd.toml");
+
+    fn parse(text: &str) -> anyhow::Result<Settings> {
+        Settings::default().with_text(Path::new("guestd.toml"), text)
+    }
+
+    #[test]
+    fn the_sample_changes_nothing_and_documents_every_key() {
+        assert_eq!(parse(SAMPLE).unwrap(), Settings::default());
+        // Each key stands in a line of its own, as a comment that can be taken away.
+        let keys: Vec<&str> =
+            SAMPLE.lines().filter_map(|line| line.strip_prefix("#")).filter(|line| !line.starts_with(' ')).collect();
+        let settings = parse(&keys.join("\n")).unwrap();
+        let said: toml::Table = keys.join("\n").parse().unwrap();
+        let said: BTreeSet<String> = said.keys().cloned().collect();
+        let command = Arguments::command();
+        let others = ["help", "version", "config", "check", "generate"];
+        let options: BTreeSet<String> = command
+            .get_arguments()
+            .map(|argument| argument.get_id().to_string())
+            .filter(|id| !others.contains(&id.as_str()))
+            .collect();
+        assert_eq!(said, options);
+        // What it says of the defaults is what they are.
+        let usual = Settings::default();
+        assert_eq!(settings.server(), usual.server());
+        assert_eq!((settings.per_peer(), settings.handshakes()), (usual.per_peer(), usual.handshakes()));
+        assert_eq!(settings.read_only_mode(), usual.read_only_mode());
+        assert_eq!(settings.event_queue, Some(256));
+        assert_eq!(settings.log_format, Some(LogFormat::default()));
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_file() {
+        let given = Settings { max_connections: Some(7), ..Settings::default() };
+        let both = given.with_text(Path::new("x"), "max_connections = 9\nevent_queue = 3\n").unwrap();
+        assert_eq!((both.max_connections, both.event_queue), (Some(7), Some(3)));
+    }
+
+    #[test]
+    fn a_mistake_in_the_file_is_told_with_the_file_and_the_line() {
+        for (text, says) in [
+            ("tcp = \"nowhere\"", "invalid socket address syntax"),
+            ("\nmax_conections = 3", "unknown field `max_conections`"),
+            ("unix_mode = \"0888\"", "'0888' is not a mode, such as 0660"),
+            ("unix_mode = \"1777\"", "'1777' is not a mode, such as 0660"),
+            ("max_connections = 0", "max_connections is 0, and must be at least 1"),
+            ("max_connections = 70000", "invalid value"),
+            ("log_format = \"xml\"", "unknown variant `xml`"),
+        ] {
+            let message = format!("{:#}", parse(text).unwrap_err());
+            assert!(message.starts_with("'guestd.toml'") && message.contains(says), "{text}: {message}");
+        }
+        assert!(format!("{:#}", parse("\nmax_conections = 3").unwrap_err()).contains("line 2"));
+    }
+
+    #[test]
+    fn a_group_may_connect_unless_a_mode_is_given() {
+        let mode = |text: &str| parse(text).unwrap().mode();
+        assert_eq!((mode(""), mode("unix_group = \"x\"")), (0o600, 0o660));
+        assert_eq!(mode("unix_group = \"x\"\nunix_mode = \"0606\""), 0o606);
+    }
+}

@@ -1,0 +1,171 @@
+//! Unix sockets: their names, modes and groups, and what dead daemons left behind.
+
+use std::fs;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use nix::unistd::{Gid, Group, Uid};
+use rpc_frame::Peer;
+use rpc_frame::tokio::Listener;
+use tokio::net::{UnixListener, UnixStream};
+
+/// Who may connect to a socket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Access {
+    /// Bits for the owner, the group and everybody else.
+    pub(crate) mode: u32,
+    /// The group, where it is not the daemon's.
+    pub(crate) group: Option<Gid>,
+}
+
+/// A group by its name or number.
+pub(crate) fn group(text: &str) -> anyhow::Result<Gid> {
+    if let Ok(number) = text.parse() {
+        return Ok(Gid::from_raw(number));
+    }
+    let found = Group::from_name(text).with_context(|| format!("cannot look for the group '{text}'"))?;
+    Ok(found.with_context(|| format!("there is no group '{text}'"))?.gid)
+}
+
+/// A unix socket that listens. Its name goes with it, unless it is another's by then.
+pub(crate) struct Socket {
+    listener: UnixListener,
+    /// For an abstract socket, which has no mode of its own.
+    access: Option<Access>,
+    _name: Option<RemovedAtEnd>,
+}
+
+impl Socket {
+    /// A socket at a path, or an abstract one (`@name`). One that a dead daemon left behind is replaced.
+    pub(crate) fn bind(path: &Path, access: Access) -> anyhow::Result<Self> {
+        if let Some(name) = path.to_str().and_then(|path| path.strip_prefix('@')) {
+            let bound = SocketAddr::from_abstract_name(name).and_then(|address| StdListener::bind_addr(&address));
+            let listener = bound.with_context(|| format!("cannot listen on '{}'", path.display()))?;
+            return Ok(Self { access: Some(access), ..Self::passed(listener)? });
+        }
+        let listener = listen(path, access)?;
+        Ok(Self { listener, access: None, _name: Some(RemovedAtEnd::new(path.to_owned())?) })
+    }
+
+    /// A socket that somebody else has bound.
+    pub(crate) fn passed(listener: StdListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener: UnixListener::from_std(listener)?, access: None, _name: None })
+    }
+}
+
+impl Listener for Socket {
+    type Io = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<(UnixStream, Peer)> {
+        loop {
+            let (stream, peer) = Listener::accept(&mut self.listener).await?;
+            match (&self.access, &peer) {
+                (Some(access), Peer::Unix { uid, gid, .. }) if !access.allows(*uid, *gid) => {
+                    tracing::warn!(%peer, "refused a connection: the mode of the socket does not allow it");
+                }
+                _ => return Ok((stream, peer)),
+            }
+        }
+    }
+}
+
+impl Access {
+    /// As the kernel would decide over a file of this mode. It does not tell a peer's other groups.
+    fn allows(self, uid: u32, gid: u32) -> bool {
+        let group = self.group.unwrap_or_else(Gid::current);
+        let bits = if uid == 0 {
+            return true;
+        } else if uid == Uid::current().as_raw() {
+            self.mode >> 6
+        } else if gid == group.as_raw() {
+            self.mode >> 3
+        } else {
+            self.mode
+        };
+        bits & 0o2 != 0
+    }
+}
+
+fn listen(path: &Path, access: Access) -> anyhow::Result<UnixListener> {
+    if let Ok(metadata) = fs::symlink_metadata(path) {
+        if !metadata.file_type().is_socket() {
+            bail!("cannot listen on '{}': there is a file that is no socket", path.display());
+        }
+        if StdStream::connect(path).is_ok() {
+            bail!("cannot listen on '{}': another daemon does", path.display());
+        }
+        fs::remove_file(path).with_context(|| format!("cannot replace the socket '{}'", path.display()))?;
+    }
+    // Bound under a name of its own and then renamed, so that nobody connects before mode and group are set.
+    let begun = path.with_added_extension(format!("{}", std::process::id()));
+    let listener = UnixListener::bind(&begun).with_context(|| format!("cannot listen on '{}'", path.display()))?;
+    let named = fs::set_permissions(&begun, fs::Permissions::from_mode(0o000))
+        .and_then(|()| access.group.map_or(Ok(()), |group| chown(&begun, None, Some(group.as_raw()))))
+        .and_then(|()| fs::set_permissions(&begun, fs::Permissions::from_mode(access.mode)))
+        .and_then(|()| fs::rename(&begun, path));
+    if let Err(error) = named {
+        let _ = fs::remove_file(&begun);
+        return Err(error).with_context(|| format!("cannot listen on '{}'", path.display()));
+    }
+    Ok(listener)
+}
+
+/// The socket's name goes with the daemon, unless it is another's by then.
+struct RemovedAtEnd {
+    path: PathBuf,
+    /// Device and number of the socket's own inode.
+    inode: (u64, u64),
+}
+
+impl RemovedAtEnd {
+    fn new(path: PathBuf) -> io::Result<Self> {
+        let inode = inode(&path)?;
+        Ok(Self { path, inode })
+    }
+}
+
+impl Drop for RemovedAtEnd {
+    fn drop(&mut self) {
+        if inode(&self.path).is_ok_and(|inode| inode == self.inode) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_abstract_socket_lets_in_whom_a_file_of_its_mode_would() {
+        let (own, group) = (Uid::current().as_raw(), 4711);
+        let access = |mode| Access { mode, group: Some(Gid::from_raw(group)) };
+        for (mode, uid, gid, allowed) in [
+            (0o600, 12_345, 99, false),
+            (0o660, 12_345, group, true),
+            (0o660, 12_345, 99, false),
+            (0o666, 12_345, 99, true),
+            (0o644, 12_345, 99, false),
+            (0o600, own, 99, true),
+            (0o000, 0, 0, true),
+        ] {
+            assert_eq!(access(mode).allows(uid, gid), allowed, "{mode:o} {uid} {gid}");
+        }
+    }
+
+    #[test]
+    fn a_group_has_a_name_or_a_number() {
+        assert_eq!(group("4711").unwrap(), Gid::from_raw(4711));
+        assert_eq!(group("root").unwrap(), Gid::from_raw(0));
+        assert_eq!(group("no such group").unwrap_err().to_string(), "there is no group 'no such group'");
+    }
+}

@@ -1,0 +1,323 @@
+//! The sockets of guestd, who may connect to them, and how systemd starts it.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::authority::{Authority, Request};
+use crate::foreign_tool::require;
+use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, run_with};
+
+fn at(folder: &Path, name: &str) -> String {
+    folder.join(name).display().to_string()
+}
+
+fn uri(socket: &str) -> String {
+    format!("test+unix:///default?socket={socket}")
+}
+
+const DENIED: &str = "OperationDenied (29): DomainDestroy is not allowed on a read-only channel";
+
+#[test]
+fn a_socket_for_calls_that_change_nothing_stands_beside_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (all, reading) = (at(folder.path(), "sock"), at(folder.path(), "sock-ro"));
+    let daemon = Guestd::start_in(folder, &["--unix", &all, "--unix-read-only", &reading, "--unix-group", "0"]);
+    assert_eq!(daemon.line(), format!("listening unix {all}"));
+    assert_eq!(daemon.line(), format!("listening unix-read-only {reading}"));
+    let mode = |socket: &str| format!("{:o}", fs::metadata(socket).unwrap().permissions().mode() & 0o777);
+    // A group may connect, and everybody may read.
+    assert_eq!((mode(&all), mode(&reading)), ("660".to_owned(), "666".to_owned()));
+    assert_eq!(fs::metadata(&all).unwrap().gid(), 0);
+    Ctl::new(uri(&reading)).fails(&["destroy", "test"], DENIED);
+    assert_eq!(Ctl::new(uri(&reading)).text(&["domstate", "test"]), "running\n");
+    Ctl::new(uri(&all)).text(&["destroy", "test"]);
+    assert_eq!(Ctl::new(uri(&reading)).text(&["domstate", "test"]), "shut off\n");
+}
+
+#[test]
+fn an_abstract_socket_has_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("@guestd-test-{}", std::process::id());
+    let daemon = Guestd::start_in(folder, &["--unix", &name]);
+    assert_eq!(daemon.line(), format!("listening unix {name}"));
+    assert_eq!(Ctl::new(uri(&name)).text(&["domname", "1"]), "test\n");
+    assert!(!Path::new(&name).exists());
+    let ended = run_with(guestd_command(&["--unix", &name]), b"");
+    assert!(ended.status == 1 && ended.stderr.contains("Address already in use"), "{ended:?}");
+}
+
+#[test]
+fn those_who_reach_tcp_from_elsewhere_change_nothing_unless_they_are_trusted() {
+    for (arguments, may) in [(&["--tcp", "0.0.0.0:0"][..], false), (&["--tcp", "0.0.0.0:0", "--tcp-trusted"], true)] {
+        let daemon = Guestd::start_in(tempfile::tempdir().unwrap(), arguments);
+        let line = daemon.line();
+        let port = line.strip_prefix("listening tcp 0.0.0.0:").unwrap();
+        let ctl = Ctl::new(format!("test+tcp://127.0.0.1:{port}/default"));
+        match may {
+            true => drop(ctl.text(&["destroy", "test"])),
+            false => ctl.fails(&["destroy", "test"], DENIED),
+        }
+    }
+}
+
+#[test]
+fn one_user_does_not_take_all_places() {
+    let daemon = Guestd::start(&["--max-connections-per-peer", "1"]);
+    let mut command = guestctl_command(&["--connect", &daemon.uri(), "event"]);
+    command.stdout(Stdio::piped());
+    let listener = Guestd::spawn(tempfile::tempdir().unwrap(), command);
+    // The daemon takes up what comes later, later: once this one is told no, the other is there.
+    let refused = loop {
+        let ended = guestctl(&["--connect", &daemon.uri(), "ping"]);
+        if ended.status != 0 {
+            break ended;
+        }
+    };
+    assert!(refused.stderr.contains("connection lost"), "{refused:?}");
+    drop(listener);
+    // Its place is free again as soon as the daemon has seen it go.
+    while guestctl(&["--connect", &daemon.uri(), "ping"]).status != 0 {}
+}
+
+// ---- TLS ----
+
+struct Pki {
+    authority: Authority,
+}
+
+impl Pki {
+    fn new() -> Self {
+        let authority = Authority::new();
+        authority.issue("server", &Request::server(&["localhost", "127.0.0.1"]));
+        authority.issue("client", &Request::client("alice"));
+        Self { authority }
+    }
+
+    fn folder(&self) -> String {
+        self.authority.folder().display().to_string()
+    }
+
+    fn daemon(&self, arguments: &[&str]) -> (Guestd, String) {
+        let folder = self.folder();
+        let first = ["--tls", "127.0.0.1:0", "--pki-path", &folder];
+        let daemon = Guestd::start_in(tempfile::tempdir().unwrap(), &[&first, arguments].concat());
+        let line = daemon.line();
+        let port = line.strip_prefix("listening tls 127.0.0.1:").expect("the address").to_owned();
+        (daemon, port)
+    }
+
+    fn uri(&self, port: &str) -> String {
+        format!("test+tls://localhost:{port}/default?pkipath={}", self.folder())
+    }
+}
+
+#[test]
+fn a_client_with_a_certificate_calls_by_tls() {
+    let pki = Pki::new();
+    let (mut daemon, port) = pki.daemon(&["--log", "debug", "--log-format", "json"]);
+    assert_eq!(Ctl::new(pki.uri(&port)).text(&["destroy", "test"]), "Domain 'test' destroyed\n");
+    // Without a transport, a host means TLS.
+    let uri = format!("test://127.0.0.1:{port}/default?pkipath={}", pki.folder());
+    assert_eq!(Ctl::new(uri).text(&["domstate", "test"]), "shut off\n");
+    // Each line of the log is JSON, and a call's tell who called.
+    daemon.signal("TERM");
+    let (_, log) = daemon.ended();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let peers = lines.iter().filter_map(|line| line["fields"]["peer"].as_str());
+    assert!(peers.into_iter().any(|peer| peer.ends_with("C=DE,O=Example,CN=alice")), "{log}");
+}
+
+#[test]
+fn a_client_that_may_not_connect_is_refused_and_the_log_says_why() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let (mut daemon, port) = pki.daemon(&["--tls-allowed-name", "C=DE,O=Example,CN=bob"]);
+    for (uri, says) in [
+        (pki.uri(&port), "connection lost: received fatal alert"),
+        (other.uri(&port), "the peer's certificate is not accepted: UnknownIssuer"),
+        (format!("{}&no_verify=1", other.uri(&port)), "connection lost: received fatal alert"),
+        (pki.uri("1"), "cannot connect to localhost port 1: Connection refused"),
+        ("test+tls://localhost/default?pkipath=/nowhere".to_owned(), "'/nowhere/clientcert.pem': No such file"),
+    ] {
+        let ended = guestctl(&["--connect", &uri, "list"]);
+        assert_eq!((ended.status, ended.stdout.as_str()), (1, ""), "{uri}");
+        assert!(ended.stderr.contains(says), "{uri}: {ended:?}");
+    }
+    // In clear text, where TLS is spoken.
+    let ended = guestctl(&["--connect", &format!("test+tcp://127.0.0.1:{port}/default"), "list"]);
+    assert_eq!(ended.status, 1, "{ended:?}");
+    daemon.signal("TERM");
+    let (_, log) = daemon.ended();
+    for says in [
+        "'C=DE,O=Example,CN=alice' is not on the list of names that may connect",
+        "the peer's certificate is not accepted: UnknownIssuer",
+        "the peer does not speak TLS",
+    ] {
+        assert!(log.contains(says), "{says}: {log}");
+    }
+}
+
+#[test]
+fn sighup_has_certificates_read_anew() {
+    let pki = Pki::new();
+    let (daemon, port) = pki.daemon(&[]);
+    assert_eq!(guestctl(&["--connect", &pki.uri(&port), "ping"]).status, 0);
+    // Those of another authority, which the clients of before do not know.
+    let other = Pki::new();
+    for file in ["cacert.pem", "servercert.pem", "serverkey.pem"] {
+        fs::copy(other.authority.folder().join(file), pki.authority.folder().join(file)).unwrap();
+    }
+    daemon.signal("HUP");
+    // The signal is on its way; until it has come, the old ones hold.
+    while guestctl(&["--connect", &other.uri(&port), "ping"]).status != 0 {}
+}
+
+#[test]
+fn a_start_with_bad_certificates_fails_and_names_them() {
+    let pki = Pki::new();
+    let expired = pki.authority.issue("server", &Request::server(&["localhost"]).valid(2001, 2002));
+    let folder = pki.folder();
+    for only_check in [&[][..], &["--check"]] {
+        let arguments = [&["--tls", "127.0.0.1:0", "--pki-path", &folder], only_check].concat();
+        let ended = run_with(guestd_command(&arguments), b"");
+        assert_eq!((ended.status, ended.stdout.as_str()), (1, ""), "{ended:?}");
+        let named = format!("'{}': the certificate has expired", expired.certificate.display());
+        assert!(ended.stderr.contains(&named), "{ended:?}");
+    }
+}
+
+// ---- configuration ----
+
+#[test]
+fn the_file_is_read_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, socket) = (at(folder.path(), "guestd.toml"), at(folder.path(), "sock"));
+    fs::write(&file, format!("unix = \"{socket}\"\nempty = true\nswitch_off = [\"GetVersion\"]\n")).unwrap();
+    let checked = run_with(guestd_command(&["--config", &file, "--check"]), b"");
+    assert_eq!(checked, Ended::new(0, "all is right\n", ""));
+    assert!(!Path::new(&socket).exists(), "nothing has begun");
+    let mut command = guestd_command(&["--config", &file]);
+    // The environment comes before the file, and the command line before both.
+    command.env("GUESTD_EMPTY", "false");
+    let daemon = Guestd::spawn(folder, command);
+    assert_eq!(daemon.line(), format!("listening unix {socket}"));
+    let ctl = Ctl::new(uri(&socket));
+    assert_eq!(ctl.text(&["domname", "1"]), "test\n");
+    ctl.fails(&["version"], "server does not have procedure 1");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = at(folder.path(), "guestd.toml");
+    for (text, says) in [
+        ("unix = 3\n", "line 1"),
+        ("\nuni = \"x\"\n", "unknown field `uni`"),
+        ("unix_group = \"no such group\"\n", "there is no group 'no such group'"),
+        ("tls_allowed_networks = [\"x\"]\n", "'x' is neither an address nor a network"),
+        ("switch_off = [\"X\"]\n", "no procedure is named 'X'"),
+        ("log = \"guestd=loudly\"\n", "log: 'guestd=loudly'"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let ended = run_with(guestd_command(&["--config", &file, "--check"]), b"");
+        assert_eq!((ended.status, ended.stdout.as_str()), (1, ""), "{text}");
+        assert!(ended.stderr.contains(says), "{text}: {ended:?}");
+    }
+    let ended = run_with(guestd_command(&["--config", "/nowhere/x"]), b"");
+    assert!(ended.status == 1 && ended.stderr.contains("cannot read '/nowhere/x'"), "{ended:?}");
+}
+
+#[test]
+fn manual_pages_and_completions_come_from_the_command_line() {
+    for (program, generate) in
+        [(guestd_command as fn(&[&str]) -> Command, "--generate"), (guestctl_command, "generate")]
+    {
+        let ended = run_with(program(&[generate, "man"]), b"");
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+        assert!(ended.stdout.contains(".TH guest") && ended.stdout.contains(".SH OPTIONS"), "{}", ended.stdout);
+        for shell in ["bash", "fish", "zsh"] {
+            let ended = run_with(program(&[generate, shell]), b"");
+            assert_eq!(ended.status, 0, "{shell}");
+            assert!(ended.stdout.contains("config"), "{shell}");
+        }
+        let Some(bash) = require("bash") else { continue };
+        let script = run_with(program(&[generate, "bash"]), b"").stdout;
+        let mut command = Command::new(bash);
+        command.args(["-n", "-c", &script]);
+        assert!(command.status().unwrap().success());
+    }
+}
+
+// ---- systemd ----
+
+#[test]
+fn systemd_is_told_when_the_sockets_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let notify = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    let mut command = guestd_command(&["--unix", &at(folder.path(), "sock")]);
+    command.env("NOTIFY_SOCKET", folder.path().join("notify"));
+    let daemon = Guestd::spawn(folder, command);
+    let told = || {
+        let mut buffer = [0; 256];
+        let len = notify.recv(&mut buffer).unwrap();
+        String::from_utf8(buffer[..len].to_vec()).unwrap()
+    };
+    assert_eq!(told().trim(), "READY=1");
+    assert_eq!(Ctl::new(daemon.uri()).text(&["ping"]), "The daemon answers\n");
+    daemon.signal("TERM");
+    assert_eq!(told().trim(), "STOPPING=1");
+}
+
+#[test]
+fn sockets_that_systemd_has_bound_are_served_each_in_its_way() {
+    let Some(activate) = require("systemd-socket-activate") else { return };
+    let pki = Pki::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (all, reading) = (at(folder.path(), "sock"), at(folder.path(), "sock-ro"));
+    let port = free_port();
+    let mut command = Command::new(activate);
+    command.args(["-l", &all, "-l", &reading, "-l", &format!("127.0.0.1:{port}")]);
+    command.args(["--fdname", "read-write:read-only:tls", "-E", "PATH"]);
+    command.args([env!("CARGO_BIN_EXE_guestd"), "--pki-path", &pki.folder()]);
+    command.env_remove("XDG_RUNTIME_DIR").env("XDG_CONFIG_HOME", "/nonexistent");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let daemon = Guestd::spawn(folder, command);
+    // systemd-socket-activate binds, and starts the daemon with the first connection.
+    let ctl = Ctl::new(uri(&reading));
+    while ctl.run(&["ping"]).status != 0 {}
+    let announced: std::collections::BTreeSet<String> = (0..3).map(|_| daemon.line()).collect();
+    let expected = [
+        format!("listening unix {all}"),
+        format!("listening unix-read-only {reading}"),
+        format!("listening tls 127.0.0.1:{port}"),
+    ];
+    assert_eq!(announced, expected.into());
+    ctl.fails(&["destroy", "test"], DENIED);
+    Ctl::new(uri(&all)).text(&["suspend", "test"]);
+    assert_eq!(Ctl::new(pki.uri(&port.to_string())).text(&["domstate", "test"]), "paused\n");
+}
+
+/// A port that nobody has. Somebody may take it before we do, as with every way to find one.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[test]
+fn systemd_takes_the_units() {
+    let Some(analyze) = require("systemd-analyze") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut units = Vec::new();
+    for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd")).unwrap() {
+        let file = file.unwrap().path();
+        // The program is not installed while it is tested.
+        let text = fs::read_to_string(&file).unwrap().replace("/usr/bin/guestd", env!("CARGO_BIN_EXE_guestd"));
+        let copy = folder.path().join(file.file_name().unwrap());
+        fs::write(&copy, text).unwrap();
+        units.push(copy);
+    }
+    assert_eq!(units.len(), 4);
+    let mut command = Command::new(analyze);
+    command.args(["verify", "--man=no", "--recursive-errors=no"]).args(&units);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ended = run_with(command, b"");
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{ended:?}");
+}

@@ -1,0 +1,196 @@
+//! How many connections one peer may have.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{Listener, Stream};
+use crate::session::Peer;
+
+/// A cap on the connections of one peer, over several listeners: of one certificate, of one user of this machine, or of
+/// one address.
+///
+/// ```
+/// # async fn serve<P: rpc_frame::Programs>(server: rpc_frame::tokio::Server<P>) -> std::io::Result<()> {
+/// use rpc_frame::tokio::PeerLimit;
+/// let limit = PeerLimit::new(16);
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:2049").await?;
+/// server.serve(limit.listener(listener)).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct PeerLimit {
+    most: usize,
+    open: Arc<Mutex<HashMap<Key, usize>>>,
+}
+
+/// Who is counted as one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    #[cfg(feature = "tls")]
+    Subject(Arc<str>),
+    Uid(u32),
+    Address(IpAddr),
+}
+
+impl Key {
+    /// None where nothing is known that tells peers apart.
+    fn of(peer: &Peer) -> Option<Self> {
+        match peer {
+            #[cfg(feature = "tls")]
+            Peer::Tls { subject: Some(subject), .. } => Some(Self::Subject(Arc::clone(subject))),
+            #[cfg(feature = "tls")]
+            Peer::Tls { over, .. } => Self::of(over),
+            Peer::Unix { uid, .. } => Some(Self::Uid(*uid)),
+            peer => peer.address().map(|address| Self::Address(address.ip().to_canonical())),
+        }
+    }
+}
+
+impl PeerLimit {
+    /// At most so many connections of each peer at a time.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { most, open: Arc::default() }
+    }
+
+    /// A listener that closes a connection at once if its peer has as many as it may have, and says so in the log.
+    #[must_use]
+    pub fn listener<L: Listener>(&self, listener: L) -> LimitedListener<L> {
+        LimitedListener { listener, limit: self.clone() }
+    }
+
+    /// A place for a connection of this peer; none where it has as many as it may have.
+    fn place(&self, peer: &Peer) -> Option<Place> {
+        let key = Key::of(peer);
+        if let Some(key) = &key {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = open.entry(key.clone()).or_insert(0);
+            if *open >= self.most {
+                return None;
+            }
+            *open = open.saturating_add(1);
+        }
+        Some(Place { key, limit: self.clone() })
+    }
+}
+
+/// One of the places of a peer.
+#[derive(Debug)]
+struct Place {
+    key: Option<Key>,
+    limit: PeerLimit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(key) = &self.key else { return };
+        let mut open = self.limit.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(key);
+            }
+        }
+    }
+}
+
+/// A listener under a [`PeerLimit`].
+#[derive(Debug)]
+pub struct LimitedListener<L> {
+    listener: L,
+    limit: PeerLimit,
+}
+
+impl<L: Listener> Listener for LimitedListener<L> {
+    type Io = Counted<L::Io>;
+
+    async fn accept(&mut self) -> io::Result<(Self::Io, Peer)> {
+        loop {
+            let (io, peer) = self.listener.accept().await?;
+            match self.limit.place(&peer) {
+                Some(place) => return Ok((Counted { io, _place: place }, peer)),
+                None => tracing::warn!(%peer, most = self.limit.most, "refused a connection: the peer has too many"),
+            }
+        }
+    }
+}
+
+/// A connection that is counted as long as it is open.
+#[derive(Debug)]
+pub struct Counted<IO> {
+    io: IO,
+    _place: Place,
+}
+
+impl<IO: Stream> AsyncRead for Counted<IO> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<IO: Stream> AsyncWrite for Counted<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn a_peer_has_as_many_places_as_it_may_have_and_gets_them_back() {
+        let limit = PeerLimit::new(2);
+        let unix = |uid| Peer::Unix { uid, gid: 0, pid: None };
+        let first = limit.place(&unix(7)).unwrap();
+        let _second = limit.place(&Peer::Unix { uid: 7, gid: 9, pid: Some(1) }).unwrap();
+        assert!(limit.place(&unix(7)).is_none());
+        let _other = limit.place(&unix(8)).unwrap();
+        drop(first);
+        assert!(limit.place(&unix(7)).is_some());
+        assert_eq!(limit.open.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn ports_do_not_tell_peers_apart_and_those_that_cannot_be_told_apart_are_not_counted() {
+        let limit = PeerLimit::new(1);
+        let tcp = |text: &str| Peer::Tcp(text.parse().unwrap());
+        let _first = limit.place(&tcp("192.0.2.1:1")).unwrap();
+        assert!(limit.place(&tcp("192.0.2.1:2")).is_none());
+        assert!(limit.place(&tcp("[::ffff:192.0.2.1]:2")).is_none());
+        assert!(limit.place(&tcp("192.0.2.2:1")).is_some());
+        let unknown: Vec<_> = (0..3).map(|_| limit.place(&Peer::Unknown)).collect();
+        assert!(unknown.iter().all(Option::is_some));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_certificate_counts_wherever_it_is_presented() {
+        let limit = PeerLimit::new(1);
+        let tls = |address: &str, subject: Option<&str>| {
+            Peer::Tcp(address.parse().unwrap()).over_tls(subject.map(Into::into))
+        };
+        let _first = limit.place(&tls("192.0.2.1:1", Some("CN=a"))).unwrap();
+        assert!(limit.place(&tls("192.0.2.2:1", Some("CN=a"))).is_none());
+        let _second = limit.place(&tls("192.0.2.1:1", Some("CN=b"))).unwrap();
+        let _third = limit.place(&tls("192.0.2.1:1", None)).unwrap();
+        assert!(limit.place(&Peer::Tcp("192.0.2.1:9".parse().unwrap())).is_none());
+    }
+}
