@@ -12,7 +12,7 @@ use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
 use xdr_core::{Bytes, Encode};
 
-use super::client::{CallError, ClosedError};
+use super::error::{CallError, ClosedError};
 use super::{Alarm, Stream, poll_read, poll_write};
 use crate::connection::{Connection, ConnectionConfig, Event, IncomingReply, Outcome, OutgoingCall};
 use crate::message::AcceptStatus;

@@ -1,6 +1,8 @@
 //! Client and server on tokio.
 
-mod client; //   calls, and how they end
+mod client; //   calls
+mod error; //    how they end without results
+mod link; //     their way to the connection
 mod driver; //   the task that drives a client's connection
 mod mailbox; //  calls on a connection that is served
 mod negotiate; // which version of a program both sides have
@@ -12,9 +14,10 @@ mod serve; //    one connection: woken handlers, whole records, one write, one r
 mod udp; //      one datagram a message: a client, and a server's socket
 mod server; //   many connections, caps, shutdown
 
+pub use client::{CallOptions, Client};
+pub use error::{CallError, ClosedError};
 #[cfg(feature = "tower")]
-pub(crate) use client::Call;
-pub use client::{CallError, CallOptions, Client, ClosedError};
+pub(crate) use link::Call;
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;
 pub use negotiate::NegotiateError;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{Instrument, Span};
 use xdr_core::Bytes;
 
-use super::client::{CallError, ClosedError};
+use super::error::{CallError, ClosedError};
 use super::mailbox::{Mailbox, Post};
 use super::shared::{Shared, Uncounted};
 use super::slots::{Ended, Slots};

@@ -17,7 +17,8 @@ use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
 use xdr_core::{Bytes, Encode};
 
-use super::super::client::{random_xid, successful};
+use super::super::client::random_xid;
+use super::super::error::successful;
 use super::super::{Alarm, CallError, CallOptions, ClosedError};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::connection::{Event, IncomingReply, OutgoingCall};
