@@ -327,6 +327,26 @@ impl Connection {
         self.expired.pop_front()
     }
 
+    /// Whether a call of ours that is in flight has been sent to its last byte.
+    ///
+    /// One of which the end is missing cannot have run, once the connection has ended and no more is sent.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use rpc_frame::{Connection, ConnectionConfig, OutgoingCall};
+    ///
+    /// let mut client = Connection::new(ConnectionConfig::default());
+    /// let xid = client.call(Duration::ZERO, &OutgoingCall::new(0x2000_0042, 1, 0), &(), None).unwrap();
+    /// client.advance_output(Duration::ZERO, client.output().len() - 1);
+    /// assert!(!client.is_sent(xid));
+    /// client.advance_output(Duration::ZERO, 1);
+    /// assert!(client.is_sent(xid));
+    /// ```
+    #[must_use]
+    pub fn is_sent(&self, xid: u32) -> bool {
+        self.client.is_sent(&self.output, xid)
+    }
+
     /// Gives up on a call of ours. A reply that still comes is passed over.
     pub fn forget(&mut self, xid: u32) {
         self.client.forget(xid);
@@ -383,6 +403,7 @@ impl Connection {
     pub fn advance_output(&mut self, now: Duration, len: usize) {
         self.last_activity = Some(now);
         let len = len.min(self.output.bytes.len());
+        self.output.sent = self.output.sent.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
         if len == self.output.bytes.len() {
             // The room stays for the next replies.
             self.output.bytes.clear();

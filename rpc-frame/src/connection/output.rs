@@ -19,11 +19,18 @@ pub(super) struct Output {
     pub(super) waiting_since: Option<Duration>,
     /// Bytes that it has taken since then.
     pub(super) taken: usize,
+    /// Bytes that it has ever taken.
+    pub(super) sent: u64,
 }
 
 impl Output {
     pub(super) fn new(max_record: usize) -> Self {
-        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0 }
+        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0, sent: 0 }
+    }
+
+    /// The end of what has been written, among all that was ever written.
+    pub(super) fn end(&self) -> u64 {
+        self.sent.saturating_add(u64::try_from(self.bytes.len()).unwrap_or(u64::MAX))
     }
 
     /// Lets go of the room of a long reply, once nothing waits in it.

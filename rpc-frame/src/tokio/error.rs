@@ -15,13 +15,13 @@ pub enum CallError {
     /// The arguments have no XDR form. Nothing was sent.
     #[error("cannot send the call: {0}")]
     NotSent(#[source] RecordNotWritten),
-    /// The connection was lost before. Nothing was sent.
+    /// There is no connection, or it was lost before the last byte of the call was sent: it has not run.
     #[error("not connected: {0}")]
     NotConnected(#[source] ClosedError),
-    /// The connection is lost.
+    /// The connection was lost when the whole call had been sent, and before its reply came.
     #[error("connection lost: {0}")]
     Closed(#[source] ClosedError),
-    /// No reply came in time.
+    /// No reply came in time. What was not sent by then may still be sent, and run.
     #[error("no reply within the deadline")]
     DeadlineExceeded,
     /// The server speaks other versions of RPC.
@@ -67,7 +67,25 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The connection of a call in flight was lost. One of which the end has not been sent cannot have run.
+    pub(super) const fn lost(why: ClosedError, sent: bool) -> Self {
+        if sent { Self::Closed(why) } else { Self::NotConnected(why) }
+    }
+
     /// Whether the procedure may have run all the same. False where it certainly has not.
+    ///
+    /// | the error | may it have run? |
+    /// |---|---|
+    /// | [`NotSent`](Self::NotSent), [`NotConnected`](Self::NotConnected) | no: the server did not get the call, or not to its last byte |
+    /// | [`Closed`](Self::Closed), [`DeadlineExceeded`](Self::DeadlineExceeded) | yes |
+    /// | [`SystemErr`](Self::SystemErr), [`Reply`](Self::Reply) | yes: the handler may have failed half way, or have answered with something else |
+    /// | any other | no: the server has said so |
+    ///
+    /// ```
+    /// use rpc_frame::tokio::{CallError, ClosedError};
+    /// assert!(CallError::Closed(ClosedError::ByPeer).may_have_run());
+    /// assert!(!CallError::NotConnected(ClosedError::ByPeer).may_have_run());
+    /// ```
     #[must_use]
     pub const fn may_have_run(&self) -> bool {
         matches!(self, Self::Closed(_) | Self::DeadlineExceeded | Self::SystemErr | Self::Reply(_))

@@ -69,7 +69,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         Ok(()) => ClosedError::ByPeer,
         Err(why) => why.clone(),
     };
-    served.post.close(&mut served.engine, why);
+    served.post.end(&served.engine, why);
     ended
 }
 

@@ -103,23 +103,31 @@ impl Post {
         }
     }
 
-    /// Fails every call that waits, and those that are still to come.
+    /// Fails every call that waits, and those that are still to come. What the engine has to send still goes.
     pub(in crate::tokio) fn close(&mut self, engine: &mut Connection, why: ClosedError) {
         for xid in self.waiting.keys() {
             engine.forget(*xid);
         }
-        self.end(why);
+        self.fail(why, |_| true);
     }
 
-    fn end(&mut self, why: ClosedError) {
+    /// [`close`](Self::close) where nothing is sent any more.
+    pub(in crate::tokio) fn end(&mut self, engine: &Connection, why: ClosedError) {
+        self.fail(why, |xid| engine.is_sent(xid));
+    }
+
+    fn fail(&mut self, why: ClosedError, may_be_sent: impl Fn(u32) -> bool) {
         let mut content = self.mailbox.lock();
         let why = content.closed.get_or_insert(why).clone();
         let letters = std::mem::take(&mut content.letters);
         content.bytes = 0;
         drop(content);
         let queued = letters.into_iter().filter_map(|letter| letter.awaited.map(|(pending, _)| pending));
-        for pending in self.waiting.drain().map(|(_, pending)| pending).chain(queued) {
-            pending.finish(Err(CallError::Closed(why.clone())));
+        for (xid, pending) in self.waiting.drain() {
+            pending.finish(Err(CallError::lost(why.clone(), may_be_sent(xid))));
+        }
+        for pending in queued {
+            pending.finish(Err(CallError::NotConnected(why.clone())));
         }
         self.mailbox.changed.notify_waiters();
     }
@@ -128,6 +136,7 @@ impl Post {
 /// Also where the task is cut off, or its runtime ends.
 impl Drop for Post {
     fn drop(&mut self) {
-        self.end(ClosedError::ByUs);
+        // How much the engine has sent is not known here.
+        self.fail(ClosedError::ByUs, |_| true);
     }
 }
