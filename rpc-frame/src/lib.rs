@@ -67,6 +67,12 @@
 //! however many those are. If the caller's handlers call back in turn, and so on, all places of both ends can wait for
 //! each other; the deadlines of the calls end that.
 //!
+//! # When a connection is lost
+//!
+//! Each call that waits ends at once. `CallError::may_have_run` tells whether the server can have got all of it, which
+//! is known to the byte. `tokio::ReconnectingClient` opens another connection for the next call, and sends
+//! again what has not run, or may run twice because its procedure is marked `idempotent`.
+//!
 //! # Other people's layers
 //!
 //! With the feature `tower`, client and server are `tower` services: timeouts, retries, concurrency limits and

@@ -200,6 +200,17 @@ impl Client {
         self
     }
 
+    /// The same connection for calls of another caller.
+    pub(super) fn calling_as(self, options: &CallOptions, short_hand: &Arc<Mutex<Option<OpaqueAuth>>>) -> Self {
+        Self { link: self.link, options: options.clone(), short_hand: Arc::clone(short_hand) }
+    }
+
+    /// The same caller with another time for its calls.
+    pub(super) fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.options.timeout = timeout;
+        self
+    }
+
     /// Calls the procedure that the message belongs to. Dropping the future gives up on the reply.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! How calls end without results, and connections for all their calls.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
@@ -108,6 +109,11 @@ pub enum ClosedError {
     /// The socket failed.
     #[error("{0}")]
     Io(#[source] Arc<io::Error>),
+    /// The session could not be set up on a new connection: [`ReconnectingClient::with_set_up`].
+    ///
+    /// [`ReconnectingClient::with_set_up`]: super::ReconnectingClient::with_set_up
+    #[error("cannot set up the session: {0}")]
+    SetUp(#[source] Arc<dyn Error + Send + Sync>),
 }
 
 impl From<io::Error> for ClosedError {

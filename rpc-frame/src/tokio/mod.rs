@@ -5,6 +5,7 @@ mod error; //    how they end without results
 mod link; //     their way to the connection
 mod driver; //   the task that drives a client's connection
 mod mailbox; //  calls on a connection that is served
+mod reconnecting; // one connection after the other
 mod negotiate; // which version of a program both sides have
 mod listener; // where connections come from
 mod shared; //   what the connections of a server share
@@ -21,6 +22,7 @@ pub(crate) use link::Call;
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;
 pub use negotiate::NegotiateError;
+pub use reconnecting::{ReconnectPolicy, ReconnectingClient};
 pub use server::{Server, ServerBuilder};
 pub use shared::{ServerConfig, ServerCounters};
 pub use short_hand::ShortHands;
