@@ -113,8 +113,9 @@
 //! - No security. There is no TLS, and DTLS is not supported. A sender's address is easily forged, so a server can be
 //!   made to send replies to somebody who did not call; where they are much longer than the calls, serve only networks that
 //!   you trust. A client believes a reply whose address and xid are those of a call.
-//! - No promise that a procedure runs at most once. The kept replies are bounded in number, bytes and time, one peer can
-//!   push those of others out, and all are gone with the server. Mark what may run twice as `idempotent`, and call
+//! - No promise that a procedure runs at most once. The kept replies are bounded in number, bytes and time, and all are
+//!   gone with the server. Where there are too many, those of the address that holds most go first; who forges addresses
+//!   can push out those of others all the same. Mark what may run twice as `idempotent`, and call
 //!   the rest by TCP where that matters.
 //! - No long messages: at most [`MAX_DATAGRAM`] bytes, header included. Longer than the path's MTU, datagrams travel in
 //!   fragments, and one lost fragment loses all.

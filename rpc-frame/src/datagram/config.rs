@@ -46,9 +46,11 @@ pub struct DatagramServerConfig {
     /// Most bytes of replies that may wait to be sent, if it is more than one: 8 MiB. Further ones are dropped; those that
     /// are kept are sent when their calls come again.
     pub max_unsent: usize,
-    /// Most replies that are kept: 8,192. The oldest goes first.
+    /// Most replies that are kept: 8,192. Where there are more, the oldest of the address that holds most goes, so that
+    /// one peer, from all its ports together, cannot push out what is kept for others as long as they hold less.
     pub max_kept: usize,
-    /// Most bytes of memory for them: 8 MiB. The oldest goes first; a reply that is longer is not kept.
+    /// Most bytes of memory for them: 8 MiB. Where they take more, the oldest of the address whose replies take most
+    /// goes; a reply that is longer is not kept.
     pub max_kept_bytes: usize,
     /// How long a reply is kept: 60 s. That is longer than clients send a call again.
     pub keep_for: Duration,
