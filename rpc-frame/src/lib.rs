@@ -61,7 +61,7 @@
 //! |---|---|
 //! | a handler calls its caller, now or later | [`Context::client`](crate::Context) |
 //! | a client answers the calls of its server | `tokio::Client::serving` |
-//! | a message without a reply | `#[rpc(…, oneway)]` and `tokio::Client::send` |
+//! | a message without a reply | `#[rpc(…, oneway)]` and `tokio::Client::send`; by UDP `tokio::UdpClient::send`, which may be lost |
 //!
 //! A handler that waits for its caller keeps its place among the calls in flight, and the replies to it are read
 //! however many those are. If the caller's handlers call back in turn, and so on, all places of both ends can wait for

@@ -17,6 +17,8 @@ pub struct DatagramClientConfig {
     /// How often a call is sent at most: 5 times. With the waits of 1, 2, 4, 8 and 16 s, that gives a call up after
     /// 31 s, if its deadline does not come before. A procedure that takes longer needs more.
     pub max_tries: u32,
+    /// Most bytes of oneway calls that may wait to be sent before a further one should wait: 1 MiB.
+    pub max_unsent: usize,
     /// The first xid. Give a random one: a server may still know the calls of whoever had the port before.
     pub first_xid: u32,
 }
@@ -28,6 +30,7 @@ impl Default for DatagramClientConfig {
             first_wait: Duration::from_secs(1),
             max_wait: Duration::from_secs(16),
             max_tries: 5,
+            max_unsent: 1024 * 1024,
             first_xid: 1,
         }
     }
