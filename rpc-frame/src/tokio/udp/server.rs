@@ -16,7 +16,7 @@ use tracing::Instrument;
 use xdr_core::Bytes;
 
 use super::super::Alarm;
-use super::super::serve::call_span;
+use super::super::serve::{call_span, log_undispatched};
 use super::super::shared::{Shared, Uncounted};
 use super::super::slots::{Ended, Slots, Woken};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
@@ -234,26 +234,21 @@ fn finish_call<R: EncodeReply>(
             }
             return;
         }
-        Some(Err(Undispatched::UnknownProcedure)) => {
-            return refuse(engine, now, &id, Outcome::Accepted(AcceptStatus::ProcUnavail));
-        }
-        Some(Err(Undispatched::GarbageArgs(error))) => {
-            tracing::debug!(%peer, xid, procedure, %error, "garbage arguments");
-            // It may be looked at again if it comes again.
-            engine.forget(&id);
-            AcceptStatus::GarbageArgs
-        }
-        Some(Err(Undispatched::Refused(refusal))) => {
-            let error: &(dyn std::error::Error + 'static) = refusal.reason();
-            tracing::warn!(%peer, xid, procedure, error, "refused a call in front of its method");
-            AcceptStatus::SystemErr
+        Some(Err(undispatched)) => {
+            log_undispatched(&undispatched, xid, procedure);
+            if !matches!(undispatched, Undispatched::Refused(_)) {
+                // It may be looked at again if it comes again.
+                engine.forget(&id);
+            }
+            undispatched.status()
         }
         None => {
             tracing::error!(%peer, xid, procedure, "handler panicked");
             AcceptStatus::SystemErr
         }
     };
-    if oneway {
+    // That there is no such procedure is told also to who thinks that it is oneway.
+    if oneway && status != AcceptStatus::ProcUnavail {
         engine.leave_unanswered(now, &id);
     } else {
         engine.reply(now, &id, Outcome::Accepted(status));
