@@ -5,10 +5,8 @@ use core::time::Duration;
 
 use xdr_core::{BytesMut, EncodeError};
 
+use super::KEPT_ROOM;
 use crate::record::{MARK, write_record_mark};
-
-/// Most bytes of room that a connection keeps for replies to come.
-const KEPT_ROOM: usize = 64 * 1024;
 
 /// What has to be sent, record by record.
 #[derive(Debug)]
