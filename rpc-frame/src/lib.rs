@@ -42,6 +42,20 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Dependencies
+//!
+//! `#[derive(Xdr)]` names the crate `xdr_core`, so a package with messages depends on `xdr-core` beside `rpc-frame`. One that
+//! depends on `rpc-frame` alone says on each of its types where the codec is, and its tables need nothing:
+//!
+//! ```
+//! use rpc_frame::xdr::Xdr;
+//!
+//! #[derive(Xdr)]
+//! #[xdr(crate = rpc_frame::xdr)]
+//! #[rpc(program = 0x2000_0042, version = 1, proc = 2)]
+//! struct Leave;
+//! ```
+//!
 //! # Without tokio
 //!
 //! The engines do no input and output of their own: [`Connection`] takes bytes and time and gives bytes
