@@ -52,6 +52,8 @@ struct Content {
     letters: Vec<Letter>,
     /// Bytes of the letters.
     bytes: usize,
+    /// Letters whose replies are awaited.
+    awaited: usize,
     /// Calls that were sent and then given up.
     given_up: Vec<u32>,
     closed: Option<ClosedError>,
@@ -93,6 +95,8 @@ struct Stage {
     /// Set as long as the call is in flight.
     xid: Option<u32>,
     given_up: bool,
+    /// There is a reply, or was one.
+    ended: bool,
     reply: Option<Result<IncomingReply, CallError>>,
     waker: Option<Waker>,
 }
@@ -105,6 +109,7 @@ impl Pending {
     fn finish(&self, reply: Result<IncomingReply, CallError>) {
         let mut stage = self.lock();
         stage.xid = None;
+        stage.ended = true;
         stage.reply = Some(reply);
         let waker = stage.waker.take();
         drop(stage);
@@ -164,7 +169,7 @@ impl Mailbox {
         if let Some(closed) = &content.closed {
             return Err(CallError::NotConnected(closed.clone()));
         }
-        if content.letters.len() >= self.max_calls {
+        if content.awaited >= self.max_calls {
             return Err(CallError::NotSent(RecordNotWritten::TooManyCalls { max: self.max_calls }));
         }
         content.put(letter);
@@ -239,7 +244,18 @@ impl Mailbox {
 impl Content {
     fn put(&mut self, letter: Letter) {
         self.bytes = self.bytes.saturating_add(letter.len());
+        self.awaited = self.awaited.saturating_add(usize::from(letter.awaited.is_some()));
         self.letters.push(letter);
+    }
+
+    /// Takes the letter of a call out that is given up, if it has not been taken.
+    fn take_back(&mut self, pending: &Arc<Pending>) {
+        let is_it = |letter: &Letter| letter.awaited.as_ref().is_some_and(|(other, _)| Arc::ptr_eq(other, pending));
+        if let Some(place) = self.letters.iter().position(is_it) {
+            let letter = self.letters.remove(place);
+            self.bytes = self.bytes.saturating_sub(letter.len());
+            self.awaited = self.awaited.saturating_sub(1);
+        }
     }
 }
 
@@ -278,11 +294,13 @@ impl Drop for Call {
     fn drop(&mut self) {
         let mut stage = self.pending.lock();
         stage.given_up = true;
-        let in_flight = stage.xid.take();
+        let (in_flight, ended) = (stage.xid.take(), stage.ended);
         drop(stage);
         if let Some(xid) = in_flight {
             self.mailbox.lock().given_up.push(xid);
             self.mailbox.ring();
+        } else if !ended {
+            self.mailbox.lock().take_back(&self.pending);
         }
     }
 }

@@ -48,7 +48,7 @@ impl Post {
         self.in_use = true;
         self.mailbox.full.store(false, Ordering::Release);
         let mut content = self.mailbox.lock();
-        content.bytes = 0;
+        (content.bytes, content.awaited) = (0, 0);
         for xid in content.given_up.drain(..) {
             if self.waiting.remove(&xid).is_some() {
                 engine.forget(xid);
@@ -120,7 +120,7 @@ impl Post {
         let mut content = self.mailbox.lock();
         let why = content.closed.get_or_insert(why).clone();
         let letters = std::mem::take(&mut content.letters);
-        content.bytes = 0;
+        (content.bytes, content.awaited) = (0, 0);
         drop(content);
         let queued = letters.into_iter().filter_map(|letter| letter.awaited.map(|(pending, _)| pending));
         for (xid, pending) in self.waiting.drain() {
