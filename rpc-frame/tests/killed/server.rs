@@ -290,7 +290,9 @@ async fn a_client_reconnects_to_a_server_that_was_killed_and_started_again() {
     let mut process = serves(&path).await;
     let policy = ReconnectPolicy::default()
         .with_waits(Duration::from_millis(1), Duration::from_millis(20))
-        .with_tries(usize::MAX);
+        .with_tries(usize::MAX)
+        // A socket that is about to be closed may take a connection still.
+        .with_max_sends(100);
     let client = ReconnectingClient::unix(&path).with_policy(policy).with_options(patient());
     assert_eq!(watched("a call", client.call(&Double { number: 4 })).await.unwrap(), 8);
     let [once, again] = [false, true].map(|again| {
@@ -317,10 +319,10 @@ async fn a_client_reconnects_to_a_server_that_was_killed_and_started_again() {
     let mut process = serves(&path).await;
     assert_eq!(watched("a call", waiting).await.unwrap().unwrap(), 10);
     process.at("holds 2").await;
-    drop(client);
-    process.kill().await;
     again.abort();
     assert!(watched("a call", again).await.unwrap_err().is_cancelled());
+    drop(client);
+    process.kill().await;
     until("a task", || Handle::current().metrics().num_alive_tasks() == 0).await;
     std::fs::remove_file(path).unwrap();
 }
