@@ -230,12 +230,13 @@ impl<P: Programs> Service<P> {
                         log(xid, wire.engine.reply_with_verifier(now, xid, cx.verifier(), &reply));
                         return Ok(());
                     }
-                    Ok(Err(Undispatched::UnknownProcedure)) => AcceptStatus::ProcUnavail,
+                    // Also to who thinks that it is oneway.
+                    Ok(Err(why @ Undispatched::UnknownProcedure)) => why.status(),
                     _ if cx.procedure().oneway => {
                         wire.engine.leave_unanswered();
                         return Ok(());
                     }
-                    Ok(Err(Undispatched::GarbageArgs(_))) => AcceptStatus::GarbageArgs,
+                    Ok(Err(why)) => why.status(),
                     // The panic hook has said why.
                     Ok(_) | Err(_) => AcceptStatus::SystemErr,
                 };

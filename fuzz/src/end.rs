@@ -263,8 +263,8 @@ impl<P: Programs> End<P> {
             }
             // What cannot be sent becomes SYSTEM_ERR.
             Ok(reply) => drop(self.engine.reply_with_verifier(self.now, call.xid, cx.verifier(), &reply)),
-            Err(Undispatched::GarbageArgs(_)) => {
-                self.engine.reply(self.now, call.xid, Outcome::Accepted(AcceptStatus::GarbageArgs));
+            Err(why @ Undispatched::GarbageArgs(_)) => {
+                self.engine.reply(self.now, call.xid, Outcome::Accepted(why.status()));
             }
             Err(error) => panic!("{error}"),
         }

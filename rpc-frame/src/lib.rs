@@ -42,6 +42,20 @@
 //! # fn main() {}
 //! ```
 //!
+//! # Dependencies
+//!
+//! `#[derive(Xdr)]` names the crate `xdr_core`, so a package with messages depends on `xdr-core` beside `rpc-frame`. One that
+//! depends on `rpc-frame` alone says on each of its types where the codec is, and its tables need nothing:
+//!
+//! ```
+//! use rpc_frame::xdr::Xdr;
+//!
+//! #[derive(Xdr)]
+//! #[xdr(crate = rpc_frame::xdr)]
+//! #[rpc(program = 0x2000_0042, version = 1, proc = 2)]
+//! struct Leave;
+//! ```
+//!
 //! # Without tokio
 //!
 //! The engines do no input and output of their own: [`Connection`] takes bytes and time and gives bytes
@@ -62,11 +76,17 @@
 //! |---|---|
 //! | a handler calls its caller, now or later | [`Context::client`](crate::Context) |
 //! | a client answers the calls of its server | `tokio::Client::serving` |
-//! | a message without a reply | `#[rpc(…, oneway)]` and `tokio::Client::send` |
+//! | a message without a reply | `#[rpc(…, oneway)]` and `tokio::Client::send`; by UDP `tokio::UdpClient::send`, which may be lost |
 //!
 //! A handler that waits for its caller keeps its place among the calls in flight, and the replies to it are read
 //! however many those are. If the caller's handlers call back in turn, and so on, all places of both ends can wait for
 //! each other; the deadlines of the calls end that.
+//!
+//! # When a connection is lost
+//!
+//! Each call that waits ends at once. `CallError::may_have_run` tells whether the server can have got all of it, which
+//! is known to the byte. `tokio::ReconnectingClient` opens another connection for the next call, and sends
+//! again what has not run, or may run twice because its procedure is marked `idempotent`.
 //!
 //! # Other people's layers
 //!
@@ -108,8 +128,9 @@
 //! - No security. There is no TLS, and DTLS is not supported. A sender's address is easily forged, so a server can be
 //!   made to send replies to somebody who did not call; where they are much longer than the calls, serve only networks that
 //!   you trust. A client believes a reply whose address and xid are those of a call.
-//! - No promise that a procedure runs at most once. The kept replies are bounded in number, bytes and time, one peer can
-//!   push those of others out, and all are gone with the server. Mark what may run twice as `idempotent`, and call
+//! - No promise that a procedure runs at most once. The kept replies are bounded in number, bytes and time, and all are
+//!   gone with the server. Where there are too many, those of the address that holds most go first; who forges addresses
+//!   can push out those of others all the same. Mark what may run twice as `idempotent`, and call
 //!   the rest by TCP where that matters.
 //! - No long messages: at most [`MAX_DATAGRAM`] bytes, header included. Longer than the path's MTU, datagrams travel in
 //!   fragments, and one lost fragment loses all.

@@ -8,6 +8,7 @@ use core::future::Future;
 
 use xdr_core::{Bytes, Decode, DecodeError};
 
+use crate::message::AcceptStatus;
 use crate::procedure::ProcedureInfo;
 use crate::reply::EncodeReply;
 use crate::session::Context;
@@ -70,6 +71,24 @@ pub enum Undispatched {
     GarbageArgs(DecodeError),
     /// Something in front of the method refused the call, or gave it up: the caller gets SYSTEM_ERR.
     Refused(Refusal),
+}
+
+impl Undispatched {
+    /// What the caller is told.
+    ///
+    /// ```
+    /// use rpc_frame::{AcceptStatus, Refusal, Undispatched};
+    /// assert_eq!(Undispatched::UnknownProcedure.status(), AcceptStatus::ProcUnavail);
+    /// assert_eq!(Undispatched::Refused(Refusal::new("closed on Sundays")).status(), AcceptStatus::SystemErr);
+    /// ```
+    #[must_use]
+    pub const fn status(&self) -> AcceptStatus {
+        match self {
+            Self::UnknownProcedure => AcceptStatus::ProcUnavail,
+            Self::GarbageArgs(_) => AcceptStatus::GarbageArgs,
+            Self::Refused(_) => AcceptStatus::SystemErr,
+        }
+    }
 }
 
 /// Why a call was refused or given up in front of its method. The server's log gets it, and not the caller.

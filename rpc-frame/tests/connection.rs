@@ -741,3 +741,27 @@ fn a_connection_that_is_held_is_not_idle() {
     connection.hold(false);
     assert_eq!(connection.handle_time(seconds(3601)), Err(ConnectionError::Idle));
 }
+
+#[test]
+fn a_deadline_that_passes_together_with_the_idle_limit_is_told_and_idleness_begins_behind_it() {
+    let mut connection = connection(|config| config.idle_timeout = seconds(10));
+    let xid = connection.call(START, &OutgoingCall::new(PROGRAM, 1, 1), &(), Some(seconds(10))).unwrap();
+    connection.advance_output(START, connection.output().len());
+    assert_eq!(connection.handle_time(seconds(10)), Ok(()));
+    assert_eq!(next(&mut connection), Ok(Some(Got::Deadline(xid))));
+    assert_eq!(connection.next_timeout(), Some(seconds(20)));
+    assert_eq!(connection.handle_time(seconds(19)), Ok(()));
+    assert_eq!(connection.handle_time(seconds(20)), Err(ConnectionError::Idle));
+}
+
+#[test]
+fn a_connection_is_not_idle_at_once_when_a_long_call_is_given_up() {
+    let mut connection = connection(|config| config.idle_timeout = seconds(10));
+    let xid = call(&mut connection, 1);
+    connection.advance_output(START, connection.output().len());
+    assert_eq!(connection.handle_time(seconds(1000)), Ok(()));
+    connection.forget(xid);
+    assert_eq!(connection.next_timeout(), Some(seconds(1010)));
+    assert_eq!(connection.handle_time(seconds(1009)), Ok(()));
+    assert_eq!(connection.handle_time(seconds(1010)), Err(ConnectionError::Idle));
+}

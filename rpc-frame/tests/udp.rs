@@ -5,6 +5,7 @@ mod wire;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use rpc_frame::tokio::{CallError, CallOptions, Server, ServerConfig, UdpClient};
@@ -54,6 +55,13 @@ struct Filled {
 #[rpc(program = POST, version = 1, proc = 4)]
 struct Panic;
 
+/// Is told, and not answered.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = POST, version = 1, proc = 6, oneway)]
+struct Note {
+    ticket: u32,
+}
+
 /// Who the peer is, and the minor version of its session.
 #[derive(Debug, Clone, Xdr)]
 #[rpc(program = POST, version = 1, proc = 5, reply = Named)]
@@ -89,6 +97,7 @@ enum Post {
     Fill(Fill),
     Panic(Panic),
     Whoami(Whoami),
+    Note(Note),
 }
 
 struct Held {
@@ -119,6 +128,11 @@ impl PostService for Clerk {
 
     async fn panic(&self, _: &Context, _: Panic) {
         panic!("as it was asked to");
+    }
+
+    async fn note(&self, _: &Context, args: Note) {
+        let (answer, _) = oneshot::channel();
+        self.held.send(Held { ticket: args.ticket, answer }).expect("the test listens");
     }
 
     async fn whoami(&self, cx: &Context, _: Whoami) -> Named {
@@ -327,6 +341,92 @@ async fn a_call_beyond_the_cap_is_answered_when_it_comes_again() {
     assert_eq!(within(first).await.unwrap().unwrap(), 11);
     assert_eq!(within(second).await.unwrap().unwrap(), 4);
     assert_eq!(office.doubled.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn messages_without_reply_are_taken_once_each_and_counted_as_unanswered() {
+    let mut office = Office::open().await;
+    let client = office.client().await;
+    for ticket in 0..20 {
+        within(client.send(&Note { ticket })).await.unwrap();
+        assert_eq!(office.next_held().await.ticket, ticket);
+    }
+    within(client.null(POST, 1)).await.unwrap();
+    let calls = office.server.counters().calls;
+    assert_eq!((calls.unanswered, calls.succeeded, calls.calls), (20, 1, 21));
+}
+
+#[tokio::test]
+async fn what_is_queued_when_the_last_client_is_dropped_still_goes_and_waits_for_room_before() {
+    let (_, server) = impatient_client().await;
+    let socket = plain(server.local_addr().unwrap()).await;
+    let mut config = DatagramClientConfig::default();
+    config.max_unsent = 100;
+    let client = UdpClient::with_config(socket, config).unwrap();
+    // Nothing goes as long as this task does not wait, and there is room for three of 44 bytes.
+    for ticket in 0..3 {
+        within(client.send(&Note { ticket })).await.unwrap();
+    }
+    let mut fourth = Box::pin(client.send(&Note { ticket: 3 }));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(fourth.as_mut().poll(cx).is_pending())).await);
+    within(fourth).await.unwrap();
+    drop(client);
+    for ticket in 0..4 {
+        assert_eq!(next(&server).await.0[40..], words(&[ticket]));
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_reply_that_is_too_long_is_not_sent() {
+    let (_, server) = impatient_client().await;
+    let mut config = DatagramClientConfig::default();
+    config.max_datagram = 43;
+    let client = UdpClient::with_config(plain(server.local_addr().unwrap()).await, config).unwrap();
+    let error = within(client.send(&Note { ticket: 1 })).await.unwrap_err();
+    assert!(matches!(error, CallError::NotSent(RecordNotWritten::TooLong { len: 44, max: 43 })), "{error}");
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_the_way_they_end_and_once_however_often_they_come() {
+    let mut office = Office::open().await;
+    let socket = plain(office.address).await;
+    let ask = async |call: Vec<u8>| {
+        socket.send(&call).await.unwrap();
+        next(&socket).await.0.len()
+    };
+    let mut replies = ask(double(1, 21)).await;
+    replies += ask(double(1, 21)).await;
+    for (xid, call) in [
+        (2, Call::new(2, POST + 1, 1, 2)),
+        (3, Call::new(3, POST, 2, 2)),
+        (4, Call::new(4, POST, 1, 99)),
+        (5, Call::new(5, POST, 1, 2)),
+        (6, Call::new(6, POST, 1, 4)),
+        (7, Call::new(7, POST, 1, 0)),
+    ] {
+        assert_eq!(call.message()[..4], words(&[xid]));
+        replies += ask(call.message()).await;
+    }
+    let hold = Call::new(8, POST, 1, 1).args(words(&[5])).message();
+    socket.send(&hold).await.unwrap();
+    let held = office.next_held().await;
+    // Too short for a call, and a reply.
+    socket.send(&[0; 7]).await.unwrap();
+    socket.send(&success(9, &[])).await.unwrap();
+    replies += ask(double(10, 1)).await;
+    let counters = office.server.counters();
+    let calls = counters.calls;
+    assert_eq!((calls.calls, calls.in_flight(), calls.succeeded, calls.unanswered), (9, 1, 3, 0));
+    assert_eq!((calls.prog_unavail, calls.prog_mismatch, calls.proc_unavail), (1, 1, 1));
+    assert_eq!((calls.garbage_args, calls.system_err), (1, 1));
+    assert_eq!((counters.open, counters.opened), (1, 1));
+    assert_eq!(counters.bytes_sent, u64::try_from(replies).unwrap());
+    assert_eq!(counters.bytes_received, 4 * 44 + 6 * 40 + 7 + 24);
+    within(office.server.shutdown(Duration::ZERO)).await;
+    within(office.served).await.unwrap();
+    let calls = office.server.counters().calls;
+    assert_eq!((calls.in_flight(), calls.unanswered), (0, 1), "cut off");
+    drop(held);
 }
 
 // ---- the server, and a plain socket ----

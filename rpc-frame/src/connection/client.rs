@@ -79,13 +79,21 @@ impl IncomingReply {
     }
 }
 
+/// A call in flight.
+#[derive(Debug)]
+struct Pending {
+    deadline: Option<Duration>,
+    /// Where its record ends in all that was ever written.
+    end: u64,
+}
+
 /// The half of a connection that calls.
 #[derive(Debug)]
 pub struct ClientConnection {
     next_xid: u32,
     /// Calls made so far; saturates.
     issued: u32,
-    pending: HashMap<u32, Option<Duration>>,
+    pending: HashMap<u32, Pending>,
     max_in_flight: usize,
     nearest_deadline: Option<Duration>,
     passed_over: u64,
@@ -131,7 +139,7 @@ impl ClientConnection {
             return Err(RecordNotWritten::TooManyCalls { max: self.max_in_flight });
         }
         let xid = self.send(output, now, call, args)?;
-        self.pending.insert(xid, deadline);
+        self.pending.insert(xid, Pending { deadline, end: output.end() });
         self.nearest_deadline = [self.nearest_deadline, deadline].into_iter().flatten().min();
         Ok(xid)
     }
@@ -158,6 +166,10 @@ impl ClientConnection {
         Ok(xid)
     }
 
+    pub(super) fn is_sent(&self, output: &Output, xid: u32) -> bool {
+        self.pending.get(&xid).is_some_and(|call| call.end <= output.sent)
+    }
+
     pub(super) fn forget(&mut self, xid: u32) {
         self.pending.remove(&xid);
     }
@@ -181,13 +193,13 @@ impl ClientConnection {
         if self.nearest_deadline.is_none_or(|nearest| now < nearest) {
             return;
         }
-        self.pending.retain(|xid, deadline| {
-            let over = deadline.is_some_and(|deadline| now >= deadline);
+        self.pending.retain(|xid, call| {
+            let over = call.deadline.is_some_and(|deadline| now >= deadline);
             if over {
                 expired.push_back(*xid);
             }
             !over
         });
-        self.nearest_deadline = self.pending.values().flatten().min().copied();
+        self.nearest_deadline = self.pending.values().filter_map(|call| call.deadline).min();
     }
 }

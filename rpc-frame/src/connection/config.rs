@@ -22,7 +22,8 @@ pub struct ConnectionConfig {
     pub max_unsent: usize,
     /// Longest time from a record's first byte to its last: 10 s.
     pub record_timeout: Duration,
-    /// Longest time without a byte in either direction and without a call in flight: 5 min.
+    /// Longest time without a byte in either direction and without a call in flight: 5 min. It begins when the last
+    /// call has ended, in whatever way.
     pub idle_timeout: Duration,
     /// Longest time that a peer may take to read 16 KiB of our output, or all of it: 30 s.
     pub write_timeout: Duration,

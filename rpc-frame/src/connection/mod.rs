@@ -1,6 +1,7 @@
 //! The engine: bytes and time in, bytes and events out. It serves both roles on one connection.
 
 mod config; // what a connection may cost, and why it is closed
+mod input; //  what has come
 mod output; // what has to be sent
 mod client; // our calls and the replies to them
 mod server; // the peer's calls and our replies
@@ -13,6 +14,7 @@ use xdr_core::{Bytes, BytesMut, Encode};
 
 pub use self::client::{ClientConnection, IncomingReply, OutgoingCall};
 pub use self::config::{ConnectionConfig, ConnectionError};
+use self::input::Input;
 use self::output::Output;
 pub use self::output::RecordNotWritten;
 pub use self::server::{IncomingCall, Malformed, Outcome, ServerConnection};
@@ -25,11 +27,8 @@ use crate::reply::EncodeReply;
 /// holds all that waits behind it.
 const PROGRESS: usize = 16 * 1024;
 
-/// Bytes of an input buffer.
-const ROOM: usize = 4096;
-
-/// Less room than this is not worth a read.
-const LEAST_ROOM: usize = 512;
+/// Most bytes of room that a connection keeps for input to come, and for output to come.
+const KEPT_ROOM: usize = 64 * 1024;
 
 /// A call's record mark, its header with the credential that most calls have, and what else does not count much.
 const SENT_OVERHEAD: usize = 64;
@@ -93,9 +92,7 @@ pub enum Event {
 pub struct Connection {
     config: ConnectionConfig,
     records: RecordReader,
-    input: BytesMut,
-    /// The buffer before, which calls in flight still hold; it is used again when they let go.
-    previous: BytesMut,
+    input: Input,
     output: Output,
     client: ClientConnection,
     server: ServerConnection,
@@ -106,6 +103,8 @@ pub struct Connection {
     record_since: Option<Duration>,
     /// None before the connection was told the time.
     last_activity: Option<Duration>,
+    /// When a call was last seen in flight.
+    last_use: Option<Duration>,
 }
 
 impl Connection {
@@ -114,8 +113,7 @@ impl Connection {
     pub fn new(config: ConnectionConfig) -> Self {
         Self {
             records: RecordReader::new(config.max_record, config.max_empty_fragments),
-            input: BytesMut::new(),
-            previous: BytesMut::new(),
+            input: Input::default(),
             output: Output::new(config.max_record),
             client: ClientConnection::new(&config),
             server: ServerConnection::new(&config),
@@ -123,50 +121,34 @@ impl Connection {
             held: false,
             record_since: None,
             last_activity: None,
+            last_use: None,
             config,
         }
     }
 
     /// The buffer to append the peer's bytes to.
     pub const fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
+        &mut self.input.bytes
     }
 
     /// [`input`](Self::input) with room to append to. Where calls in flight hold what came before, two buffers take
-    /// turns, so that in the long run nothing is allocated.
+    /// turns, so that in the long run nothing is allocated; but no room of more than 64 KiB is kept behind a record that
+    /// needed it.
     pub fn input_with_room(&mut self) -> &mut BytesMut {
-        let input = &mut self.input;
-        let has_room = (input.is_empty() && input.try_reclaim(ROOM))
-            || input.capacity().saturating_sub(input.len()) >= LEAST_ROOM
-            || input.try_reclaim(ROOM);
-        if !has_room {
-            let mut next = core::mem::take(&mut self.previous);
-            let wanted = input.len().saturating_mul(2).max(ROOM);
-            next.clear();
-            if !next.try_reclaim(wanted) {
-                next = BytesMut::with_capacity(wanted);
-            }
-            next.extend_from_slice(input);
-            self.previous = core::mem::replace(input, next);
-            if self.previous.capacity() > ROOM {
-                // A long record's; the next one need not be long.
-                self.previous = BytesMut::new();
-            }
-        }
-        &mut self.input
+        self.input.with_room()
     }
 
     /// Says that bytes were appended to the input.
     pub fn handle_input(&mut self, now: Duration) {
         self.last_activity = Some(now);
-        if self.record_since.is_none() && !self.input.is_empty() {
+        if self.record_since.is_none() && !self.input.bytes.is_empty() {
             self.record_since = Some(now);
         }
     }
 
     /// Appends bytes to the input: [`input`](Self::input) and [`handle_input`](Self::handle_input) in one.
     pub fn receive(&mut self, now: Duration, bytes: &[u8]) {
-        self.input.extend_from_slice(bytes);
+        self.input.bytes.extend_from_slice(bytes);
         self.handle_input(now);
     }
 
@@ -175,13 +157,13 @@ impl Connection {
     /// # Errors
     /// When it stopped in the middle of a record.
     pub fn handle_eof(&self) -> Result<(), ConnectionError> {
-        if self.records.may_end_behind(&self.input) { Ok(()) } else { Err(ConnectionError::UnexpectedEof) }
+        if self.records.may_end_behind(&self.input.bytes) { Ok(()) } else { Err(ConnectionError::UnexpectedEof) }
     }
 
     /// Forgets what has come and was not taken up, because no more will be: the rest of a record that has
     /// begun is not waited for.
     pub fn discard_input(&mut self) {
-        self.input.clear();
+        self.input.bytes.clear();
         self.records = RecordReader::new(self.config.max_record, self.config.max_empty_fragments);
         self.record_since = None;
     }
@@ -216,10 +198,10 @@ impl Connection {
             if !room && self.client.in_flight() == 0 {
                 return Ok(None);
             }
-            let Some(record) = self.records.next_record(&mut self.input)? else {
+            let Some(record) = self.records.next_record(&mut self.input.bytes)? else {
                 return Ok(None);
             };
-            let more = self.records.in_record(&self.input);
+            let more = self.records.in_record(&self.input.bytes);
             self.record_since = if more { self.last_activity } else { None };
             if let Some(event) = self.message(record, room)? {
                 return Ok(Some(event));
@@ -327,6 +309,26 @@ impl Connection {
         self.expired.pop_front()
     }
 
+    /// Whether a call of ours that is in flight has been sent to its last byte.
+    ///
+    /// One of which the end is missing cannot have run, once the connection has ended and no more is sent.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use rpc_frame::{Connection, ConnectionConfig, OutgoingCall};
+    ///
+    /// let mut client = Connection::new(ConnectionConfig::default());
+    /// let xid = client.call(Duration::ZERO, &OutgoingCall::new(0x2000_0042, 1, 0), &(), None).unwrap();
+    /// client.advance_output(Duration::ZERO, client.output().len() - 1);
+    /// assert!(!client.is_sent(xid));
+    /// client.advance_output(Duration::ZERO, 1);
+    /// assert!(client.is_sent(xid));
+    /// ```
+    #[must_use]
+    pub fn is_sent(&self, xid: u32) -> bool {
+        self.client.is_sent(&self.output, xid)
+    }
+
     /// Gives up on a call of ours. A reply that still comes is passed over.
     pub fn forget(&mut self, xid: u32) {
         self.client.forget(xid);
@@ -383,6 +385,7 @@ impl Connection {
     pub fn advance_output(&mut self, now: Duration, len: usize) {
         self.last_activity = Some(now);
         let len = len.min(self.output.bytes.len());
+        self.output.sent = self.output.sent.saturating_add(u64::try_from(len).unwrap_or(u64::MAX));
         if len == self.output.bytes.len() {
             // The room stays for the next replies.
             self.output.bytes.clear();
@@ -407,12 +410,21 @@ impl Connection {
         // A connection begins when it is first told the time, which is due at once.
         let idle = self
             .is_idle()
-            .then(|| self.last_activity.map_or(Duration::ZERO, |last| last.saturating_add(self.config.idle_timeout)));
+            .then(|| self.idle_since().map_or(Duration::ZERO, |since| since.saturating_add(self.config.idle_timeout)));
         [record, write, idle, self.client.nearest_deadline()].into_iter().flatten().min()
     }
 
     fn is_idle(&self) -> bool {
-        !self.held && self.client.in_flight() == 0 && self.server.in_flight() == 0
+        !self.held && !self.is_in_use()
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.client.in_flight() > 0 || self.server.in_flight() > 0
+    }
+
+    /// None before the connection was told the time.
+    fn idle_since(&self) -> Option<Duration> {
+        self.last_activity.max(self.last_use)
     }
 
     /// Lets time pass. Calls that have reached their deadlines become events.
@@ -433,8 +445,12 @@ impl Connection {
         if passed(self.output.waiting_since, self.config.write_timeout) {
             return Err(ConnectionError::WriteTimeout);
         }
+        // A call whose deadline passes now was in flight until now.
+        if self.is_in_use() {
+            self.last_use = Some(now);
+        }
         self.client.expire(now, &mut self.expired);
-        if self.is_idle() && passed(self.last_activity, self.config.idle_timeout) {
+        if self.is_idle() && passed(self.idle_since(), self.config.idle_timeout) {
             return Err(ConnectionError::Idle);
         }
         Ok(())

@@ -5,10 +5,8 @@ use core::time::Duration;
 
 use xdr_core::{BytesMut, EncodeError};
 
+use super::KEPT_ROOM;
 use crate::record::{MARK, write_record_mark};
-
-/// Most bytes of room that a connection keeps for replies to come.
-const KEPT_ROOM: usize = 64 * 1024;
 
 /// What has to be sent, record by record.
 #[derive(Debug)]
@@ -19,11 +17,18 @@ pub(super) struct Output {
     pub(super) waiting_since: Option<Duration>,
     /// Bytes that it has taken since then.
     pub(super) taken: usize,
+    /// Bytes that it has ever taken.
+    pub(super) sent: u64,
 }
 
 impl Output {
     pub(super) fn new(max_record: usize) -> Self {
-        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0 }
+        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0, sent: 0 }
+    }
+
+    /// The end of what has been written, among all that was ever written.
+    pub(super) fn end(&self) -> u64 {
+        self.sent.saturating_add(u64::try_from(self.bytes.len()).unwrap_or(u64::MAX))
     }
 
     /// Lets go of the room of a long reply, once nothing waits in it.

@@ -1,14 +1,15 @@
 //! Replies that are kept, so that a call which comes twice is executed once.
 
-use alloc::collections::VecDeque;
+use alloc::collections::BTreeMap;
 use core::hash::BuildHasher;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use hashbrown::HashMap;
 use xdr_core::Bytes;
 
 use super::config::DatagramServerConfig;
+use super::shares::{Shares, holder};
 
 /// What makes two datagrams the same call: the peer, the xid, and a keyed hash of all that follows the xid. So an xid that
 /// a client uses again, for another call, is another call.
@@ -45,8 +46,11 @@ pub(super) enum Known {
 pub(super) struct ReplyCache<S> {
     /// Those in progress are bounded by their number in flight.
     calls: HashMap<CallId, Known, S>,
-    /// The answered ones, oldest first, and when they were answered.
-    answered: VecDeque<(Duration, CallId)>,
+    /// The answered ones in the order of their answers, and when they were answered.
+    answered: BTreeMap<u64, (Duration, CallId)>,
+    /// Answers so far.
+    answers: u64,
+    shares: Shares,
     bytes: usize,
     max_kept: usize,
     max_bytes: usize,
@@ -57,7 +61,9 @@ impl<S: BuildHasher> ReplyCache<S> {
     pub(super) fn new(config: &DatagramServerConfig, hasher: S) -> Self {
         Self {
             calls: HashMap::with_hasher(hasher),
-            answered: VecDeque::new(),
+            answered: BTreeMap::new(),
+            answers: 0,
+            shares: Shares::default(),
             bytes: 0,
             max_kept: config.max_kept,
             max_bytes: config.max_kept_bytes,
@@ -85,43 +91,54 @@ impl<S: BuildHasher> ReplyCache<S> {
         }
     }
 
-    /// Keeps the reply to a call in progress; the oldest others make room. One that was forgotten stays so.
+    /// Keeps the reply to a call in progress; the oldest of whoever holds most make room. One that was forgotten stays so.
     pub(super) fn answer(&mut self, now: Duration, id: &CallId, reply: Option<&Bytes>) {
         let Some(known @ Known::InProgress) = self.calls.get_mut(id) else { return };
         *known = Known::Answered(reply.cloned());
         self.bytes = self.bytes.saturating_add(cost(reply));
-        self.answered.push_back((now, *id));
-        while self.answered.len() > self.max_kept || self.bytes > self.max_bytes {
-            self.drop_oldest();
-        }
+        self.answers = self.answers.saturating_add(1);
+        self.answered.insert(self.answers, (now, *id));
+        self.shares.add(holder(id.peer), self.answers, cost(reply));
+        while self.answered.len() > self.max_kept && self.drop_oldest_of(self.shares.most()) {}
+        while self.bytes > self.max_bytes && self.drop_oldest_of(self.shares.most_bytes()) {}
     }
 
     /// Drops what has been kept for long enough.
     pub(super) fn expire(&mut self, now: Duration) {
-        while self.next_expiry().is_some_and(|at| now >= at) {
-            self.drop_oldest();
-        }
+        while let Some((since, id)) = self.answered.first_entry().map(|oldest| *oldest.get())
+            && now >= since.saturating_add(self.keep_for)
+            // The oldest of all is the oldest of its holder.
+            && self.drop_oldest_of(Some(holder(id.peer)))
+        {}
     }
 
     pub(super) fn next_expiry(&self) -> Option<Duration> {
-        self.answered.front().map(|(since, _)| since.saturating_add(self.keep_for))
+        self.answered.first_key_value().map(|(_, (since, _))| since.saturating_add(self.keep_for))
     }
 
     pub(super) fn kept(&self) -> usize {
         self.answered.len()
     }
 
-    fn drop_oldest(&mut self) {
-        if let Some((_, id)) = self.answered.pop_front()
+    /// False where there is none.
+    fn drop_oldest_of(&mut self, holder: Option<IpAddr>) -> bool {
+        if let Some(holder) = holder
+            && let Some(oldest) = self.shares.oldest(holder)
+            && let Some((_, id)) = self.answered.remove(&oldest)
             && let Some(Known::Answered(reply)) = self.calls.remove(&id)
         {
             self.bytes = self.bytes.saturating_sub(cost(reply.as_ref()));
+            self.shares.remove_oldest(holder, cost(reply.as_ref()));
+            return true;
         }
+        false
     }
 }
 
-/// What keeping a reply takes: its bytes, its place in the map and that in the queue.
+/// What keeping a reply takes: its bytes, its place among the calls and those among the answered ones.
 fn cost(reply: Option<&Bytes>) -> usize {
-    let places = size_of::<(CallId, Known)>().saturating_add(size_of::<(Duration, CallId)>());
-    reply.map_or(0, Bytes::len).saturating_add(places)
+    const PLACES: usize = size_of::<(CallId, Known)>()
+        .saturating_add(size_of::<(u64, (Duration, CallId))>())
+        .saturating_add(Shares::PLACE);
+    reply.map_or(0, Bytes::len).saturating_add(PLACES)
 }

@@ -57,9 +57,19 @@ pub struct DatagramClient {
     pending: HashMap<u32, Pending>,
     /// When something becomes due, one entry a call.
     timers: BTreeSet<(Duration, u32)>,
-    /// Calls to be sent, each once.
-    unsent: VecDeque<u32>,
+    unsent: VecDeque<Unsent>,
+    /// Bytes of oneway calls among them.
+    unsent_bytes: usize,
     events: VecDeque<Event>,
+}
+
+/// What is to be sent.
+#[derive(Debug)]
+enum Unsent {
+    /// A call in flight, which is here once at most.
+    Call(u32),
+    /// A call that nobody waits for.
+    Oneway(Transmit),
 }
 
 #[derive(Debug)]
@@ -92,6 +102,7 @@ impl DatagramClient {
             pending: HashMap::new(),
             timers: BTreeSet::new(),
             unsent: VecDeque::new(),
+            unsent_bytes: 0,
             events: VecDeque::new(),
             config,
         }
@@ -109,6 +120,46 @@ impl DatagramClient {
         args: &T,
         deadline: Option<Duration>,
     ) -> Result<u32, RecordNotWritten> {
+        let (xid, datagram) = self.message(call, args)?;
+        let mut pending =
+            Pending { to, datagram, tries: 1, wait: self.config.first_wait, deadline, timer: now, unsent: true };
+        pending.timer = pending.next_timer(now);
+        self.timers.insert((pending.timer, xid));
+        self.unsent.push_back(Unsent::Call(xid));
+        self.pending.insert(xid, pending);
+        Ok(xid)
+    }
+
+    /// Calls a oneway procedure and returns the call's xid, which nothing waits for. It is sent once: whether it arrives
+    /// is not known. A reply that comes all the same is passed over.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub fn send<T: Encode + ?Sized>(
+        &mut self,
+        to: SocketAddr,
+        call: &OutgoingCall<'_>,
+        args: &T,
+    ) -> Result<u32, RecordNotWritten> {
+        let (xid, datagram) = self.message(call, args)?;
+        self.unsent_bytes = self.unsent_bytes.saturating_add(datagram.len());
+        self.unsent.push_back(Unsent::Oneway(Transmit { to, datagram }));
+        Ok(xid)
+    }
+
+    /// Whether a oneway call should be sent now, or rather when some of those that wait have been sent. They may exceed
+    /// [`max_unsent`](DatagramClientConfig::max_unsent) by one.
+    #[must_use]
+    pub const fn has_room_to_send(&self) -> bool {
+        self.unsent_bytes < self.config.max_unsent || self.unsent_bytes == 0
+    }
+
+    /// A call's message, with the next xid.
+    fn message<T: Encode + ?Sized>(
+        &mut self,
+        call: &OutgoingCall<'_>,
+        args: &T,
+    ) -> Result<(u32, Bytes), RecordNotWritten> {
         // After 2³² calls the numbers come again; one that is still in flight is passed over.
         while self.pending.contains_key(&self.next_xid) {
             self.next_xid = self.next_xid.wrapping_add(1);
@@ -120,20 +171,7 @@ impl DatagramClient {
             return Err(RecordNotWritten::TooLong { len: message.len(), max: self.config.max_datagram });
         }
         self.next_xid = xid.wrapping_add(1);
-        let mut pending = Pending {
-            to,
-            datagram: message.freeze(),
-            tries: 1,
-            wait: self.config.first_wait,
-            deadline,
-            timer: now,
-            unsent: true,
-        };
-        pending.timer = pending.next_timer(now);
-        self.timers.insert((pending.timer, xid));
-        self.unsent.push_back(xid);
-        self.pending.insert(xid, pending);
-        Ok(xid)
+        Ok((xid, message.freeze()))
     }
 
     /// Gives up on a call. A reply that still comes is passed over.
@@ -141,7 +179,7 @@ impl DatagramClient {
         if let Some(call) = self.pending.remove(&xid) {
             self.timers.remove(&(call.timer, xid));
             if call.unsent {
-                self.unsent.retain(|unsent| *unsent != xid);
+                self.unsent.retain(|unsent| !matches!(unsent, Unsent::Call(other) if *other == xid));
             }
         }
     }
@@ -162,10 +200,18 @@ impl DatagramClient {
 
     /// The next datagram to be sent. One that the socket does not take may be dropped, as if it had been lost.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        while let Some(xid) = self.unsent.pop_front() {
-            if let Some(call) = self.pending.get_mut(&xid) {
-                call.unsent = false;
-                return Some(Transmit { to: call.to, datagram: call.datagram.clone() });
+        while let Some(unsent) = self.unsent.pop_front() {
+            match unsent {
+                Unsent::Oneway(transmit) => {
+                    self.unsent_bytes = self.unsent_bytes.saturating_sub(transmit.datagram.len());
+                    return Some(transmit);
+                }
+                Unsent::Call(xid) => {
+                    if let Some(call) = self.pending.get_mut(&xid) {
+                        call.unsent = false;
+                        return Some(Transmit { to: call.to, datagram: call.datagram.clone() });
+                    }
+                }
             }
         }
         None
@@ -201,7 +247,7 @@ impl DatagramClient {
             // One that has not been sent for so long counts as one that was lost.
             if !call.unsent {
                 call.unsent = true;
-                self.unsent.push_back(xid);
+                self.unsent.push_back(Unsent::Call(xid));
             }
         }
     }

@@ -17,6 +17,8 @@ pub struct DatagramClientConfig {
     /// How often a call is sent at most: 5 times. With the waits of 1, 2, 4, 8 and 16 s, that gives a call up after
     /// 31 s, if its deadline does not come before. A procedure that takes longer needs more.
     pub max_tries: u32,
+    /// Most bytes of oneway calls that may wait to be sent before a further one should wait: 1 MiB.
+    pub max_unsent: usize,
     /// The first xid. Give a random one: a server may still know the calls of whoever had the port before.
     pub first_xid: u32,
 }
@@ -28,6 +30,7 @@ impl Default for DatagramClientConfig {
             first_wait: Duration::from_secs(1),
             max_wait: Duration::from_secs(16),
             max_tries: 5,
+            max_unsent: 1024 * 1024,
             first_xid: 1,
         }
     }
@@ -46,9 +49,11 @@ pub struct DatagramServerConfig {
     /// Most bytes of replies that may wait to be sent, if it is more than one: 8 MiB. Further ones are dropped; those that
     /// are kept are sent when their calls come again.
     pub max_unsent: usize,
-    /// Most replies that are kept: 8,192. The oldest goes first.
+    /// Most replies that are kept: 8,192. Where there are more, the oldest of the address that holds most goes, so that
+    /// one peer, from all its ports together, cannot push out what is kept for others as long as they hold less.
     pub max_kept: usize,
-    /// Most bytes of memory for them: 8 MiB. The oldest goes first; a reply that is longer is not kept.
+    /// Most bytes of memory for them: 8 MiB. Where they take more, the oldest of the address whose replies take most
+    /// goes; a reply that is longer is not kept.
     pub max_kept_bytes: usize,
     /// How long a reply is kept: 60 s. That is longer than clients send a call again.
     pub keep_for: Duration,

@@ -7,6 +7,7 @@
 mod config; // what an engine may cost
 mod client; // our calls, sent again until they are answered
 mod cache; //  replies that may have to be sent again
+mod shares; // who holds how much of them
 mod server; // the peers' calls and our replies
 
 use core::net::SocketAddr;

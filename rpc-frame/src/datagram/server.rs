@@ -13,6 +13,7 @@ use super::config::DatagramServerConfig;
 use super::{MAX_DATAGRAM, Transmit};
 use crate::auth::OpaqueAuth;
 use crate::connection::{IncomingCall, Malformed, Outcome, RecordNotWritten};
+use crate::counters::CallCounters;
 use crate::message::{AcceptStatus, AcceptedReply, CALL, REPLY, ReplyBody};
 use crate::reply::{EncodeReply, ReplyEncoder};
 
@@ -42,6 +43,7 @@ pub struct DatagramCall {
 #[derive(Debug)]
 pub struct DatagramServer<S = DefaultHashBuilder> {
     config: DatagramServerConfig,
+    counters: CallCounters,
     cache: ReplyCache<S>,
     in_flight: usize,
     unsent: VecDeque<Transmit>,
@@ -64,6 +66,7 @@ impl<S: BuildHasher> DatagramServer<S> {
     pub fn with_hasher(mut config: DatagramServerConfig, hasher: S) -> Self {
         config.max_datagram = config.max_datagram.min(MAX_DATAGRAM);
         Self {
+            counters: CallCounters::default(),
             cache: ReplyCache::new(&config, hasher),
             in_flight: 0,
             unsent: VecDeque::new(),
@@ -100,6 +103,7 @@ impl<S: BuildHasher> DatagramServer<S> {
             Err(_) => return None,
         }
         self.cache.begin(id);
+        self.counters.called();
         self.in_flight = self.in_flight.saturating_add(1);
         Some(DatagramCall { id, call })
     }
@@ -114,6 +118,7 @@ impl<S: BuildHasher> DatagramServer<S> {
 
     /// Answers a call without results.
     pub fn reply(&mut self, now: Duration, id: &CallId, outcome: Outcome) {
+        self.counters.refuse(outcome);
         self.scratch.clear();
         // A reply without results has no bound that it could exceed, and fits every datagram.
         let _ = xdr_core::encode_into(&(id.xid(), REPLY, outcome.body()), &mut self.scratch);
@@ -156,6 +161,7 @@ impl<S: BuildHasher> DatagramServer<S> {
             Ok(()) => Ok(()),
         };
         if written.is_ok() {
+            self.counters.succeed();
             self.finish(now, id);
         } else {
             self.reply(now, id, Outcome::Accepted(AcceptStatus::SystemErr));
@@ -165,6 +171,7 @@ impl<S: BuildHasher> DatagramServer<S> {
 
     /// Ends a call without any reply. The same call again is dropped, as long as it is remembered.
     pub fn leave_unanswered(&mut self, now: Duration, id: &CallId) {
+        self.counters.leave();
         self.in_flight = self.in_flight.saturating_sub(1);
         self.cache.answer(now, id, None);
     }
@@ -216,6 +223,12 @@ impl<S: BuildHasher> DatagramServer<S> {
     #[must_use]
     pub const fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// How many calls came, and to what end. One that comes again and is known counts once; what was dropped does not.
+    #[must_use]
+    pub const fn counters(&self) -> CallCounters {
+        self.counters
     }
 
     /// Replies that are kept.

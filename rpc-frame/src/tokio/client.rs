@@ -1,112 +1,26 @@
 //! A client: many calls in flight on one connection, which a task drives.
 
 use std::fmt;
-use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use ::tokio::net::{TcpStream, ToSocketAddrs, UnixStream};
 use ::tokio::sync::oneshot;
-use xdr_core::{Bytes, DecodeError, Encode};
+use xdr_core::{Bytes, Encode};
 
-use super::driver::{self, Driver};
-use super::mailbox::{self, Mailbox};
+use super::error::{CallError, ClosedError};
+use super::link::{Call, Link};
+use super::mailbox::Mailbox;
 use super::{Server, ServerConfig, Stream};
 use crate::auth::{AuthFlavor, OpaqueAuth};
-use crate::connection::{ConnectionConfig, ConnectionError, IncomingReply, OutgoingCall, RecordNotWritten};
-use crate::message::{AcceptStatus, AcceptedReply, AuthStat, RejectedReply, ReplyBody};
+use crate::connection::{ConnectionConfig, IncomingReply, OutgoingCall, RecordNotWritten};
+use crate::message::{AcceptedReply, AuthStat, ReplyBody};
 use crate::procedure::{OnewayProcedure, Procedure};
 use crate::program::Programs;
 use crate::session::Peer;
-
-/// Why a call has no results.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallError {
-    /// The arguments have no XDR form. Nothing was sent.
-    #[error("cannot send the call: {0}")]
-    NotSent(#[source] RecordNotWritten),
-    /// The connection was lost before. Nothing was sent.
-    #[error("not connected: {0}")]
-    NotConnected(#[source] ClosedError),
-    /// The connection is lost.
-    #[error("connection lost: {0}")]
-    Closed(#[source] ClosedError),
-    /// No reply came in time.
-    #[error("no reply within the deadline")]
-    DeadlineExceeded,
-    /// The server speaks other versions of RPC.
-    #[error("server supports RPC versions {low} to {high}, not 2")]
-    RpcMismatch {
-        /// The lowest.
-        low: u32,
-        /// The highest.
-        high: u32,
-    },
-    /// The server does not accept the caller.
-    #[error("server does not accept the caller: {0:?}")]
-    AuthError(AuthStat),
-    /// The server does not have the program.
-    #[error("server does not have program {program}")]
-    ProgUnavail {
-        /// The program that was called.
-        program: u32,
-    },
-    /// The server has other versions of the program.
-    #[error("server has versions {low} to {high} of the program")]
-    ProgMismatch {
-        /// The lowest.
-        low: u32,
-        /// The highest.
-        high: u32,
-    },
-    /// The program has no such procedure, or not in this session.
-    #[error("server does not have procedure {procedure}")]
-    ProcUnavail {
-        /// The procedure that was called.
-        procedure: u32,
-    },
-    /// The server could not decode the arguments.
-    #[error("server could not decode the arguments")]
-    GarbageArgs,
-    /// The server failed.
-    #[error("server failed with an internal error")]
-    SystemErr,
-    /// The reply is not what the procedure's type says.
-    #[error("cannot decode the reply: {0}")]
-    Reply(#[source] DecodeError),
-}
-
-impl CallError {
-    /// Whether the procedure may have run all the same. False where it certainly has not.
-    #[must_use]
-    pub const fn may_have_run(&self) -> bool {
-        matches!(self, Self::Closed(_) | Self::DeadlineExceeded | Self::SystemErr | Self::Reply(_))
-    }
-}
-
-/// Why a connection is lost.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClosedError {
-    /// The server closed it.
-    #[error("server closed the connection")]
-    ByPeer,
-    /// The client's own last handle was dropped, or its runtime ended.
-    #[error("client was closed")]
-    ByUs,
-    /// The server broke the protocol, or let a limit pass.
-    #[error(transparent)]
-    Protocol(ConnectionError),
-    /// The socket failed.
-    #[error("{0}")]
-    Io(#[source] Arc<io::Error>),
-}
 
 /// How a call is made.
 #[derive(Debug, Clone)]
@@ -151,22 +65,6 @@ pub struct Client {
     short_hand: Arc<Mutex<Option<OpaqueAuth>>>,
 }
 
-/// The way of a client's calls to the connection. Dropped with the last clone of the client.
-enum Link {
-    /// A connection that is the client's alone.
-    Driven(Arc<Driver>),
-    /// A connection that is served as well.
-    Served(mailbox::Link),
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        if let Self::Driven(driver) = self {
-            driver.close(ClosedError::ByUs);
-        }
-    }
-}
-
 impl Client {
     /// A client on a connection. A task that drives it is spawned on the present runtime. It serves nothing: the
     /// peer's calls are answered with PROG_UNAVAIL.
@@ -184,7 +82,7 @@ impl Client {
     /// Outside of a tokio runtime.
     #[must_use]
     pub fn with_config<IO: Stream>(io: IO, config: ConnectionConfig) -> Self {
-        Self::over(Link::Driven(Driver::spawn(io, config)))
+        Self::over(Link::drive(io, config))
     }
 
     /// A client that answers the peer's calls as well: callbacks and events travel on the same connection.
@@ -260,7 +158,7 @@ impl Client {
 
     /// A client on a connection that is served. With `ends`, its end is the connection's.
     pub(crate) fn served(mailbox: Arc<Mailbox>, ends: Option<oneshot::Sender<()>>) -> Self {
-        Self::over(Link::Served(mailbox::Link::new(mailbox, ends)))
+        Self::over(Link::serve(mailbox, ends))
     }
 
     fn over(link: Link) -> Self {
@@ -302,6 +200,17 @@ impl Client {
         self
     }
 
+    /// The same connection for calls of another caller.
+    pub(super) fn calling_as(self, options: &CallOptions, short_hand: &Arc<Mutex<Option<OpaqueAuth>>>) -> Self {
+        Self { link: self.link, options: options.clone(), short_hand: Arc::clone(short_hand) }
+    }
+
+    /// The same caller with another time for its calls.
+    pub(super) fn with_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.options.timeout = timeout;
+        self
+    }
+
     /// Calls the procedure that the message belongs to. Dropping the future gives up on the reply.
     ///
     /// # Errors
@@ -337,10 +246,7 @@ impl Client {
     pub async fn send_procedure<P: OnewayProcedure>(&self, args: &P::Args) -> Result<(), CallError> {
         let args = xdr_core::to_bytes(args).map_err(|error| CallError::NotSent(RecordNotWritten::Encode(error)))?;
         let call = OutgoingCall::new(P::PROGRAM, P::VERSION, P::NUMBER).with_credential(&self.options.credential);
-        match &*self.link {
-            Link::Driven(driver) => driver.send(&call, &args).await,
-            Link::Served(link) => link.mailbox.send(&call, &args).await,
-        }
+        self.link.send(&call, &args).await
     }
 
     /// Calls procedure 0 of a program, which does nothing: is it there?
@@ -354,19 +260,13 @@ impl Client {
 
     /// Waits until the connection has ended, and tells why.
     pub async fn closed(&self) -> ClosedError {
-        match &*self.link {
-            Link::Driven(driver) => driver.closed().await,
-            Link::Served(link) => link.mailbox.closed().await,
-        }
+        self.link.closed().await
     }
 
     /// Why the connection has ended, once it has: no further call can be made then.
     #[must_use]
     pub fn close_reason(&self) -> Option<ClosedError> {
-        match &*self.link {
-            Link::Driven(driver) => driver.close_reason(),
-            Link::Served(link) => link.mailbox.close_reason(),
-        }
+        self.link.close_reason()
     }
 
     /// The reply to a call. Where the server has issued a short hand for our AUTH_SYS, that goes in its place, until the
@@ -423,11 +323,7 @@ impl Client {
         args: &T,
     ) -> Result<Call, CallError> {
         let call = OutgoingCall::new(program, version, procedure).with_credential(credential);
-        let sent = match &*self.link {
-            Link::Driven(driver) => Sent::Driven(driver.call(&call, args, self.options.timeout)?),
-            Link::Served(link) => Sent::Served(link.mailbox.call(&call, args, self.options.timeout)?),
-        };
-        Ok(Call { sent, _link: Arc::clone(&self.link), program, procedure })
+        Link::call(&self.link, &call, args, self.options.timeout)
     }
 }
 
@@ -440,68 +336,4 @@ impl fmt::Debug for Client {
 /// An xid that is hard to guess.
 pub(crate) fn random_xid() -> u32 {
     u32::try_from(RandomState::new().build_hasher().finish() >> 32).unwrap_or(1)
-}
-
-/// A call in flight. Dropping it gives up on the reply.
-pub(crate) struct Call {
-    sent: Sent,
-    /// The connection lasts as long as somebody waits for a reply on it.
-    _link: Arc<Link>,
-    program: u32,
-    procedure: u32,
-}
-
-enum Sent {
-    Driven(driver::Call),
-    Served(mailbox::Call),
-}
-
-impl Future for Call {
-    type Output = Result<IncomingReply, CallError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let reply = match &mut self.sent {
-            Sent::Driven(call) => ready!(Pin::new(call).poll(cx)),
-            Sent::Served(call) => ready!(Pin::new(call).poll(cx)),
-        };
-        Poll::Ready(reply.and_then(|reply| successful(reply, self.program, self.procedure)))
-    }
-}
-
-/// A reply, if it carries results.
-pub(super) fn successful(reply: IncomingReply, program: u32, procedure: u32) -> Result<IncomingReply, CallError> {
-    let body = match &reply.body {
-        Ok(body) => body,
-        Err(error) => return Err(CallError::Reply(error.clone())),
-    };
-    match body {
-        ReplyBody::Accepted(accepted) => match accepted.status {
-            AcceptStatus::Success => Ok(reply),
-            AcceptStatus::ProgUnavail => Err(CallError::ProgUnavail { program }),
-            AcceptStatus::ProgMismatch { low, high } => Err(CallError::ProgMismatch { low, high }),
-            AcceptStatus::ProcUnavail => Err(CallError::ProcUnavail { procedure }),
-            AcceptStatus::GarbageArgs => Err(CallError::GarbageArgs),
-            AcceptStatus::SystemErr => Err(CallError::SystemErr),
-        },
-        ReplyBody::Denied(RejectedReply::RpcMismatch { low, high }) => {
-            Err(CallError::RpcMismatch { low: *low, high: *high })
-        }
-        ReplyBody::Denied(RejectedReply::AuthError(stat)) => Err(CallError::AuthError(*stat)),
-    }
-}
-
-impl From<io::Error> for ClosedError {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            // TLS without its own last message. Records say themselves how long they are, so that nothing is missing.
-            io::ErrorKind::UnexpectedEof => Self::ByPeer,
-            _ => Self::Io(Arc::new(error)),
-        }
-    }
-}
-
-impl From<ConnectionError> for ClosedError {
-    fn from(error: ConnectionError) -> Self {
-        Self::Protocol(error)
-    }
 }

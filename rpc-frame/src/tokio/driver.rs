@@ -12,7 +12,7 @@ use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
 use xdr_core::{Bytes, Encode};
 
-use super::client::{CallError, ClosedError};
+use super::error::{CallError, ClosedError};
 use super::{Alarm, Stream, poll_read, poll_write};
 use crate::connection::{Connection, ConnectionConfig, Event, IncomingReply, Outcome, OutgoingCall};
 use crate::message::AcceptStatus;
@@ -135,8 +135,10 @@ impl Driver {
     pub(super) fn close(&self, why: ClosedError) {
         let mut state = self.lock();
         let why = state.closed.get_or_insert(why).clone();
-        for waiting in state.waiting.values_mut() {
-            waiting.finish(|| Err(CallError::Closed(why.clone())));
+        let State { engine, waiting, .. } = &mut *state;
+        for (xid, waiting) in waiting {
+            // What is not sent by now never will be: nobody who waits lets the last handle go.
+            waiting.finish(|| Err(CallError::lost(why.clone(), engine.is_sent(*xid))));
         }
         drop(state);
         self.changed.notify_waiters();

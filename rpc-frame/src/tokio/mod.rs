@@ -1,8 +1,11 @@
 //! Client and server on tokio.
 
-mod client; //   calls, and how they end
+mod client; //   calls
+mod error; //    how they end without results
+mod link; //     their way to the connection
 mod driver; //   the task that drives a client's connection
 mod mailbox; //  calls on a connection that is served
+mod reconnecting; // one connection after the other
 mod negotiate; // which version of a program both sides have
 mod listener; // where connections come from
 mod peer_limit; // connections of one peer
@@ -13,15 +16,17 @@ mod serve; //    one connection: woken handlers, whole records, one write, one r
 mod udp; //      one datagram a message: a client, and a server's socket
 mod server; //   many connections, caps, shutdown
 
-#[cfg(feature = "tower")]
-pub(crate) use client::Call;
 #[cfg(feature = "tls")]
 pub(crate) use client::random_xid;
-pub use client::{CallError, CallOptions, Client, ClosedError};
+pub use client::{CallOptions, Client};
+pub use error::{CallError, ClosedError};
+#[cfg(feature = "tower")]
+pub(crate) use link::Call;
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;
 pub use negotiate::NegotiateError;
-pub use peer_limit::{Counted, LimitedListener, PeerLimit};
+pub use peer_limit::{LimitedListener, LimitedStream, PeerLimit};
+pub use reconnecting::{ReconnectPolicy, ReconnectingClient};
 pub use server::{Server, ServerBuilder};
 pub use shared::{ServerConfig, ServerCounters};
 pub use short_hand::ShortHands;

@@ -2,7 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use super::client::{CallError, Client};
+use super::client::Client;
+use super::error::CallError;
 
 /// Most calls of procedure 0 that a negotiation makes.
 const TRIES: u32 = 8;

@@ -109,13 +109,13 @@ pub struct LimitedListener<L> {
 }
 
 impl<L: Listener> Listener for LimitedListener<L> {
-    type Io = Counted<L::Io>;
+    type Io = LimitedStream<L::Io>;
 
     async fn accept(&mut self) -> io::Result<(Self::Io, Peer)> {
         loop {
             let (io, peer) = self.listener.accept().await?;
             match self.limit.place(&peer) {
-                Some(place) => return Ok((Counted { io, _place: place }, peer)),
+                Some(place) => return Ok((LimitedStream { io, _place: place }, peer)),
                 None => tracing::warn!(%peer, most = self.limit.most, "refused a connection: the peer has too many"),
             }
         }
@@ -124,18 +124,18 @@ impl<L: Listener> Listener for LimitedListener<L> {
 
 /// A connection that is counted as long as it is open.
 #[derive(Debug)]
-pub struct Counted<IO> {
+pub struct LimitedStream<IO> {
     io: IO,
     _place: Place,
 }
 
-impl<IO: Stream> AsyncRead for Counted<IO> {
+impl<IO: Stream> AsyncRead for LimitedStream<IO> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
-impl<IO: Stream> AsyncWrite for Counted<IO> {
+impl<IO: Stream> AsyncWrite for LimitedStream<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::{Instrument, Span};
 use xdr_core::Bytes;
 
-use super::client::{CallError, ClosedError};
+use super::error::{CallError, ClosedError};
 use super::mailbox::{Mailbox, Post};
 use super::shared::{Shared, Uncounted};
 use super::slots::{Ended, Slots};
@@ -69,7 +69,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         Ok(()) => ClosedError::ByPeer,
         Err(why) => why.clone(),
     };
-    served.post.close(&mut served.engine, why);
+    served.post.end(&served.engine, why);
     ended
 }
 
@@ -256,6 +256,18 @@ where
     }
 }
 
+/// Says why no method was called.
+pub(super) fn log_undispatched(why: &Undispatched, xid: u32, procedure: &str) {
+    match why {
+        Undispatched::UnknownProcedure => tracing::debug!(xid, procedure, "unknown procedure"),
+        Undispatched::GarbageArgs(error) => tracing::debug!(xid, procedure, %error, "garbage arguments"),
+        Undispatched::Refused(refusal) => {
+            let error: &(dyn std::error::Error + 'static) = refusal.reason();
+            tracing::warn!(xid, procedure, error, "refused a call in front of its method");
+        }
+    }
+}
+
 /// Replies to a call whose handler has ended.
 fn finish_call<R: crate::EncodeReply>(
     engine: &mut Connection,
@@ -274,24 +286,17 @@ fn finish_call<R: crate::EncodeReply>(
             }
             return;
         }
-        Some(Err(Undispatched::UnknownProcedure)) => {
-            return engine.reply(now, xid, Outcome::Accepted(AcceptStatus::ProcUnavail));
-        }
-        Some(Err(Undispatched::GarbageArgs(error))) => {
-            tracing::debug!(xid, procedure = procedure.name, %error, "garbage arguments");
-            AcceptStatus::GarbageArgs
-        }
-        Some(Err(Undispatched::Refused(refusal))) => {
-            let error: &(dyn std::error::Error + 'static) = refusal.reason();
-            tracing::warn!(xid, procedure = procedure.name, error, "refused a call in front of its method");
-            AcceptStatus::SystemErr
+        Some(Err(undispatched)) => {
+            log_undispatched(&undispatched, xid, procedure.name);
+            undispatched.status()
         }
         None => {
             tracing::error!(xid, procedure = procedure.name, "handler panicked");
             AcceptStatus::SystemErr
         }
     };
-    if procedure.oneway {
+    // That there is no such procedure is told also to who thinks that it is oneway.
+    if procedure.oneway && status != AcceptStatus::ProcUnavail {
         engine.leave_unanswered();
     } else {
         engine.reply(now, xid, Outcome::Accepted(status));

@@ -45,16 +45,16 @@ pub struct ServerCounters {
     pub open: usize,
     /// Connections that were ever opened, and sockets for UDP.
     pub opened: u64,
-    /// Bytes that came over connections.
+    /// Bytes that came over connections and in datagrams.
     pub bytes_received: u64,
-    /// Bytes that were sent over connections.
+    /// Bytes that were sent over connections and in datagrams.
     pub bytes_sent: u64,
-    /// Calls over connections; [`in_flight`](CallCounters::in_flight) tells how many wait for their handlers. Calls by
-    /// UDP are not counted.
+    /// Calls over connections and by UDP; [`in_flight`](CallCounters::in_flight) tells how many wait for their handlers.
+    /// A call by UDP that comes again counts once, as long as it is known.
     pub calls: CallCounters,
 }
 
-/// What one connection has done, as far as its server has not counted it.
+/// What one connection or socket has done, as far as its server has not counted it.
 #[derive(Default)]
 pub(super) struct Uncounted {
     pub(super) received: usize,

@@ -18,7 +18,7 @@ use crate::tokio::CallError;
 ///
 /// | the error | idempotent | not |
 /// |---|---|---|
-/// | [`NotConnected`](CallError::NotConnected): nothing was sent | yes | yes |
+/// | [`NotConnected`](CallError::NotConnected): the server did not get the call | yes | yes |
 /// | [`Closed`](CallError::Closed), [`DeadlineExceeded`](CallError::DeadlineExceeded), [`SystemErr`](CallError::SystemErr): it may have run | yes | no |
 /// | any other: the same call gets the same answer | no | no |
 ///

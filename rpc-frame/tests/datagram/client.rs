@@ -202,3 +202,38 @@ fn xids_begin_where_they_are_told_to_and_go_on_behind_the_last() {
     let mut client = DatagramClient::new(config);
     assert_eq!((make_call(&mut client), make_call(&mut client)), (u32::MAX, 0));
 }
+
+#[test]
+fn a_oneway_call_is_sent_once_in_its_turn_and_waited_for_by_nobody() {
+    let mut client = DatagramClient::new(DatagramClientConfig::default());
+    let of = OutgoingCall::new(PROGRAM, 1, 1);
+    let first = client.call(Duration::ZERO, there(), &of, &(), None).unwrap();
+    let oneway = client.send(there(), &of, &7_u32).unwrap();
+    let last = client.call(Duration::ZERO, there(), &of, &(), None).unwrap();
+    assert_eq!(client.in_flight(), 2);
+    for (xid, len) in [(first, 40), (oneway, 44), (last, 40)] {
+        let Transmit { to, datagram } = client.poll_transmit().unwrap();
+        assert_eq!((to, &datagram[..4], datagram.len()), (there(), &xid.to_be_bytes()[..], len));
+    }
+    client.handle_datagram(there(), &crate::reply(oneway, &[]));
+    assert_eq!((client.poll_transmit(), client.poll_event()), (None, None));
+    client.forget(first);
+    client.forget(oneway);
+    client.handle_time(seconds(1));
+    assert_eq!(&client.poll_transmit().unwrap().datagram[..4], last.to_be_bytes());
+    assert_eq!((client.poll_transmit(), client.in_flight()), (None, 1));
+}
+
+#[test]
+fn oneway_calls_leave_no_room_for_others_until_they_are_sent() {
+    let mut config = DatagramClientConfig::default();
+    config.max_unsent = 80;
+    let mut client = DatagramClient::new(config);
+    let of = OutgoingCall::new(PROGRAM, 1, 1);
+    for room in [true, true, false] {
+        assert_eq!(client.has_room_to_send(), room);
+        client.send(there(), &of, &()).unwrap();
+    }
+    assert!(client.poll_transmit().is_some() && !client.has_room_to_send());
+    assert!(client.poll_transmit().is_some() && client.has_room_to_send());
+}

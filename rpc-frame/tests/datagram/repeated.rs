@@ -140,3 +140,60 @@ fn survives_a_flood_of_calls_with_bounded_memory() {
     assert!(server.kept() < 700, "{}", server.kept());
     assert!(server.kept() > 100, "{}", server.kept());
 }
+
+/// Answers a call of somebody's with a reply of that many bytes.
+fn answer_to(server: &mut DatagramServer, from: SocketAddr, xid: u32, len: usize) {
+    let new = server.handle_datagram(Duration::ZERO, from, &call(xid, &[])).expect("the call is new");
+    server.reply_with(Duration::ZERO, &new.id, &Bytes::from(vec![0; len])).unwrap();
+    server.poll_transmit().unwrap();
+}
+
+#[test]
+fn survives_a_flood_of_one_peer_with_what_is_kept_for_the_others() {
+    let flooder = |xid: u32| SocketAddr::from(([192, 0, 2, 66], u16::try_from(xid % 60_000 + 1).unwrap()));
+    // Too many replies, and too long ones; and a few long ones against many short ones.
+    for (max_kept, max_bytes, ours, theirs) in
+        [(100, usize::MAX, 4, 4), (usize::MAX, 100_000, 4, 1000), (100, usize::MAX, 9000, 4)]
+    {
+        let mut server = server_with(|config| {
+            config.max_kept = max_kept;
+            config.max_kept_bytes = max_bytes;
+        });
+        for xid in 1..=20 {
+            answer(&mut server, Duration::ZERO, xid, ours);
+        }
+        for xid in 1..=10_000 {
+            answer_to(&mut server, flooder(xid), xid, theirs);
+        }
+        assert!((1..=20).all(|xid| is_kept(&mut server, Duration::ZERO, xid)));
+        assert!(server.handle_datagram(Duration::ZERO, flooder(10_000), &call(10_000, &[])).is_none(), "the latest");
+        assert!(server.handle_datagram(Duration::ZERO, flooder(1), &call(1, &[])).is_some(), "the first");
+    }
+}
+
+#[test]
+fn what_is_kept_is_shared_alike_by_those_who_want_more() {
+    let mut server = server_with(|config| config.max_kept = 90);
+    let peers = ["192.0.2.1:700", "192.0.2.2:700", "[2001:db8::1]:700"].map(address);
+    for xid in 1..=1000 {
+        for peer in peers {
+            answer_to(&mut server, peer, xid, 4);
+        }
+    }
+    for peer in peers {
+        let is_kept = |xid: &u32| server.handle_datagram(Duration::ZERO, peer, &call(*xid, &[])).is_none();
+        assert_eq!((1..=1000).rev().take_while(is_kept).count(), 30, "{peer}");
+    }
+    server.handle_time(seconds(60));
+    assert_eq!((server.kept(), server.next_timeout()), (0, None));
+}
+
+#[test]
+fn a_reply_that_is_longer_than_all_room_pushes_out_its_own_peers_only() {
+    let mut server = server_with(|config| config.max_kept_bytes = 25_000);
+    for xid in 1..=3 {
+        answer(&mut server, Duration::ZERO, xid, 1000);
+    }
+    answer_to(&mut server, address("192.0.2.66:700"), 1, 30_000);
+    assert_eq!(server.kept(), 3);
+}

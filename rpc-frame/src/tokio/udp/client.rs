@@ -6,23 +6,25 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::vec;
 
 use ::tokio::io::ReadBuf;
 use ::tokio::net::{ToSocketAddrs, UdpSocket, lookup_host};
-use ::tokio::sync::oneshot;
+use ::tokio::sync::{Notify, oneshot};
 use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
 use xdr_core::{Bytes, Encode};
 
-use super::super::client::{random_xid, successful};
+use super::super::client::random_xid;
+use super::super::error::successful;
 use super::super::{Alarm, CallError, CallOptions, ClosedError};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::connection::{Event, IncomingReply, OutgoingCall};
 use crate::datagram::{DatagramClient, DatagramClientConfig, MAX_DATAGRAM, Transmit};
-use crate::procedure::Procedure;
+use crate::procedure::{OnewayProcedure, Procedure};
 
 /// A client of one server by UDP. Its clones share the socket, which is closed with the last of them.
 ///
@@ -85,6 +87,8 @@ struct Shared {
     state: Mutex<State>,
     /// The task that sends and receives.
     driver: AtomicWaker,
+    /// There may be room to send, or the socket is closed.
+    changed: Notify,
 }
 
 struct State {
@@ -135,8 +139,9 @@ impl UdpClient {
         // One byte more than is allowed, so that a datagram which was cut off to fit is seen to be too long.
         let room = config.max_datagram.min(MAX_DATAGRAM).saturating_add(1);
         let state = State { engine: DatagramClient::new(config), waiting: HashMap::new(), closed: false };
-        let (epoch, state, driver) = (alarm.epoch(), Mutex::new(state), AtomicWaker::new());
-        let shared = Arc::new(Shared { epoch, server, state, driver });
+        let (epoch, state) = (alarm.epoch(), Mutex::new(state));
+        let (driver, changed) = (AtomicWaker::new(), Notify::new());
+        let shared = Arc::new(Shared { epoch, server, state, driver, changed });
         let socket = Socket { socket, alarm, buffer: vec![0; room].into_boxed_slice(), unsent: None };
         ::tokio::spawn(drive(socket, Arc::clone(&shared)));
         Ok(Self { handle: Arc::new(Handle { shared }), options: CallOptions::default() })
@@ -164,6 +169,36 @@ impl UdpClient {
     pub async fn call_procedure<P: Procedure>(&self, args: &P::Args) -> Result<P::Reply, CallError> {
         let results = self.raw(P::PROGRAM, P::VERSION, P::NUMBER, args)?.results().await?;
         xdr_core::from_bytes(&results).map_err(CallError::Reply)
+    }
+
+    /// Calls the oneway procedure that the message belongs to: no reply comes, and nothing tells whether it arrives. It
+    /// is sent once.
+    ///
+    /// The future ends when the call is queued. It waits as long as
+    /// [`max_unsent`](DatagramClientConfig::max_unsent) bytes of others wait for the socket.
+    ///
+    /// # Errors
+    /// When the arguments have no XDR form, or the message is too long for a datagram. Nothing was sent then.
+    pub async fn send<P: OnewayProcedure<Args = P>>(&self, args: &P) -> Result<(), CallError> {
+        self.send_procedure::<P>(args).await
+    }
+
+    /// Calls a oneway procedure whose message serves several.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_procedure<P: OnewayProcedure>(&self, args: &P::Args) -> Result<(), CallError> {
+        let shared = &self.handle.shared;
+        let call = OutgoingCall::new(P::PROGRAM, P::VERSION, P::NUMBER).with_credential(&self.options.credential);
+        loop {
+            let mut changed = pin!(shared.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if shared.try_send(&call, args)? {
+                return Ok(());
+            }
+            changed.await;
+        }
     }
 
     /// Calls procedure 0 of a program, which does nothing: is it there?
@@ -233,6 +268,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Queues a oneway call. False where there is no room.
+    fn try_send<T: Encode + ?Sized>(&self, call: &OutgoingCall<'_>, args: &T) -> Result<bool, CallError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(CallError::NotConnected(ClosedError::ByUs));
+        }
+        if !state.engine.has_room_to_send() {
+            return Ok(false);
+        }
+        state.engine.send(self.server, call, args).map_err(CallError::NotSent)?;
+        drop(state);
+        self.driver.wake();
+        Ok(true)
+    }
+
     /// Ends every call: without their senders they know.
     fn close(&self) {
         let mut state = self.lock();
@@ -240,6 +290,7 @@ impl Shared {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         drop(waiting);
+        self.changed.notify_waiters();
         self.driver.wake();
     }
 }
@@ -266,7 +317,14 @@ async fn drive(mut socket: Socket, shared: Arc<Shared>) {
     let _driven = Driven(Arc::clone(&shared));
     poll_fn(|cx| {
         shared.driver.register(cx.waker());
-        socket.poll(cx, &mut shared.lock())
+        let mut state = shared.lock();
+        let polled = socket.poll(cx, &mut state);
+        let room = state.engine.has_room_to_send();
+        drop(state);
+        if room {
+            shared.changed.notify_waiters();
+        }
+        polled
     })
     .await;
 }
@@ -274,7 +332,9 @@ async fn drive(mut socket: Socket, shared: Arc<Shared>) {
 impl Socket {
     fn poll(&mut self, cx: &mut TaskContext<'_>, state: &mut State) -> Poll<()> {
         if state.closed {
-            return Poll::Ready(());
+            // The last handle is gone. What it has queued still goes.
+            self.send(cx, &mut state.engine);
+            return if self.unsent.is_none() { Poll::Ready(()) } else { Poll::Pending };
         }
         for turn in (0..DATAGRAMS_A_TURN).rev() {
             if !self.receive(cx, &mut state.engine) {

@@ -16,8 +16,8 @@ use tracing::Instrument;
 use xdr_core::Bytes;
 
 use super::super::Alarm;
-use super::super::serve::call_span;
-use super::super::shared::Shared;
+use super::super::serve::{call_span, log_undispatched};
+use super::super::shared::{Shared, Uncounted};
 use super::super::slots::{Ended, Slots, Woken};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::answer::{Answer, check};
@@ -56,6 +56,7 @@ pub(in crate::tokio) async fn serve<P: Programs>(
         unsent: None,
         resume: None,
         finishing: false,
+        uncounted: Uncounted::default(),
         socket,
         shared,
         start,
@@ -78,10 +79,18 @@ struct Served<P: Programs, S, F> {
     resume: Option<Duration>,
     /// Shutting down: what was taken up is answered.
     finishing: bool,
+    uncounted: Uncounted,
     socket: UdpSocket,
     shared: Arc<Shared<P>>,
     /// Makes a handler's future, whose type has no name.
     start: S,
+}
+
+// However the socket is closed.
+impl<P: Programs, S, F> Drop for Served<P, S, F> {
+    fn drop(&mut self) {
+        self.uncounted.end(self.engine.counters(), &self.shared);
+    }
 }
 
 impl<P, S, F> Served<P, S, F>
@@ -109,6 +118,7 @@ where
                 cx.waker().wake_by_ref();
             }
         }
+        self.uncounted.count(self.engine.counters(), &self.shared);
         while let Some(next) = [self.engine.next_timeout(), self.resume].into_iter().flatten().min() {
             if self.alarm.poll_until(cx, self.alarm.now(), next).is_pending() {
                 break;
@@ -130,7 +140,7 @@ where
                     self.unsent = Some(transmit);
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(len)) => self.uncounted.sent = self.uncounted.sent.saturating_add(len),
                 // As if it had been lost: the peer calls again.
                 Poll::Ready(Err(error)) => tracing::debug!(peer = %transmit.to, %error, "cannot send a reply"),
             }
@@ -147,6 +157,7 @@ where
         match self.socket.poll_recv_from(cx, &mut buffer) {
             Poll::Pending => false,
             Poll::Ready(Ok(from)) => {
+                self.uncounted.received = self.uncounted.received.saturating_add(buffer.filled().len());
                 if let Some(new) = self.engine.handle_datagram(now, from, buffer.filled()) {
                     self.take_up(now, new);
                 }
@@ -223,26 +234,21 @@ fn finish_call<R: EncodeReply>(
             }
             return;
         }
-        Some(Err(Undispatched::UnknownProcedure)) => {
-            return refuse(engine, now, &id, Outcome::Accepted(AcceptStatus::ProcUnavail));
-        }
-        Some(Err(Undispatched::GarbageArgs(error))) => {
-            tracing::debug!(%peer, xid, procedure, %error, "garbage arguments");
-            // It may be looked at again if it comes again.
-            engine.forget(&id);
-            AcceptStatus::GarbageArgs
-        }
-        Some(Err(Undispatched::Refused(refusal))) => {
-            let error: &(dyn std::error::Error + 'static) = refusal.reason();
-            tracing::warn!(%peer, xid, procedure, error, "refused a call in front of its method");
-            AcceptStatus::SystemErr
+        Some(Err(undispatched)) => {
+            log_undispatched(&undispatched, xid, procedure);
+            if !matches!(undispatched, Undispatched::Refused(_)) {
+                // It may be looked at again if it comes again.
+                engine.forget(&id);
+            }
+            undispatched.status()
         }
         None => {
             tracing::error!(%peer, xid, procedure, "handler panicked");
             AcceptStatus::SystemErr
         }
     };
-    if oneway {
+    // That there is no such procedure is told also to who thinks that it is oneway.
+    if oneway && status != AcceptStatus::ProcUnavail {
         engine.leave_unanswered(now, &id);
     } else {
         engine.reply(now, &id, Outcome::Accepted(status));

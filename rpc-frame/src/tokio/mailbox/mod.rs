@@ -2,7 +2,10 @@
 //!
 //! The task looks at one flag to see that nobody calls; only calls of our own take the lock.
 
-use std::collections::HashMap;
+mod post; // the task's end
+
+pub(super) use post::Post;
+
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,7 +18,7 @@ use ::tokio::sync::{Notify, oneshot};
 use ::tokio::time::Instant;
 use xdr_core::{Bytes, Encode};
 
-use super::client::{CallError, ClosedError};
+use super::error::{CallError, ClosedError};
 use super::slots::Woken;
 use crate::auth::OpaqueAuth;
 use crate::connection::{Connection, ConnectionConfig, IncomingReply, OutgoingCall, RecordNotWritten, room_to_send};
@@ -49,6 +52,8 @@ struct Content {
     letters: Vec<Letter>,
     /// Bytes of the letters.
     bytes: usize,
+    /// Letters whose replies are awaited.
+    awaited: usize,
     /// Calls that were sent and then given up.
     given_up: Vec<u32>,
     closed: Option<ClosedError>,
@@ -90,6 +95,8 @@ struct Stage {
     /// Set as long as the call is in flight.
     xid: Option<u32>,
     given_up: bool,
+    /// There is a reply, or was one.
+    ended: bool,
     reply: Option<Result<IncomingReply, CallError>>,
     waker: Option<Waker>,
 }
@@ -102,6 +109,7 @@ impl Pending {
     fn finish(&self, reply: Result<IncomingReply, CallError>) {
         let mut stage = self.lock();
         stage.xid = None;
+        stage.ended = true;
         stage.reply = Some(reply);
         let waker = stage.waker.take();
         drop(stage);
@@ -161,7 +169,7 @@ impl Mailbox {
         if let Some(closed) = &content.closed {
             return Err(CallError::NotConnected(closed.clone()));
         }
-        if content.letters.len() >= self.max_calls {
+        if content.awaited >= self.max_calls {
             return Err(CallError::NotSent(RecordNotWritten::TooManyCalls { max: self.max_calls }));
         }
         content.put(letter);
@@ -236,7 +244,18 @@ impl Mailbox {
 impl Content {
     fn put(&mut self, letter: Letter) {
         self.bytes = self.bytes.saturating_add(letter.len());
+        self.awaited = self.awaited.saturating_add(usize::from(letter.awaited.is_some()));
         self.letters.push(letter);
+    }
+
+    /// Takes the letter of a call out that is given up, if it has not been taken.
+    fn take_back(&mut self, pending: &Arc<Pending>) {
+        let is_it = |letter: &Letter| letter.awaited.as_ref().is_some_and(|(other, _)| Arc::ptr_eq(other, pending));
+        if let Some(place) = self.letters.iter().position(is_it) {
+            let letter = self.letters.remove(place);
+            self.bytes = self.bytes.saturating_sub(letter.len());
+            self.awaited = self.awaited.saturating_sub(1);
+        }
     }
 }
 
@@ -275,11 +294,13 @@ impl Drop for Call {
     fn drop(&mut self) {
         let mut stage = self.pending.lock();
         stage.given_up = true;
-        let in_flight = stage.xid.take();
+        let (in_flight, ended) = (stage.xid.take(), stage.ended);
         drop(stage);
         if let Some(xid) = in_flight {
             self.mailbox.lock().given_up.push(xid);
             self.mailbox.ring();
+        } else if !ended {
+            self.mailbox.lock().take_back(&self.pending);
         }
     }
 }
@@ -304,128 +325,5 @@ impl Drop for Link {
             // The connection may be idle from now on.
             self.mailbox.woken.wake();
         }
-    }
-}
-
-/// The task's end of a mailbox.
-pub(super) struct Post {
-    mailbox: Arc<Mailbox>,
-    waiting: HashMap<u32, Arc<Pending>>,
-    /// Somebody has called.
-    in_use: bool,
-    /// Replies passed over that the log has been told of.
-    passed_over: u64,
-}
-
-impl Post {
-    pub(super) fn new(mailbox: Arc<Mailbox>) -> Self {
-        Self { mailbox, waiting: HashMap::new(), in_use: false, passed_over: 0 }
-    }
-
-    pub(super) const fn in_use(&self) -> bool {
-        self.in_use
-    }
-
-    /// Whether somebody can call.
-    pub(super) fn is_held(&self) -> bool {
-        self.mailbox.links.load(Ordering::Acquire) > 0
-    }
-
-    /// Hands what is in the mailbox to the engine. False where there was nothing.
-    #[inline]
-    pub(super) fn collect(&mut self, engine: &mut Connection, now: Duration) -> bool {
-        if !self.mailbox.full.load(Ordering::Acquire) {
-            return false;
-        }
-        self.empty(engine, now);
-        true
-    }
-
-    #[cold]
-    fn empty(&mut self, engine: &mut Connection, now: Duration) {
-        self.in_use = true;
-        self.mailbox.full.store(false, Ordering::Release);
-        let mut content = self.mailbox.lock();
-        content.bytes = 0;
-        for xid in content.given_up.drain(..) {
-            if self.waiting.remove(&xid).is_some() {
-                engine.forget(xid);
-            }
-        }
-        for letter in content.letters.drain(..) {
-            let Some((pending, _)) = &letter.awaited else {
-                if let Err(error) = letter.write(engine, now) {
-                    tracing::error!(procedure = letter.procedure, %error, "cannot send a oneway call");
-                }
-                continue;
-            };
-            let mut stage = pending.lock();
-            if stage.given_up {
-                continue;
-            }
-            match letter.write(engine, now) {
-                Ok(xid) => {
-                    stage.xid = Some(xid);
-                    drop(stage);
-                    self.waiting.insert(xid, Arc::clone(pending));
-                }
-                Err(error) => {
-                    drop(stage);
-                    pending.finish(Err(CallError::NotSent(error)));
-                }
-            }
-        }
-        self.mailbox.unsent.store(engine.output().len(), Ordering::SeqCst);
-    }
-
-    /// Tells the callers how much waits to be sent.
-    pub(super) fn publish(&mut self, engine: &Connection) {
-        if !self.in_use {
-            return;
-        }
-        let unsent = engine.output().len();
-        self.mailbox.unsent.store(unsent, Ordering::SeqCst);
-        if self.mailbox.senders.load(Ordering::SeqCst) > 0 && room_to_send(unsent, 0, self.mailbox.max_unsent) {
-            self.mailbox.changed.notify_waiters();
-        }
-        let passed_over = engine.client().passed_over();
-        if passed_over != self.passed_over {
-            tracing::debug!(passed_over, "passed over a reply that nobody waits for");
-            self.passed_over = passed_over;
-        }
-    }
-
-    pub(super) fn finish(&mut self, xid: u32, reply: Result<IncomingReply, CallError>) {
-        if let Some(pending) = self.waiting.remove(&xid) {
-            pending.finish(reply);
-        }
-    }
-
-    /// Fails every call that waits, and those that are still to come.
-    pub(super) fn close(&mut self, engine: &mut Connection, why: ClosedError) {
-        for xid in self.waiting.keys() {
-            engine.forget(*xid);
-        }
-        self.end(why);
-    }
-
-    fn end(&mut self, why: ClosedError) {
-        let mut content = self.mailbox.lock();
-        let why = content.closed.get_or_insert(why).clone();
-        let letters = std::mem::take(&mut content.letters);
-        content.bytes = 0;
-        drop(content);
-        let queued = letters.into_iter().filter_map(|letter| letter.awaited.map(|(pending, _)| pending));
-        for pending in self.waiting.drain().map(|(_, pending)| pending).chain(queued) {
-            pending.finish(Err(CallError::Closed(why.clone())));
-        }
-        self.mailbox.changed.notify_waiters();
-    }
-}
-
-/// Also where the task is cut off, or its runtime ends.
-impl Drop for Post {
-    fn drop(&mut self) {
-        self.end(ClosedError::ByUs);
     }
 }

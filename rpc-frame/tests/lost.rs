@@ -1,0 +1,94 @@
+//! A connection that is lost at any byte of a call: whether the call may have run is known to the byte.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rpc_frame::tokio::{CallError, CallOptions, Client};
+use rpc_frame::xdr::Xdr;
+use rpc_frame::{ProcedureTable, program};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = 9, version = 1, proc = 1)]
+struct Ask {
+    #[xdr(max = 64)]
+    what: String,
+}
+
+#[derive(ProcedureTable)]
+#[rpc(program = 10, version = 1, service = NothingService)]
+#[allow(dead_code, reason = "a table is only looked up in")]
+enum Nothing {
+    Never(Never),
+}
+
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = 10, version = 1, proc = 1)]
+struct Never;
+
+struct Silent;
+impl NothingService for Silent {
+    async fn never(&self, _: &rpc_frame::Context, _: Never) {}
+}
+
+/// A record mark, ten words of header, and the argument's length and 40 bytes.
+const CALL: usize = 4 + 40 + 44;
+
+/// A stream that takes so many bytes and is lost with the next one, or with the end of the call.
+struct Cut {
+    left: usize,
+    taken: usize,
+}
+
+impl AsyncWrite for Cut {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let len = bytes.len().min(self.left);
+        if len == 0 {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        self.left -= len;
+        self.taken += len;
+        Poll::Ready(Ok(len))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Cut {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.taken >= CALL && self.left == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// What becomes of one call, and of a second one behind it.
+async fn two_calls(client: Client) -> [CallError; 2] {
+    let client = client.with_options(CallOptions::default().with_timeout(None));
+    let ask = Ask { what: "x".repeat(40) };
+    let (first, second) = tokio::join!(client.call(&ask), client.call(&ask));
+    assert!(client.close_reason().is_some());
+    [first.unwrap_err(), second.unwrap_err()]
+}
+
+#[tokio::test]
+async fn a_call_may_have_run_if_and_only_if_its_last_byte_was_sent() {
+    for left in 0..2 * CALL {
+        let cut = || Cut { left, taken: 0 };
+        for client in [Client::new(cut()), Client::serving(cut(), program::<Nothing, _>(Silent))] {
+            let [first, second] = two_calls(client).await;
+            assert_eq!(first.may_have_run(), left >= CALL, "{left} bytes: {first}");
+            assert_eq!(matches!(first, CallError::Closed(_)), left >= CALL, "{left} bytes: {first}");
+            assert!(!second.may_have_run(), "{left} bytes: {second}");
+        }
+    }
+}
