@@ -100,6 +100,8 @@ pub struct Connection {
     client: ClientConnection,
     server: ServerConnection,
     expired: VecDeque<u32>,
+    /// When the time was last told, if a call was in flight then.
+    busy: Option<Duration>,
     /// Somebody means to use the connection again, however long nothing happens on it.
     held: bool,
     /// When the record that is not whole began.
@@ -120,6 +122,7 @@ impl Connection {
             client: ClientConnection::new(&config),
             server: ServerConnection::new(&config),
             expired: VecDeque::new(),
+            busy: None,
             held: false,
             record_since: None,
             last_activity: None,
@@ -186,11 +189,18 @@ impl Connection {
         self.record_since = None;
     }
 
-    /// Whether more input is of use now. Without room for calls, and without calls of our own, it can wait
-    /// with the peer.
+    /// Whether more input is of use now. Without room for calls it can wait with the peer, but for replies to calls of our
+    /// own and where the peer may wait for us to read.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.has_room() || self.client.in_flight() > 0
+        self.has_room() || self.reads_on()
+    }
+
+    /// Whether to read on without room for calls: for replies, and so that two ends which both have much to send do not
+    /// both wait until the other has taken it. Replies come to calls that nobody waits for any more as well.
+    fn reads_on(&self) -> bool {
+        let called_for = || self.output.calls > 0 || self.client.given_up() > 0;
+        self.client.in_flight() > 0 || (self.output.bytes.len() > self.config.max_unsent && called_for())
     }
 
     /// Whether another call of the peer's can be taken up.
@@ -213,7 +223,7 @@ impl Connection {
             }
             // Without calls of our own, the peer's calls may wait in its socket. With them, its replies
             // must not wait behind its calls.
-            if !room && self.client.in_flight() == 0 {
+            if !room && !self.reads_on() {
                 return Ok(None);
             }
             let Some(record) = self.records.next_record(&mut self.input)? else {
@@ -389,8 +399,10 @@ impl Connection {
             self.output.give_back();
             self.output.waiting_since = None;
             self.output.taken = 0;
+            self.output.calls = 0;
         } else {
             let _ = self.output.bytes.split_to(len);
+            self.output.calls = self.output.calls.saturating_sub(len);
             self.output.taken = self.output.taken.saturating_add(len);
             if self.output.taken >= PROGRESS {
                 self.output.waiting_since = Some(now);
@@ -412,7 +424,11 @@ impl Connection {
     }
 
     fn is_idle(&self) -> bool {
-        !self.held && self.client.in_flight() == 0 && self.server.in_flight() == 0
+        !self.held && !self.is_busy()
+    }
+
+    fn is_busy(&self) -> bool {
+        self.client.in_flight() > 0 || self.server.in_flight() > 0
     }
 
     /// Lets time pass. Calls that have reached their deadlines become events.
@@ -434,6 +450,12 @@ impl Connection {
             return Err(ConnectionError::WriteTimeout);
         }
         self.client.expire(now, &mut self.expired);
+        // The last call may have ended without a byte since: by its deadline, given up, or without a reply.
+        let busy = if self.is_busy() { Some(now) } else { None };
+        let before = core::mem::replace(&mut self.busy, busy);
+        if busy.is_none() && before.is_some() && self.last_activity <= before {
+            self.last_activity = Some(now);
+        }
         if self.is_idle() && passed(self.last_activity, self.config.idle_timeout) {
             return Err(ConnectionError::Idle);
         }

@@ -19,11 +19,13 @@ pub(super) struct Output {
     pub(super) waiting_since: Option<Duration>,
     /// Bytes that it has taken since then.
     pub(super) taken: usize,
+    /// Bytes up to the end of the last call of our own.
+    pub(super) calls: usize,
 }
 
 impl Output {
     pub(super) fn new(max_record: usize) -> Self {
-        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0 }
+        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0, calls: 0 }
     }
 
     /// Lets go of the room of a long reply, once nothing waits in it.
