@@ -74,29 +74,41 @@ fn load(most: usize) -> impl Strategy<Value = usize> {
     prop_oneof![4 => 0..40_usize, 2 => 40..most / 10, 1 => 0..most]
 }
 
-fn acts(deadline: u64, ends: bool) -> impl Strategy<Value = Vec<(u64, Act)>> {
-    let call = move || {
-        let deadline = option::weighted(0.4, 1..deadline);
-        (load(3_000), deadline).prop_map(|(load, deadline)| Act::Call { load, deadline })
-    };
-    let send = || load(3_000).prop_map(|load| Act::Send { load });
-    let forget = || (0..24_usize).prop_map(Act::Forget);
-    // Many things at a time fill what has a cap.
-    let at = || prop_oneof![2 => Just(0), 1 => 0..100_u64, 1 => 0..20_000_u64];
-    let acts = prop_oneof![
-        3 => vec((at(), prop_oneof![12 => call(), 4 => send(), 3 => forget()]), 0..24),
-        1 => vec((at(), send()), 0..24),
-        // Calls that nobody waits for any more.
-        1 => vec((at(), call(), 0..100_u64), 0..12).prop_map(|calls| {
+/// What a program does and when, in ms.
+type Acts = BoxedStrategy<Vec<(u64, Act)>>;
+
+fn call(load: impl Strategy<Value = usize>) -> impl Strategy<Value = Act> {
+    let deadline = option::weighted(0.4, 1..60_000_u64);
+    (load, deadline).prop_map(|(load, deadline)| Act::Call { load, deadline })
+}
+
+fn send() -> impl Strategy<Value = Act> {
+    load(3_000).prop_map(|load| Act::Send { load })
+}
+
+/// Many things at a time fill what has a cap.
+fn at() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => Just(0), 1 => 0..100_u64, 1 => 0..20_000_u64]
+}
+
+fn mixed() -> Acts {
+    let forget = (0..24_usize).prop_map(Act::Forget);
+    vec((at(), prop_oneof![12 => call(load(3_000)), 4 => send(), 3 => forget]), 0..24).boxed()
+}
+
+fn sends() -> Acts {
+    vec((at(), send()), 0..24).boxed()
+}
+
+/// Calls that soon nobody waits for any more.
+fn given_up() -> Acts {
+    let calls = vec((0..200_u64, call(0..20_usize), 0..2_000_u64), 0..12);
+    calls
+        .prop_map(|calls| {
             let numbered = calls.into_iter().enumerate();
             numbered.flat_map(|(number, (at, call, after))| [(at, call), (at + after, Act::Forget(number))]).collect()
-        }),
-    ];
-    let end = option::weighted(0.3, (0..30_000_u64, prop_oneof![Just(Act::HalfClose), Just(Act::Cut)]));
-    (acts, end).prop_map(move |(mut acts, end)| {
-        acts.extend(end.filter(|_| ends));
-        acts
-    })
+        })
+        .boxed()
 }
 
 fn handlers(after: u64, waits: u32) -> impl Strategy<Value = Vec<Handler>> {
@@ -149,7 +161,12 @@ pub(crate) fn any() -> impl Strategy<Value = Plan> {
         }
         config
     });
-    let end = (acts(60_000, true), handlers(40_000, 1), config, proptest::bool::weighted(0.2))
+    let cut = option::weighted(0.3, (0..30_000_u64, prop_oneof![Just(Act::HalfClose), Just(Act::Cut)]));
+    let acts = (prop_oneof![3 => mixed(), 1 => sends(), 1 => given_up()], cut).prop_map(|(mut acts, cut)| {
+        acts.extend(cut);
+        acts
+    });
+    let end = (acts, handlers(40_000, 1), config, proptest::bool::weighted(0.2))
         .prop_map(|(acts, handlers, config, held)| EndPlan { acts, handlers, config, held })
         .boxed();
     // Mostly at once, sometimes late, seldom a stall.
@@ -161,12 +178,16 @@ pub(crate) fn any() -> impl Strategy<Value = Plan> {
 /// Two ends that do what they are there for, with a slow network between them and all the time in the world. The cap on
 /// records leaves room to put aside all of these calls.
 pub(crate) fn friendly() -> impl Strategy<Value = Plan> {
+    prop_oneof![3 => friends(&mixed()), 1 => friends(&sends()), 2 => friends(&given_up())]
+}
+
+fn friends(acts: &Acts) -> impl Strategy<Value = Plan> + use<> {
     let config = caps(Just(128 * 1024)).prop_map(|mut config| {
         let for_ever = Duration::from_secs(365 * 24 * 3600);
         (config.record_timeout, config.idle_timeout, config.write_timeout) = (for_ever, for_ever, for_ever);
         config
     });
-    let end = (acts(60_000, false), handlers(10_000, 0), config)
+    let end = (acts.clone(), handlers(10_000, 0), config)
         .prop_map(|(acts, handlers, config)| EndPlan { acts, handlers, config, held: true })
         .boxed();
     let delay = || prop_oneof![6 => Just(0), 1 => 0..20_u64];
