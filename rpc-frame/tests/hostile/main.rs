@@ -4,13 +4,16 @@
 mod records; //   18 to 22: what is no record, and records in any pieces
 mod envelopes; // 23 to 28: what is no call and no reply, or not one that belongs here
 mod load; //      31 to 34: peers that are slow, many, or gone
-
+mod limits; //    each limit on a connection and on a server: at it, one below and one beyond
+mod datagram_limits; // the same by UDP
 #[path = "../wire/mod.rs"]
 mod wire;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rpc_frame::tokio::{CallError, CallOptions, Client, ClosedError, Server, ServerConfig};
@@ -59,6 +62,28 @@ struct Panic {
     late: bool,
 }
 
+/// Tells how many bytes came.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = GATE, version = 3, proc = 6, reply = u32)]
+struct Store {
+    #[xdr(max = 0x10_0000)]
+    bytes: Vec<u8>,
+}
+
+/// Is not answered.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = GATE, version = 3, proc = 7, oneway)]
+struct Tell {
+    number: u32,
+}
+
+/// Nested so deep.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = GATE, version = 3, proc = 8, reply = u32)]
+struct Nest {
+    inner: Option<Box<Nest>>,
+}
+
 #[derive(ProcedureTable)]
 #[rpc(program = GATE, version = 3, service = GateService)]
 #[allow(dead_code, reason = "a table is only looked up in")]
@@ -68,6 +93,9 @@ enum Gate {
     // 3 is a gap.
     Fill(Fill),
     Panic(Panic),
+    Store(Store),
+    Tell(Tell),
+    Nest(Nest),
 }
 
 /// A call whose handler waits. Its sender is closed when the handler is gone.
@@ -78,10 +106,13 @@ struct Held {
 
 struct Keeper {
     held: mpsc::UnboundedSender<Held>,
+    /// How often `Double` was run.
+    doubled: Arc<AtomicUsize>,
 }
 
 impl GateService for Keeper {
     async fn double(&self, _: &Context, args: Double) -> u32 {
+        self.doubled.fetch_add(1, Ordering::SeqCst);
         args.number.wrapping_mul(2)
     }
 
@@ -101,12 +132,23 @@ impl GateService for Keeper {
         }
         panic!("as the test wants it")
     }
+
+    async fn store(&self, _: &Context, args: Store) -> u32 {
+        u32::try_from(args.bytes.len()).unwrap()
+    }
+
+    async fn tell(&self, _: &Context, _: Tell) {}
+
+    async fn nest(&self, _: &Context, args: Nest) -> u32 {
+        std::iter::successors(Some(&args), |nest| nest.inner.as_deref()).map(|_| 1).sum()
+    }
 }
 
 /// A server that listens on TCP and on a unix socket.
 struct Site {
     server: Server<Program<Gate, Keeper>>,
     held: mpsc::UnboundedReceiver<Held>,
+    doubled: Arc<AtomicUsize>,
     tcp: SocketAddr,
     unix: SocketPath,
 }
@@ -138,7 +180,9 @@ impl Site {
         let (sender, held) = mpsc::unbounded_channel();
         let mut config = ServerConfig::default();
         change(&mut config);
-        let server = Server::builder(program::<Gate, _>(Keeper { held: sender })).config(config).build();
+        let doubled = Arc::new(AtomicUsize::new(0));
+        let keeper = Keeper { held: sender, doubled: Arc::clone(&doubled) };
+        let server = Server::builder(program::<Gate, _>(keeper)).config(config).build();
         let tcp_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = tcp_listener.local_addr().unwrap();
         let unix = SocketPath::of_this_test();
@@ -146,7 +190,7 @@ impl Site {
         let (by_tcp, by_unix) = (server.clone(), server.clone());
         tokio::spawn(async move { by_tcp.serve(tcp_listener).await });
         tokio::spawn(async move { by_unix.serve(unix_listener).await });
-        Self { server, held, tcp, unix }
+        Self { server, held, doubled, tcp, unix }
     }
 
     async fn tcp(&self) -> TcpStream {
@@ -268,7 +312,11 @@ async fn closes_a_server(site: &Site, stream: &[u8]) {
 
 /// Why a client that waits for a reply gives the connection up.
 async fn closes_a_client(stream: &[u8]) -> ConnectionError {
-    let (client, mut raw) = client().await;
+    closes_a_client_with(|_| {}, stream).await
+}
+
+async fn closes_a_client_with(change: impl FnOnce(&mut ConnectionConfig), stream: &[u8]) -> ConnectionError {
+    let (client, mut raw) = client_with(change).await;
     let call = hold(&client, 1);
     called(&mut raw).await;
     let _ = send(&mut raw, stream).await;
