@@ -629,6 +629,25 @@ async fn two_ends_that_send_without_end_through_a_narrow_stream_do_not_wait_for_
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_ends_that_each_send_more_than_may_wait_at_once_do_not_wait_for_each_other() {
+    let (server, mut at_server) = server_with(|config| config.connection.max_unsent = 1024);
+    let (near, far) = duplex(256);
+    server.serve_connection(far, Peer::Unknown).unwrap();
+    let (program, mut at_client) = talk();
+    let mut config = ServerConfig::default();
+    config.connection.max_unsent = 1024;
+    let client = Client::serving_with_config(near, program, config);
+    client.call(&Lend).await.unwrap();
+    let back = at_server.lent.recv().await.unwrap();
+    for client in [&client, &back] {
+        client.send(&note(1, 100_000)).await.unwrap();
+    }
+    for seen in [&mut at_server, &mut at_client] {
+        assert_eq!(soon(seen.notes.recv()).await, Some(Some(1)), "without waiting for a timeout");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_sent_is_written_though_the_client_is_gone() {
     for serving in [false, true] {
         let (near, mut far) = duplex(512);
