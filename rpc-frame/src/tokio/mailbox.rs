@@ -47,6 +47,8 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct Content {
     letters: Vec<Letter>,
+    /// Those of them whose replies somebody waits for.
+    calls: usize,
     /// Bytes of the letters.
     bytes: usize,
     /// Calls that were sent and then given up.
@@ -161,7 +163,7 @@ impl Mailbox {
         if let Some(closed) = &content.closed {
             return Err(CallError::NotConnected(closed.clone()));
         }
-        if content.letters.len() >= self.max_calls {
+        if content.calls >= self.max_calls {
             return Err(CallError::NotSent(RecordNotWritten::TooManyCalls { max: self.max_calls }));
         }
         content.put(letter);
@@ -205,8 +207,8 @@ impl Mailbox {
             return Err(CallError::NotConnected(closed.clone()));
         }
         let unsent = content.bytes.saturating_add(self.unsent.load(Ordering::SeqCst));
-        // Letters without arguments take room as well.
-        if !room_to_send(unsent, letter.len(), self.max_unsent) || content.letters.len() >= self.max_calls {
+        // Letters without arguments take room as well. One that is alone may always go.
+        if !room_to_send(unsent, letter.len(), self.max_unsent) || content.letters.len() >= self.max_calls.max(1) {
             return Ok(false);
         }
         content.put(letter);
@@ -236,6 +238,7 @@ impl Mailbox {
 impl Content {
     fn put(&mut self, letter: Letter) {
         self.bytes = self.bytes.saturating_add(letter.len());
+        self.calls = self.calls.saturating_add(usize::from(letter.awaited.is_some()));
         self.letters.push(letter);
     }
 }
@@ -346,7 +349,7 @@ impl Post {
         self.in_use = true;
         self.mailbox.full.store(false, Ordering::Release);
         let mut content = self.mailbox.lock();
-        content.bytes = 0;
+        (content.bytes, content.calls) = (0, 0);
         for xid in content.given_up.drain(..) {
             if self.waiting.remove(&xid).is_some() {
                 engine.forget(xid);
@@ -413,7 +416,7 @@ impl Post {
         let mut content = self.mailbox.lock();
         let why = content.closed.get_or_insert(why).clone();
         let letters = std::mem::take(&mut content.letters);
-        content.bytes = 0;
+        (content.bytes, content.calls) = (0, 0);
         drop(content);
         let queued = letters.into_iter().filter_map(|letter| letter.awaited.map(|(pending, _)| pending));
         for pending in self.waiting.drain().map(|(_, pending)| pending).chain(queued) {
