@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::wire::{Call, fragment, hex, record, success, words};
 use crate::{
     Double, GATE, Hold, Nest, Site, Store, Tell, accepted, called, closes_a_client_with, configured, double, fill,
-    hold, patient, read_record, rest, unix_client_with,
+    hold, patient, read_record, rest, unix_client_with, within,
 };
 
 /// The names of the fields, as they are shown.
@@ -231,7 +231,7 @@ async fn idle_timeout_of_a_server_and_a_client() {
         sleep(NEARLY).await;
     }
     let begun = Instant::now();
-    assert_eq!(raw.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(within(raw.read(&mut [0])).await.unwrap(), 0);
     assert_eq!(begun.elapsed(), LIMIT - NEARLY);
 
     let (client, mut raw) = unix_client_with(soon);
@@ -245,7 +245,7 @@ async fn idle_timeout_of_a_server_and_a_client() {
         sleep(NEARLY).await;
     }
     let begun = Instant::now();
-    assert_eq!(client.closed().await.to_string(), ConnectionError::Idle.to_string());
+    assert_eq!(within(client.closed()).await.to_string(), ConnectionError::Idle.to_string());
     assert_eq!(begun.elapsed(), LIMIT - NEARLY);
 }
 
@@ -266,7 +266,7 @@ async fn write_timeout_of_a_server() {
     raw.read_exact(&mut piece[1025..]).await.unwrap();
     sleep(2 * (LIMIT - NEARLY)).await;
     let mut last = Vec::new();
-    raw.read_to_end(&mut last).await.unwrap();
+    within(raw.read_to_end(&mut last)).await.unwrap();
     assert!(last.len() <= 1024, "what was under way: {} bytes", last.len());
 }
 
