@@ -513,7 +513,9 @@ fn a_connection_is_idle_five_minutes_after_a_call_that_ends_without_a_byte() {
     assert_eq!(all(&mut connection), [Got::Call(1)]);
     assert_eq!(connection.handle_time(START), Ok(()));
     connection.leave_unanswered();
+    assert_eq!(connection.next_timeout(), Some(START), "the engine is to be told when that was, at once");
     assert_eq!(connection.handle_time(seconds(1_000)), Ok(()), "the handler has taken its time");
+    assert_eq!(connection.next_timeout(), Some(seconds(1_300)));
     assert_eq!(connection.handle_time(seconds(1_299)), Ok(()));
 
     let call = OutgoingCall::new(PROGRAM, 1, 1);

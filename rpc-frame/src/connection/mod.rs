@@ -416,10 +416,12 @@ impl Connection {
     pub fn next_timeout(&self) -> Option<Duration> {
         let record = self.record_since.map(|since| since.saturating_add(self.config.record_timeout));
         let write = self.output.waiting_since.map(|since| since.saturating_add(self.config.write_timeout));
-        // A connection begins when it is first told the time, which is due at once.
-        let idle = self
-            .is_idle()
-            .then(|| self.last_activity.map_or(Duration::ZERO, |last| last.saturating_add(self.config.idle_timeout)));
+        // It is due at once that a connection is first told the time, and the time at which its last call has ended.
+        let idle = self.is_idle().then(|| match (self.last_activity, self.busy) {
+            (None, _) => Duration::ZERO,
+            (Some(last), Some(busy)) if last <= busy => busy,
+            (Some(last), _) => last.saturating_add(self.config.idle_timeout),
+        });
         [record, write, idle, self.client.nearest_deadline()].into_iter().flatten().min()
     }
 
