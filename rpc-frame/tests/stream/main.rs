@@ -6,8 +6,12 @@ mod model; // what must be true of an end, apart from what its engine says
 mod end; //   an engine and the program around it
 mod world; // both ends, the links between them, and the clock
 
+use std::collections::BTreeSet;
+
 use plan::{Plan, any, friendly};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use rpc_frame::ConnectionError;
 use world::World;
 
@@ -54,4 +58,37 @@ proptest! {
     fn across_a_slow_stream_each_call_is_answered_and_no_end_waits_for_the_other_for_ever(plan in friendly()) {
         nobody_waits_in_vain(&plan);
     }
+}
+
+/// The schedules are worth nothing if they do not come to what they are to find.
+#[test]
+fn the_schedules_reach_every_end_of_a_call_and_of_a_connection() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeSet::new();
+    for _ in 0..500 {
+        let plan = any().new_tree(&mut runner).unwrap().current();
+        for end in World::run(&plan).ends {
+            seen.extend(end.model.seen());
+            let name = |error| format!("{error:?}").chars().take_while(|char| char.is_alphabetic()).collect::<String>();
+            seen.extend(end.died_of.map(name));
+        }
+    }
+    let wanted = [
+        "DeadlineExceeded",
+        "Forgotten",
+        "Idle",
+        "Lost",
+        "NotSent",
+        "Overloaded",
+        "Record",
+        "RecordTimeout",
+        "Replied(GarbageArgs)",
+        "Replied(Success)",
+        "Replied(SystemErr)",
+        "UnexpectedEof",
+        "WriteTimeout",
+        "cut off",
+        "refused for want of room",
+    ];
+    assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), wanted);
 }

@@ -331,6 +331,14 @@ impl Model {
         assert!(deserved, "{why}: {self:?}");
     }
 
+    /// What has happened to its calls and to those of the peer's.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = String> {
+        let ended = self.made.values().filter_map(|call| call.ended).map(|ended| format!("{ended:?}"));
+        let refused = (self.refused > 0).then(|| "refused for want of room".into());
+        let cut_off = (self.cut_off > 0).then(|| "cut off".into());
+        ended.chain(refused).chain(cut_off)
+    }
+
     pub(crate) fn assert_all_ended(&self) {
         assert_eq!(self.pending(), 0, "{:?}", self.made);
     }
