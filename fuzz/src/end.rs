@@ -315,7 +315,9 @@ impl<P: Programs> End<P> {
         }
         // Nothing waits for ever, if its user does not want that.
         let waits = self.kept_for_later || self.pending.iter().any(|(_, deadline)| deadline.is_none());
-        for _ in 0..self.pending.len() + 2 {
+        // The deadlines, that of a call that has ended, the time at which the last call has ended without a byte, and the
+        // end of all patience.
+        for _ in 0..self.pending.len() + 3 {
             if self.error.is_none() {
                 self.pass_until_due();
             }

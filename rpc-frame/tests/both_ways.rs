@@ -383,6 +383,35 @@ async fn calls_of_our_own_are_capped_and_one_that_is_dropped_makes_room() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn oneway_calls_go_where_no_other_calls_of_our_own_may() {
+    let (server, mut seen) = server();
+    let mut config = ServerConfig::default();
+    config.connection.max_own_calls_in_flight = 0;
+    let driven = Client::with_config(server.connect_in_memory(), config.connection.clone());
+    let served = Client::serving_with_config(server.connect_in_memory(), talk().0, config);
+    for (number, client) in [(1, driven), (2, served)] {
+        let error = client.call(&Bounce { times: 0 }).await.unwrap_err();
+        assert!(matches!(error, CallError::NotSent(RecordNotWritten::TooManyCalls { max: 0 })), "{error}");
+        soon(client.send(&note(number, 0))).await.expect("it has room").unwrap();
+        assert_eq!(soon(seen.notes.recv()).await, Some(Some(number)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_oneway_call_takes_no_place_among_the_calls_that_wait_for_replies() {
+    let (server, _seen) = server();
+    let mut config = ServerConfig::default();
+    config.connection.max_own_calls_in_flight = 1;
+    let driven = Client::with_config(server.connect_in_memory(), config.connection.clone());
+    let served = Client::serving_with_config(server.connect_in_memory(), talk().0, config);
+    for client in [driven, served] {
+        // Before the connection's task has taken it.
+        client.send(&note(1, 0)).await.unwrap();
+        assert_eq!(client.call(&Bounce { times: 0 }).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_without_programs_answers_the_servers_calls_with_prog_unavail() {
     let (server, mut seen) = server();
     let client = Client::new(server.connect_in_memory());
@@ -626,6 +655,25 @@ async fn two_ends_that_send_without_end_through_a_narrow_stream_do_not_wait_for_
         assert_eq!(at_client.notes.recv().await, Some(number));
     }
     assert!(begun.elapsed() < Duration::from_secs(1), "nobody waited for a timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_ends_that_each_send_more_than_may_wait_at_once_do_not_wait_for_each_other() {
+    let (server, mut at_server) = server_with(|config| config.connection.max_unsent = 1024);
+    let (near, far) = duplex(256);
+    server.serve_connection(far, Peer::Unknown).unwrap();
+    let (program, mut at_client) = talk();
+    let mut config = ServerConfig::default();
+    config.connection.max_unsent = 1024;
+    let client = Client::serving_with_config(near, program, config);
+    client.call(&Lend).await.unwrap();
+    let back = at_server.lent.recv().await.unwrap();
+    for client in [&client, &back] {
+        client.send(&note(1, 100_000)).await.unwrap();
+    }
+    for seen in [&mut at_server, &mut at_client] {
+        assert_eq!(soon(seen.notes.recv()).await, Some(Some(1)), "without waiting for a timeout");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -507,6 +507,28 @@ fn a_connection_is_idle_five_minutes_after_its_last_byte_in_either_direction() {
 }
 
 #[test]
+fn a_connection_is_idle_five_minutes_after_a_call_that_ends_without_a_byte() {
+    let mut connection = default();
+    connection.receive(START, &peer_call(1));
+    assert_eq!(all(&mut connection), [Got::Call(1)]);
+    assert_eq!(connection.handle_time(START), Ok(()));
+    connection.leave_unanswered();
+    assert_eq!(connection.next_timeout(), Some(START), "the engine is to be told when that was, at once");
+    assert_eq!(connection.handle_time(seconds(1_000)), Ok(()), "the handler has taken its time");
+    assert_eq!(connection.next_timeout(), Some(seconds(1_300)));
+    assert_eq!(connection.handle_time(seconds(1_299)), Ok(()));
+
+    let call = OutgoingCall::new(PROGRAM, 1, 1);
+    let xid = connection.call(seconds(1_299), &call, &1, Some(seconds(2_000))).unwrap();
+    connection.advance_output(seconds(1_299), usize::MAX);
+    assert_eq!(connection.handle_time(seconds(1_299)), Ok(()));
+    assert_eq!(connection.handle_time(seconds(2_000)), Ok(()));
+    assert_eq!(connection.poll_event(), Ok(Some(Event::DeadlineExceeded { xid })), "not the connection's end");
+    assert_eq!(connection.next_timeout(), Some(seconds(2_300)));
+    assert_eq!(connection.handle_time(seconds(2_300)), Err(ConnectionError::Idle));
+}
+
+#[test]
 fn a_connection_begins_when_it_is_first_told_the_time() {
     // One clock for all connections of a process that has run for long.
     let mut connection = default();
@@ -731,6 +753,39 @@ fn what_is_sent_while_there_is_room_leaves_room_for_the_peers_calls() {
     assert!(connection.has_room_to_send(4) && !connection.has_room_to_send(200));
 }
 
+/// Otherwise two such ends would wait for each other.
+#[test]
+fn an_end_with_more_to_send_than_may_wait_reads_on_as_long_as_what_it_has_called_for_may_come() {
+    let narrow = |config: &mut ConnectionConfig| config.max_unsent = 40;
+    let mut telling = connection(narrow);
+    telling.send(START, &OutgoingCall::new(PROGRAM, 1, 1), &1).unwrap();
+    telling.receive(START, &peer_call(1));
+    assert!(telling.wants_input(), "a oneway call alone is more than may wait");
+    assert_eq!(all(&mut telling), [], "but the call that has come waits for room");
+    telling.advance_output(START, usize::MAX);
+    assert_eq!(all(&mut telling), [Got::Call(1)]);
+
+    let mut asking = connection(narrow);
+    let deadline = asking.call(START, &OutgoingCall::new(PROGRAM, 1, 1), &1, Some(seconds(1))).unwrap();
+    let dropped = call(&mut asking, 2);
+    asking.advance_output(START, usize::MAX);
+    asking.forget(dropped);
+    asking.handle_time(seconds(1)).unwrap();
+    assert_eq!(asking.poll_event(), Ok(Some(Event::DeadlineExceeded { xid: deadline })));
+    asking.receive(seconds(1), &[peer_call(1), peer_call(2), peer_call(3)].concat());
+    assert_eq!(all(&mut asking), [Got::Call(1), Got::Call(2), Got::Call(3)]);
+    for xid in 1..=2 {
+        asking.reply_with(seconds(1), xid, &Bytes::new()).unwrap();
+    }
+    assert!(asking.output().len() > 40);
+    for xid in [dropped, deadline] {
+        assert!(asking.wants_input(), "the reply of call {xid} may still come");
+        asking.receive(seconds(1), &peer_reply(xid));
+        assert_eq!(all(&mut asking), [], "and is passed over");
+    }
+    assert!(!asking.wants_input(), "now the peer may wait");
+}
+
 #[test]
 fn a_connection_that_is_held_is_not_idle() {
     let mut connection = default();
@@ -761,6 +816,9 @@ fn a_connection_is_not_idle_at_once_when_a_long_call_is_given_up() {
     connection.advance_output(START, connection.output().len());
     assert_eq!(connection.handle_time(seconds(1000)), Ok(()));
     connection.forget(xid);
+    // It is due at once that the engine is told when that was.
+    assert_eq!(connection.next_timeout(), Some(seconds(1000)));
+    assert_eq!(connection.handle_time(seconds(1000)), Ok(()));
     assert_eq!(connection.next_timeout(), Some(seconds(1010)));
     assert_eq!(connection.handle_time(seconds(1009)), Ok(()));
     assert_eq!(connection.handle_time(seconds(1010)), Err(ConnectionError::Idle));

@@ -97,6 +97,8 @@ pub struct ClientConnection {
     max_in_flight: usize,
     nearest_deadline: Option<Duration>,
     passed_over: u64,
+    /// Calls that nobody waits for any more and whose replies may still come.
+    given_up: usize,
 }
 
 impl ClientConnection {
@@ -108,6 +110,7 @@ impl ClientConnection {
             max_in_flight: config.max_own_calls_in_flight,
             nearest_deadline: None,
             passed_over: 0,
+            given_up: 0,
         }
     }
 
@@ -121,6 +124,10 @@ impl ClientConnection {
     #[must_use]
     pub const fn passed_over(&self) -> u64 {
         self.passed_over
+    }
+
+    pub(super) const fn given_up(&self) -> usize {
+        self.given_up
     }
 
     pub(super) const fn nearest_deadline(&self) -> Option<Duration> {
@@ -163,6 +170,7 @@ impl ClientConnection {
         })?;
         self.next_xid = xid.wrapping_add(1);
         self.issued = self.issued.saturating_add(1);
+        output.calls = output.bytes.len();
         Ok(xid)
     }
 
@@ -171,7 +179,9 @@ impl ClientConnection {
     }
 
     pub(super) fn forget(&mut self, xid: u32) {
-        self.pending.remove(&xid);
+        if self.pending.remove(&xid).is_some() {
+            self.given_up = self.given_up.saturating_add(1);
+        }
     }
 
     /// The reply, if somebody waits for it. One that comes late, twice or to a oneway call is passed over; one to a
@@ -184,6 +194,7 @@ impl ClientConnection {
                 return Err(ConnectionError::UnexpectedReply { xid });
             }
             self.passed_over = self.passed_over.saturating_add(1);
+            self.given_up = self.given_up.saturating_sub(1);
             return Ok(None);
         }
         Ok(Some(IncomingReply::read(xid, &body)))
@@ -193,6 +204,7 @@ impl ClientConnection {
         if self.nearest_deadline.is_none_or(|nearest| now < nearest) {
             return;
         }
+        let before = self.pending.len();
         self.pending.retain(|xid, call| {
             let over = call.deadline.is_some_and(|deadline| now >= deadline);
             if over {
@@ -200,6 +212,7 @@ impl ClientConnection {
             }
             !over
         });
+        self.given_up = self.given_up.saturating_add(before.saturating_sub(self.pending.len()));
         self.nearest_deadline = self.pending.values().filter_map(|call| call.deadline).min();
     }
 }

@@ -97,14 +97,14 @@ pub struct Connection {
     client: ClientConnection,
     server: ServerConnection,
     expired: VecDeque<u32>,
+    /// When the time was last told, if a call was in flight then.
+    busy: Option<Duration>,
     /// Somebody means to use the connection again, however long nothing happens on it.
     held: bool,
     /// When the record that is not whole began.
     record_since: Option<Duration>,
     /// None before the connection was told the time.
     last_activity: Option<Duration>,
-    /// When a call was last seen in flight.
-    last_use: Option<Duration>,
 }
 
 impl Connection {
@@ -118,10 +118,10 @@ impl Connection {
             client: ClientConnection::new(&config),
             server: ServerConnection::new(&config),
             expired: VecDeque::new(),
+            busy: None,
             held: false,
             record_since: None,
             last_activity: None,
-            last_use: None,
             config,
         }
     }
@@ -168,11 +168,18 @@ impl Connection {
         self.record_since = None;
     }
 
-    /// Whether more input is of use now. Without room for calls, and without calls of our own, it can wait
-    /// with the peer.
+    /// Whether more input is of use now. Without room for calls it can wait with the peer, but for replies to calls of our
+    /// own and where the peer may wait for us to read.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.has_room() || self.client.in_flight() > 0
+        self.has_room() || self.reads_on()
+    }
+
+    /// Whether to read on without room for calls: for replies, and so that two ends which both have much to send do not
+    /// both wait until the other has taken it. Replies come to calls that nobody waits for any more as well.
+    fn reads_on(&self) -> bool {
+        let called_for = || self.output.calls > 0 || self.client.given_up() > 0;
+        self.client.in_flight() > 0 || (self.output.bytes.len() > self.config.max_unsent && called_for())
     }
 
     /// Whether another call of the peer's can be taken up.
@@ -195,7 +202,7 @@ impl Connection {
             }
             // Without calls of our own, the peer's calls may wait in its socket. With them, its replies
             // must not wait behind its calls.
-            if !room && self.client.in_flight() == 0 {
+            if !room && !self.reads_on() {
                 return Ok(None);
             }
             let Some(record) = self.records.next_record(&mut self.input.bytes)? else {
@@ -392,8 +399,10 @@ impl Connection {
             self.output.give_back();
             self.output.waiting_since = None;
             self.output.taken = 0;
+            self.output.calls = 0;
         } else {
             let _ = self.output.bytes.split_to(len);
+            self.output.calls = self.output.calls.saturating_sub(len);
             self.output.taken = self.output.taken.saturating_add(len);
             if self.output.taken >= PROGRESS {
                 self.output.waiting_since = Some(now);
@@ -407,24 +416,21 @@ impl Connection {
     pub fn next_timeout(&self) -> Option<Duration> {
         let record = self.record_since.map(|since| since.saturating_add(self.config.record_timeout));
         let write = self.output.waiting_since.map(|since| since.saturating_add(self.config.write_timeout));
-        // A connection begins when it is first told the time, which is due at once.
-        let idle = self
-            .is_idle()
-            .then(|| self.idle_since().map_or(Duration::ZERO, |since| since.saturating_add(self.config.idle_timeout)));
+        // It is due at once that a connection is first told the time, and the time at which its last call has ended.
+        let idle = self.is_idle().then(|| match (self.last_activity, self.busy) {
+            (None, _) => Duration::ZERO,
+            (Some(last), Some(busy)) if last <= busy => busy,
+            (Some(last), _) => last.saturating_add(self.config.idle_timeout),
+        });
         [record, write, idle, self.client.nearest_deadline()].into_iter().flatten().min()
     }
 
     fn is_idle(&self) -> bool {
-        !self.held && !self.is_in_use()
+        !self.held && !self.is_busy()
     }
 
-    fn is_in_use(&self) -> bool {
+    fn is_busy(&self) -> bool {
         self.client.in_flight() > 0 || self.server.in_flight() > 0
-    }
-
-    /// None before the connection was told the time.
-    fn idle_since(&self) -> Option<Duration> {
-        self.last_activity.max(self.last_use)
     }
 
     /// Lets time pass. Calls that have reached their deadlines become events.
@@ -446,11 +452,17 @@ impl Connection {
             return Err(ConnectionError::WriteTimeout);
         }
         // A call whose deadline passes now was in flight until now.
-        if self.is_in_use() {
-            self.last_use = Some(now);
+        if self.is_busy() {
+            self.busy = Some(now);
         }
         self.client.expire(now, &mut self.expired);
-        if self.is_idle() && passed(self.idle_since(), self.config.idle_timeout) {
+        // The last call may have ended without a byte since: by its deadline, given up, or without a reply.
+        let busy = if self.is_busy() { Some(now) } else { None };
+        let before = core::mem::replace(&mut self.busy, busy);
+        if busy.is_none() && before.is_some() && self.last_activity <= before {
+            self.last_activity = Some(now);
+        }
+        if self.is_idle() && passed(self.last_activity, self.config.idle_timeout) {
             return Err(ConnectionError::Idle);
         }
         Ok(())

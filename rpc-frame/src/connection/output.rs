@@ -19,11 +19,13 @@ pub(super) struct Output {
     pub(super) taken: usize,
     /// Bytes that it has ever taken.
     pub(super) sent: u64,
+    /// Bytes up to the end of the last call of our own.
+    pub(super) calls: usize,
 }
 
 impl Output {
     pub(super) fn new(max_record: usize) -> Self {
-        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0, sent: 0 }
+        Self { bytes: BytesMut::new(), max_record, waiting_since: None, taken: 0, sent: 0, calls: 0 }
     }
 
     /// The end of what has been written, among all that was ever written.

@@ -14,15 +14,26 @@ use rpc_frame::{
 
 use crate::{PROGRAM, address, there};
 
-/// What becomes of a datagram: the delay of each copy that arrives, in ms.
-type Fate = Vec<u64>;
+/// What becomes of a datagram: the delay of each copy that arrives, in ms, and whether it arrives where it came from.
+type Fate = Vec<(u64, bool)>;
+
+/// Copies that arrive where they should.
+fn forth<const N: usize>(delays: [u64; N]) -> Fate {
+    delays.map(|delay| (delay, false)).into()
+}
+
+/// A copy that comes back, as if the other side had sent it.
+fn back(delay: u64) -> (u64, bool) {
+    (delay, true)
+}
 
 fn fate() -> impl Strategy<Value = Fate> {
     let delay = || prop_oneof![4 => 0..50_u64, 2 => 0..3_000_u64, 1 => 0..40_000_u64];
+    let copy = || (delay(), proptest::bool::weighted(0.1));
     prop_oneof![
         3 => Just(vec![]),
-        4 => delay().prop_map(|once| vec![once]),
-        2 => proptest::collection::vec(delay(), 2..5),
+        4 => copy().prop_map(|once| vec![once]),
+        2 => proptest::collection::vec(copy(), 2..5),
     ]
 }
 
@@ -80,6 +91,7 @@ struct Outcomes {
     /// How often the handler of each call was run.
     runs: HashMap<u32, usize>,
     lost: usize,
+    reflected: usize,
 }
 
 struct World {
@@ -133,7 +145,9 @@ impl World {
         }
         let fate = self.fates.pop_front().unwrap();
         self.outcomes.lost += usize::from(fate.is_empty());
-        for delay in fate {
+        self.outcomes.reflected += fate.iter().filter(|(_, reflected)| *reflected).count();
+        for (delay, reflected) in fate {
+            let (from, to) = if reflected { (to, from) } else { (from, to) };
             self.plan_for(self.now + millis(delay), Happening::Arrive { from, to, datagram: datagram.clone() });
         }
     }
@@ -242,15 +256,30 @@ fn simple(fates: Vec<Fate>) -> Plan {
 
 #[test]
 fn a_network_that_loses_every_third_datagram_or_so_still_gets_every_call_answered() {
-    let outcomes = check(&simple(vec![vec![], vec![10], vec![10], vec![], vec![10], vec![10], vec![10]]));
+    let outcomes =
+        check(&simple(vec![vec![], forth([10]), forth([10]), vec![], forth([10]), forth([10]), forth([10])]));
     assert!(outcomes.ended.values().all(|ended| ended[0].is_some()), "{outcomes:?}");
     assert!(outcomes.lost > 0);
 }
 
 #[test]
 fn a_network_that_doubles_and_reorders_every_datagram_changes_nothing() {
-    let outcomes = check(&simple(vec![vec![500, 0, 900], vec![10, 800], vec![0, 0, 0]]));
+    let outcomes = check(&simple(vec![forth([500, 0, 900]), forth([10, 800]), forth([0, 0, 0])]));
     assert!(outcomes.ended.values().all(|ended| ended[0].is_some()), "{outcomes:?}");
+}
+
+#[test]
+fn a_network_that_reflects_every_datagram_as_well_changes_nothing() {
+    let outcomes = check(&simple(vec![vec![back(0), (10, false)], vec![(10, false), back(20), back(700)]]));
+    assert!(outcomes.ended.values().all(|ended| ended[0].is_some()), "{outcomes:?}");
+    assert!(outcomes.reflected > 16, "calls and replies");
+}
+
+#[test]
+fn across_a_network_that_only_reflects_every_call_ends_with_an_error() {
+    let outcomes = check(&simple(vec![vec![back(10)]]));
+    assert!(outcomes.ended.values().all(|ended| ended[0].is_none()), "{outcomes:?}");
+    assert_eq!(outcomes.runs.len(), 0);
 }
 
 #[test]

@@ -213,8 +213,8 @@ impl Mailbox {
             return Err(CallError::NotConnected(closed.clone()));
         }
         let unsent = content.bytes.saturating_add(self.unsent.load(Ordering::SeqCst));
-        // Letters without arguments take room as well.
-        if !room_to_send(unsent, letter.len(), self.max_unsent) || content.letters.len() >= self.max_calls {
+        // Letters without arguments take room as well. One that is alone may always go.
+        if !room_to_send(unsent, letter.len(), self.max_unsent) || content.letters.len() >= self.max_calls.max(1) {
             return Ok(false);
         }
         content.put(letter);
