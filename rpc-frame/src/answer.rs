@@ -3,12 +3,14 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
+use core::time::Duration;
 
 use xdr_core::{Bytes, Limits};
 
 use crate::authenticate::{AcceptClaims, Authenticator};
 use crate::connection::{IncomingCall, Malformed, Outcome};
 use crate::message::{AcceptStatus, AuthStat, RPC_VERSION, RejectedReply};
+use crate::procedure::ProcedureInfo;
 use crate::program::{Found, Programs};
 use crate::session::{ActivationPolicy, Context, Policy, Session, Verdict};
 
@@ -20,7 +22,16 @@ pub struct Rules {
     pub policy: Box<dyn Policy>,
     /// What decoding the arguments of one call may cost.
     pub limits: Limits,
+    /// How long a handler may take, where its procedure has no limit of its own: 10 min. None: none has a limit, whatever
+    /// its procedure says.
+    ///
+    /// [`check`] only hands it on, as [`Context::time_limit`]: who runs the handlers has the clock.
+    pub time_limit: Option<Duration>,
 }
+
+/// What a handler may take where nothing else is said. A call that takes minutes, as one that writes a machine's memory to
+/// disk, is not cut off; one that hangs does not keep its place for ever.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(600);
 
 impl Default for Rules {
     fn default() -> Self {
@@ -28,13 +39,24 @@ impl Default for Rules {
             authenticator: Box::new(AcceptClaims),
             policy: Box::new(ActivationPolicy::default()),
             limits: Limits::DEFAULT,
+            time_limit: Some(TIME_LIMIT),
         }
+    }
+}
+
+impl Rules {
+    /// How long a handler of this procedure may take.
+    pub(crate) fn time_limit_of(&self, procedure: &ProcedureInfo) -> Option<Duration> {
+        self.time_limit.map(|limit| procedure.time_limit.unwrap_or(limit))
     }
 }
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Rules")
+            .field("limits", &self.limits)
+            .field("time_limit", &self.time_limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,7 +101,8 @@ pub fn check<P: Programs>(programs: &P, rules: &Rules, session: &Arc<Session>, c
         Found::Null => return accepted(AcceptStatus::GarbageArgs),
         Found::Procedure(procedure) => procedure,
     };
-    let context = Context::new(Arc::clone(session), call.xid, procedure, caller, rules.limits);
+    let time_limit = rules.time_limit_of(procedure);
+    let context = Context::new(Arc::clone(session), call.xid, procedure, caller, rules.limits, time_limit);
     match rules.policy.check(&context) {
         Verdict::Allow => Answer::Dispatch(context),
         Verdict::ProcUnavail => accepted(AcceptStatus::ProcUnavail),

@@ -7,6 +7,7 @@ use core::any::Any;
 use core::fmt;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 use xdr_core::{Bytes, Limits};
 
@@ -152,6 +153,9 @@ pub struct Context {
     procedure: &'static ProcedureInfo,
     caller: Authenticated,
     limits: Limits,
+    time_limit: Option<Duration>,
+    #[cfg(feature = "tokio")]
+    deadline: Option<::tokio::time::Instant>,
 }
 
 impl Context {
@@ -161,8 +165,24 @@ impl Context {
         procedure: &'static ProcedureInfo,
         caller: Authenticated,
         limits: Limits,
+        time_limit: Option<Duration>,
     ) -> Self {
-        Self { session, xid, procedure, caller, limits }
+        Self {
+            session,
+            xid,
+            procedure,
+            caller,
+            limits,
+            time_limit,
+            #[cfg(feature = "tokio")]
+            deadline: None,
+        }
+    }
+
+    /// Begins the handler's time.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn begin(&mut self, now: ::tokio::time::Instant) {
+        self.deadline = self.time_limit.and_then(|limit| now.checked_add(limit));
     }
 
     /// What the connection remembers.
@@ -223,6 +243,48 @@ impl Context {
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// How long the handler may take in all: its procedure's own limit, or else the server's. None where there is none.
+    ///
+    /// The servers on tokio hold handlers to it. Whoever drives an engine himself has the clock, and does so himself.
+    #[must_use]
+    pub const fn time_limit(&self) -> Option<Duration> {
+        self.time_limit
+    }
+
+    /// When the handler is given up, if it has not ended by then: it is dropped where it waits, and its caller gets
+    /// SYSTEM_ERR. None where there is no limit, or no server on tokio.
+    ///
+    /// A handler with something better to say than SYSTEM_ERR leaves itself the time to say it:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rpc_frame::{Context, ProcedureTable};
+    /// use tokio::time::{sleep, timeout_at};
+    /// use xdr_core::Xdr;
+    ///
+    /// #[derive(Xdr)]
+    /// #[rpc(program = 9, version = 1, proc = 1, reply = Option<u32>, time_limit = Duration::from_secs(30))]
+    /// struct Measure;
+    ///
+    /// #[derive(ProcedureTable)]
+    /// #[rpc(program = 9, version = 1, service = GaugeService)]
+    /// enum Gauge { Measure(Measure) }
+    ///
+    /// struct Slow;
+    /// impl GaugeService for Slow {
+    ///     async fn measure(&self, cx: &Context, _: Measure) -> Option<u32> {
+    ///         let measured = async { sleep(Duration::from_secs(60)).await; 42 };
+    ///         let Some(deadline) = cx.deadline() else { return Some(measured.await) };
+    ///         timeout_at(deadline - Duration::from_secs(1), measured).await.ok()
+    ///     }
+    /// }
+    /// ```
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub const fn deadline(&self) -> Option<::tokio::time::Instant> {
+        self.deadline
     }
 }
 

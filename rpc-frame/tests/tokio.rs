@@ -706,7 +706,7 @@ async fn a_byte_a_second_or_a_header_and_then_silence_is_given_up_after_ten_seco
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_five_minutes_and_one_with_a_call_in_flight_is_not() {
-    let (server, mut held) = server();
+    let (server, mut held) = server_with(|config| config.time_limit = None);
     let begun = Instant::now();
     let (mut idle, busy) = (server.connect_in_memory(), patient(Client::new(server.connect_in_memory())));
     let waiting = hold(&busy, 1);

@@ -63,6 +63,11 @@ struct Arguments {
     /// Events that are kept for a client that does not keep up; rounded up to a power of two
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     event_queue: u16,
+
+    /// Seconds that a call may take before it is given up and fails; 0 for no limit, which then holds for saving and
+    /// restoring a domain as well: else they have an hour
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    time_limit: u32,
 }
 
 #[tokio::main]
@@ -84,11 +89,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     for name in &arguments.switch_off {
         daemon = daemon.switch_off(name).context("--switch-off")?;
     }
-    let mut config = ServerConfig::default();
-    config.max_connections = arguments.max_connections.into();
-    config.connection.max_record = RECORD_MAX;
-    config.connection.max_unsent = UNSENT_MAX;
-    let server = daemon.into_server(config);
+    let server = daemon.into_server(config(&arguments));
 
     let unix = match (&arguments.unix, arguments.tcp) {
         (Some(path), _) => Some(path.clone()),
@@ -129,6 +130,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         tracing::warn!("calls were cut off after {} s", GRACE.as_secs());
     }
     Ok(())
+}
+
+/// What the daemon may cost.
+fn config(arguments: &Arguments) -> ServerConfig {
+    let mut config = ServerConfig::default();
+    config.max_connections = arguments.max_connections.into();
+    config.time_limit = Some(Duration::from_secs(arguments.time_limit.into())).filter(|limit| !limit.is_zero());
+    config.connection.max_record = RECORD_MAX;
+    config.connection.max_unsent = UNSENT_MAX;
+    config
 }
 
 /// Tells whoever started the daemon that a socket can be connected to.
@@ -184,4 +195,17 @@ impl Drop for RemovedAtEnd {
 
 fn inode(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_have_ten_minutes_or_what_is_said_and_nothing_means_no_limit() {
+        let limit = |given: &[&str]| config(&Arguments::parse_from([&["guestd"], given].concat())).time_limit;
+        assert_eq!(limit(&[]), Some(Duration::from_secs(600)));
+        assert_eq!(limit(&["--time-limit", "30"]), Some(Duration::from_secs(30)));
+        assert_eq!(limit(&["--time-limit", "0"]), None);
+    }
 }

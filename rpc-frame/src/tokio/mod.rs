@@ -65,32 +65,52 @@ impl Alarm {
         self.epoch.elapsed()
     }
 
+    /// A time as an instant.
+    fn instant(&self, time: Duration) -> Instant {
+        self.epoch.checked_add(time).unwrap_or(self.epoch)
+    }
+
+    /// An instant as a time.
+    fn at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.epoch)
+    }
+
     /// Lets time pass in the engine, and wakes this task when it has to pass again.
     ///
     /// The alarm is only ever set earlier. When it goes off and nothing is due, it is set anew: traffic, which
     /// moves what is due, does not touch it.
-    fn poll(
+    fn poll(&mut self, cx: &mut Context<'_>, engine: &mut Connection, now: Duration) -> Result<(), ConnectionError> {
+        self.poll_with(cx, engine, now, None).map(|_| ())
+    }
+
+    /// [`poll`](Self::poll) that is also ready when this instant has come.
+    fn poll_with(
         &mut self,
         cx: &mut Context<'_>,
         engine: &mut Connection,
         mut now: Duration,
-    ) -> Result<(), ConnectionError> {
+        instant: Option<Instant>,
+    ) -> Result<Poll<()>, ConnectionError> {
+        let instant = instant.map(|instant| self.at(instant));
         engine.handle_time(now)?;
-        while let Some(next) = engine.next_timeout() {
+        while let Some(next) = [engine.next_timeout(), instant].into_iter().flatten().min() {
+            if instant.is_some_and(|instant| instant <= now) {
+                return Ok(Poll::Ready(()));
+            }
             if self.poll_until(cx, now, next).is_pending() {
                 break;
             }
             now = self.now();
             engine.handle_time(now)?;
         }
-        Ok(())
+        Ok(Poll::Pending)
     }
 
     /// Ready when that time, or one that was waited for before, has come.
     fn poll_until(&mut self, cx: &mut Context<'_>, now: Duration, next: Duration) -> Poll<()> {
         let earliest = now.saturating_add(Duration::from_millis(1));
         let due = next.clamp(earliest, now.saturating_add(FARTHEST));
-        let due = self.epoch.checked_add(due).unwrap_or(self.epoch);
+        let due = self.instant(due);
         if !self.armed || due < self.sleep.deadline() {
             self.sleep.as_mut().reset(due);
             self.armed = true;

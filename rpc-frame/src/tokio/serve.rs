@@ -12,7 +12,7 @@ use xdr_core::Bytes;
 use super::client::{CallError, ClosedError};
 use super::mailbox::{Mailbox, Post};
 use super::shared::{Shared, Uncounted};
-use super::slots::{Ended, Slots};
+use super::slots::{Ended, Slots, Unreturned};
 use super::{Alarm, Stream, poll_read, poll_write};
 use crate::answer::{Answer, check};
 use crate::connection::{Connection, ConnectionError, Event, IncomingCall, Outcome};
@@ -140,6 +140,12 @@ where
             let calls_before = calls;
             let ran = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
             let mut moved = ran;
+            let rules = &self.shared.rules;
+            moved |= self.slots.give_up(self.alarm.instant(now), |call| {
+                let limit = rules.time_limit_of(call.procedure).unwrap_or_default();
+                tracing::error!(xid = call.id, procedure = call.procedure.name, ?limit, "handler took too long");
+                finish_call(engine, post, now, call);
+            });
             moved |= post.collect(engine, now);
             while self.listens && calls > 0 {
                 match self.engine.poll_event() {
@@ -208,7 +214,9 @@ where
         }
         self.uncounted.count(self.engine.server().counters(), &self.shared);
         self.engine.hold(self.post.is_held());
-        self.alarm.poll(cx, &mut self.engine, now)?;
+        if self.alarm.poll_with(cx, &mut self.engine, now, self.slots.next_deadline())?.is_ready() {
+            cx.waker().wake_by_ref();
+        }
         while let Some(xid) = self.engine.poll_expired() {
             self.post.finish(xid, Err(CallError::DeadlineExceeded));
         }
@@ -245,10 +253,12 @@ where
                     tracing::error!(xid = call.xid, %error, "cannot send a reply");
                 }
             }
-            Answer::Dispatch(context) => {
+            Answer::Dispatch(mut context) => {
+                context.begin(self.alarm.instant(now));
+                let deadline = context.deadline();
                 let (procedure, verifier) = (context.procedure(), context.verifier().clone());
                 let handler = (self.start)(context, call.args.clone());
-                if let Some(ended) = self.slots.start(call.xid, procedure, verifier, handler) {
+                if let Some(ended) = self.slots.start(call.xid, procedure, verifier, deadline, handler) {
                     finish_call(&mut self.engine, &mut self.post, now, ended);
                 }
             }
@@ -267,29 +277,30 @@ fn finish_call<R: crate::EncodeReply>(
     // What the handler has sent to the peer goes before its reply.
     post.collect(engine, now);
     let status = match output {
-        Some(Ok(_)) if procedure.oneway => return engine.leave_unanswered(),
-        Some(Ok(reply)) => {
+        Ok(Ok(_)) if procedure.oneway => return engine.leave_unanswered(),
+        Ok(Ok(reply)) => {
             if let Err(error) = engine.reply_with_verifier(now, xid, &verifier, &reply) {
                 tracing::error!(xid, procedure = procedure.name, %error, "cannot send a reply");
             }
             return;
         }
-        Some(Err(Undispatched::UnknownProcedure)) => {
+        Ok(Err(Undispatched::UnknownProcedure)) => {
             return engine.reply(now, xid, Outcome::Accepted(AcceptStatus::ProcUnavail));
         }
-        Some(Err(Undispatched::GarbageArgs(error))) => {
+        Ok(Err(Undispatched::GarbageArgs(error))) => {
             tracing::debug!(xid, procedure = procedure.name, %error, "garbage arguments");
             AcceptStatus::GarbageArgs
         }
-        Some(Err(Undispatched::Refused(refusal))) => {
+        Ok(Err(Undispatched::Refused(refusal))) => {
             let error: &(dyn std::error::Error + 'static) = refusal.reason();
             tracing::warn!(xid, procedure = procedure.name, error, "refused a call in front of its method");
             AcceptStatus::SystemErr
         }
-        None => {
+        Err(Unreturned::Panicked) => {
             tracing::error!(xid, procedure = procedure.name, "handler panicked");
             AcceptStatus::SystemErr
         }
+        Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
     };
     if procedure.oneway {
         engine.leave_unanswered();

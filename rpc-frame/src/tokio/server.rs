@@ -23,7 +23,8 @@ use crate::session::{Peer, Policy, Session};
 /// A server of one or several programs. Its clones are the same server.
 ///
 /// A handler runs in the task of its connection: one that computes for long without waiting stalls that
-/// connection, so move such work to `tokio::task::spawn_blocking`.
+/// connection, so move such work to `tokio::task::spawn_blocking`. One that waits for too long is given up:
+/// [`ServerConfig::time_limit`].
 pub struct Server<P> {
     shared: Arc<Shared<P>>,
 }
@@ -70,6 +71,7 @@ impl<P: Programs> ServerBuilder<P> {
     pub fn build(self) -> Server<P> {
         let Self { programs, mut rules, config, sessions } = self;
         rules.limits = config.limits;
+        rules.time_limit = config.time_limit;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
         let counters = Mutex::default();
         let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));

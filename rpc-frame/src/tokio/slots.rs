@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::vec::Vec;
 
+use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
 
 use crate::auth::OpaqueAuth;
@@ -20,6 +21,8 @@ struct Slot<F, K> {
     procedure: &'static ProcedureInfo,
     verifier: OpaqueAuth,
     handler: Pin<Box<Option<F>>>,
+    /// When it is given up.
+    deadline: Option<Instant>,
     waker: Waker,
 }
 
@@ -27,6 +30,8 @@ struct Slot<F, K> {
 pub(super) struct Slots<F, K = u32> {
     slots: Vec<Slot<F, K>>,
     free: Vec<usize>,
+    /// No handler that waits is to be given up before.
+    earliest: Option<Instant>,
     woken: Arc<Woken>,
 }
 
@@ -60,8 +65,16 @@ pub(super) struct Ended<T, K = u32> {
     pub(super) procedure: &'static ProcedureInfo,
     /// What the reply says to the caller.
     pub(super) verifier: OpaqueAuth,
-    /// What the handler returned; nothing when it panicked.
-    pub(super) output: Option<T>,
+    /// What the handler returned.
+    pub(super) output: Result<T, Unreturned>,
+}
+
+/// Why a handler has returned nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreturned {
+    Panicked,
+    /// It has not ended by its deadline.
+    GivenUp,
 }
 
 impl Woken {
@@ -80,7 +93,7 @@ impl Woken {
 impl<F: Future, K: Copy> Slots<F, K> {
     /// Slots for as many handlers as `woken` is for. They are made as they are needed.
     pub(super) const fn new(woken: Arc<Woken>) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), woken }
+        Self { slots: Vec::new(), free: Vec::new(), earliest: None, woken }
     }
 
     /// Whose task is woken when a handler is.
@@ -94,20 +107,27 @@ impl<F: Future, K: Copy> Slots<F, K> {
         id: K,
         procedure: &'static ProcedureInfo,
         verifier: OpaqueAuth,
+        deadline: Option<Instant>,
         handler: F,
     ) -> Option<Ended<F::Output, K>> {
         let index = self.free.pop().unwrap_or(self.slots.len());
         if index == self.slots.len() {
             let waker = Waker::from(Arc::new(SlotWaker { index, woken: Arc::clone(&self.woken) }));
-            self.slots.push(Slot { id, procedure, verifier: OpaqueAuth::none(), handler: Box::pin(None), waker });
+            let (verifier, handler) = (OpaqueAuth::none(), Box::pin(None));
+            self.slots.push(Slot { id, procedure, verifier, handler, deadline, waker });
         }
         if let Some(slot) = self.slots.get_mut(index) {
             slot.id = id;
             slot.procedure = procedure;
             slot.verifier = verifier;
+            slot.deadline = deadline;
             slot.handler.as_mut().set(Some(handler));
         }
-        self.poll(index)
+        let ended = self.poll(index);
+        if ended.is_none() {
+            self.earliest = [self.earliest, deadline].into_iter().flatten().min();
+        }
+        ended
     }
 
     /// Polls the handlers that were woken, and gives those that ended to `ended`. True when there was one to poll.
@@ -128,20 +148,56 @@ impl<F: Future, K: Copy> Slots<F, K> {
         any
     }
 
+    /// When [`give_up`](Self::give_up) is to be called. There may be nothing to give up by then.
+    pub(super) const fn next_deadline(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    /// Drops the handlers whose deadlines have come, and gives their calls to `ended`. True when there was one.
+    pub(super) fn give_up(&mut self, now: Instant, mut ended: impl FnMut(Ended<F::Output, K>)) -> bool {
+        if self.earliest.is_none_or(|earliest| now < earliest) {
+            return false;
+        }
+        self.earliest = None;
+        let mut any = false;
+        for index in 0..self.slots.len() {
+            match self.slots.get(index).filter(|slot| slot.handler.is_some()).and_then(|slot| slot.deadline) {
+                Some(deadline) if deadline <= now => {
+                    any = true;
+                    if let Some(call) = self.end(index, Err(Unreturned::GivenUp)) {
+                        ended(call);
+                    }
+                }
+                Some(deadline) => self.earliest = Some(self.earliest.map_or(deadline, |before| before.min(deadline))),
+                None => {}
+            }
+        }
+        any
+    }
+
     fn poll(&mut self, index: usize) -> Option<Ended<F::Output, K>> {
         let slot = self.slots.get_mut(index)?;
         let handler = slot.handler.as_mut().as_pin_mut()?;
         let mut context = TaskContext::from_waker(&slot.waker);
         let output = match catch_unwind(AssertUnwindSafe(|| handler.poll(&mut context))) {
             Ok(Poll::Pending) => return None,
-            Ok(Poll::Ready(output)) => Some(output),
-            Err(_) => None,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(_) => Err(Unreturned::Panicked),
         };
+        self.end(index, output)
+    }
+
+    /// Makes a slot free.
+    fn end(&mut self, index: usize, output: Result<F::Output, Unreturned>) -> Option<Ended<F::Output, K>> {
+        let slot = self.slots.get_mut(index)?;
         // What the future still holds may panic as well when it is dropped.
         let _ = catch_unwind(AssertUnwindSafe(|| slot.handler.as_mut().set(None)));
         let verifier = core::mem::take(&mut slot.verifier);
         let ended = Ended { id: slot.id, procedure: slot.procedure, verifier, output };
         self.free.push(index);
+        if self.free.len() == self.slots.len() {
+            self.earliest = None;
+        }
         Some(ended)
     }
 }

@@ -18,7 +18,7 @@ use xdr_core::Bytes;
 use super::super::Alarm;
 use super::super::serve::call_span;
 use super::super::shared::Shared;
-use super::super::slots::{Ended, Slots, Woken};
+use super::super::slots::{Ended, Slots, Unreturned, Woken};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::answer::{Answer, check};
 use crate::connection::Outcome;
@@ -96,6 +96,13 @@ where
         for turn in (0..DATAGRAMS_A_TURN).rev() {
             let (engine, now) = (&mut self.engine, self.alarm.now());
             let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
+            let rules = &self.shared.rules;
+            moved |= self.slots.give_up(self.alarm.instant(now), |call| {
+                let (peer, xid, procedure) = (call.id.peer(), call.id.xid(), call.procedure);
+                let limit = rules.time_limit_of(procedure).unwrap_or_default();
+                tracing::error!(%peer, xid, procedure = procedure.name, ?limit, "handler took too long");
+                finish_call(engine, now, call);
+            });
             match self.send(cx) {
                 Poll::Ready(()) if self.finishing && self.engine.in_flight() == 0 => return Poll::Ready(()),
                 Poll::Ready(()) if !self.finishing => moved |= self.receive(cx, now),
@@ -109,15 +116,19 @@ where
                 cx.waker().wake_by_ref();
             }
         }
-        while let Some(next) = [self.engine.next_timeout(), self.resume].into_iter().flatten().min() {
+        let deadline = self.slots.next_deadline().map(|deadline| self.alarm.at(deadline));
+        while let Some(next) = [self.engine.next_timeout(), self.resume, deadline].into_iter().flatten().min() {
             if self.alarm.poll_until(cx, self.alarm.now(), next).is_pending() {
                 break;
             }
             let now = self.alarm.now();
             self.engine.handle_time(now);
-            if self.resume.is_some_and(|at| now >= at) {
-                self.resume = None;
+            if self.resume.take_if(|at| now >= *at).is_some() {
                 cx.waker().wake_by_ref();
+            }
+            if deadline.is_some_and(|at| now >= at) {
+                cx.waker().wake_by_ref();
+                break;
             }
         }
         Poll::Pending
@@ -170,10 +181,12 @@ where
             check(&shared.programs, &shared.rules, &session, &call)
         }));
         match answer {
-            Ok(Answer::Dispatch(context)) => {
+            Ok(Answer::Dispatch(mut context)) => {
+                context.begin(self.alarm.instant(now));
+                let deadline = context.deadline();
                 let (procedure, verifier) = (context.procedure(), context.verifier().clone());
                 let handler = (self.start)(context, call.args);
-                if let Some(ended) = self.slots.start(id, procedure, verifier, handler) {
+                if let Some(ended) = self.slots.start(id, procedure, verifier, deadline, handler) {
                     finish_call(&mut self.engine, now, ended);
                 }
             }
@@ -210,8 +223,8 @@ fn finish_call<R: EncodeReply>(
     let Ended { id, procedure, verifier, output } = call;
     let (peer, xid, oneway, procedure) = (id.peer(), id.xid(), procedure.oneway, procedure.name);
     let status = match output {
-        Some(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
-        Some(Ok(reply)) => {
+        Ok(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
+        Ok(Ok(reply)) => {
             // An encoder of the user's may panic as well.
             match catch_unwind(AssertUnwindSafe(|| engine.reply_with_verifier(now, &id, &verifier, &reply))) {
                 Ok(Ok(())) => {}
@@ -223,24 +236,25 @@ fn finish_call<R: EncodeReply>(
             }
             return;
         }
-        Some(Err(Undispatched::UnknownProcedure)) => {
+        Ok(Err(Undispatched::UnknownProcedure)) => {
             return refuse(engine, now, &id, Outcome::Accepted(AcceptStatus::ProcUnavail));
         }
-        Some(Err(Undispatched::GarbageArgs(error))) => {
+        Ok(Err(Undispatched::GarbageArgs(error))) => {
             tracing::debug!(%peer, xid, procedure, %error, "garbage arguments");
             // It may be looked at again if it comes again.
             engine.forget(&id);
             AcceptStatus::GarbageArgs
         }
-        Some(Err(Undispatched::Refused(refusal))) => {
+        Ok(Err(Undispatched::Refused(refusal))) => {
             let error: &(dyn std::error::Error + 'static) = refusal.reason();
             tracing::warn!(%peer, xid, procedure, error, "refused a call in front of its method");
             AcceptStatus::SystemErr
         }
-        None => {
+        Err(Unreturned::Panicked) => {
             tracing::error!(%peer, xid, procedure, "handler panicked");
             AcceptStatus::SystemErr
         }
+        Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
     };
     if oneway {
         engine.leave_unanswered(now, &id);
