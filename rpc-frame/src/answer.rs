@@ -9,7 +9,7 @@ use xdr_core::{Bytes, Limits};
 
 use crate::authenticate::{AcceptClaims, Authenticator};
 use crate::connection::{IncomingCall, Malformed, Outcome};
-use crate::message::{AcceptStatus, AuthStat, RPC_VERSION, RejectedReply};
+use crate::message::{AcceptStatus, AuthStat, CallBody, RPC_VERSION, RejectedReply};
 use crate::procedure::ProcedureInfo;
 use crate::program::{Found, Programs};
 use crate::session::{ActivationPolicy, Context, Policy, Session, Verdict};
@@ -75,20 +75,27 @@ pub enum Answer {
 /// Looks at a call in the order that clients rely on: RPC version, credential, program, version,
 /// procedure, and then the policy. The arguments are looked at later, and only if all of this holds.
 pub fn check<P: Programs>(programs: &P, rules: &Rules, session: &Arc<Session>, call: &IncomingCall) -> Answer {
-    let accepted = |status| Answer::Outcome(Outcome::Accepted(status));
-    let auth_error = |stat| Answer::Outcome(Outcome::Denied(RejectedReply::AuthError(stat)));
-    let header = match &call.header {
-        Ok(header) => header,
+    match &call.header {
+        Ok(header) => check_well_formed(programs, rules, session, call.xid, header, call.args.is_empty()),
         Err(Malformed::RpcVersion(_)) => {
-            return Answer::Outcome(Outcome::Denied(RejectedReply::RpcMismatch {
-                low: RPC_VERSION,
-                high: RPC_VERSION,
-            }));
+            Answer::Outcome(Outcome::Denied(RejectedReply::RpcMismatch { low: RPC_VERSION, high: RPC_VERSION }))
         }
-        Err(Malformed::Credential) => return auth_error(AuthStat::BadCred),
-        Err(Malformed::Verifier) => return auth_error(AuthStat::BadVerf),
-        Err(Malformed::Header) => return accepted(AcceptStatus::GarbageArgs),
-    };
+        Err(Malformed::Credential) => auth_error(AuthStat::BadCred),
+        Err(Malformed::Verifier) => auth_error(AuthStat::BadVerf),
+        Err(Malformed::Header) => accepted(AcceptStatus::GarbageArgs),
+    }
+}
+
+/// [`check`] of a call whose header is well-formed.
+#[inline]
+pub(crate) fn check_well_formed<P: Programs>(
+    programs: &P,
+    rules: &Rules,
+    session: &Arc<Session>,
+    xid: u32,
+    header: &CallBody,
+    is_without_args: bool,
+) -> Answer {
     let caller = match rules.authenticator.authenticate(session, &header.credential, &header.verifier) {
         Ok(caller) => caller,
         Err(stat) => return auth_error(stat),
@@ -97,16 +104,24 @@ pub fn check<P: Programs>(programs: &P, rules: &Rules, session: &Arc<Session>, c
         Found::NoProgram => return accepted(AcceptStatus::ProgUnavail),
         Found::OtherVersions { low, high } => return accepted(AcceptStatus::ProgMismatch { low, high }),
         Found::NoProcedure => return accepted(AcceptStatus::ProcUnavail),
-        Found::Null if call.args.is_empty() => return Answer::Results(Bytes::new()),
+        Found::Null if is_without_args => return Answer::Results(Bytes::new()),
         Found::Null => return accepted(AcceptStatus::GarbageArgs),
         Found::Procedure(procedure) => procedure,
     };
     let time_limit = rules.time_limit_of(procedure);
-    let context = Context::new(Arc::clone(session), call.xid, procedure, caller, rules.limits, time_limit);
+    let context = Context::new(Arc::clone(session), xid, procedure, caller, rules.limits, time_limit);
     match rules.policy.check(&context) {
         Verdict::Allow => Answer::Dispatch(context),
         Verdict::ProcUnavail => accepted(AcceptStatus::ProcUnavail),
         Verdict::AuthError(stat) => auth_error(stat),
         Verdict::Reply(results) => Answer::Results(results),
     }
+}
+
+const fn accepted(status: AcceptStatus) -> Answer {
+    Answer::Outcome(Outcome::Accepted(status))
+}
+
+const fn auth_error(stat: AuthStat) -> Answer {
+    Answer::Outcome(Outcome::Denied(RejectedReply::AuthError(stat)))
 }

@@ -4,6 +4,8 @@ mod config; // what a connection may cost, and why it is closed
 mod output; // what has to be sent
 mod client; // our calls and the replies to them
 mod server; // the peer's calls and our replies
+#[cfg(feature = "tokio")]
+mod glance; // calls that are answered where they lie
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -13,6 +15,8 @@ use xdr_core::{Bytes, BytesMut, Encode};
 
 pub use self::client::{ClientConnection, IncomingReply, OutgoingCall};
 pub use self::config::{ConnectionConfig, ConnectionError};
+#[cfg(feature = "tokio")]
+pub(crate) use self::glance::{Glance, Glanced};
 use self::output::Output;
 pub use self::output::RecordNotWritten;
 pub use self::server::{IncomingCall, Malformed, Outcome, ServerConnection};

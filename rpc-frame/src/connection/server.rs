@@ -154,8 +154,7 @@ impl ServerConnection {
     /// Takes up a call, or puts it aside where there is no room. The xid comes back where there is no room aside either.
     pub(super) fn take_up(&mut self, call: IncomingCall, room: bool) -> Result<Option<IncomingCall>, u32> {
         if room {
-            self.counters.called();
-            self.in_flight = self.in_flight.saturating_add(1);
+            self.called();
             return Ok(Some(call));
         }
         let cost = cost(&call);
@@ -171,9 +170,19 @@ impl ServerConnection {
     pub(super) fn next_deferred(&mut self) -> Option<IncomingCall> {
         let call = self.deferred.pop_front()?;
         self.deferred_bytes = self.deferred_bytes.saturating_sub(cost(&call));
+        self.called();
+        Some(call)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    /// Counts a call that is taken up.
+    pub(super) const fn called(&mut self) {
         self.counters.called();
         self.in_flight = self.in_flight.saturating_add(1);
-        Some(call)
     }
 
     pub(super) const fn answered(&mut self) {

@@ -14,21 +14,23 @@ use super::mailbox::{Mailbox, Post};
 use super::shared::{Shared, Uncounted};
 use super::slots::{Ended, Slots, Unreturned};
 use super::{Alarm, Stream, poll_read, poll_write};
-use crate::answer::{Answer, check};
-use crate::connection::{Connection, ConnectionError, Event, IncomingCall, Outcome};
-use crate::message::AcceptStatus;
+use crate::answer::{Answer, check, check_well_formed};
+use crate::connection::{Connection, ConnectionError, Event, Glance, Glanced, IncomingCall, Outcome};
+use crate::message::{AcceptStatus, CallBody};
 use crate::program::Programs;
 use crate::session::{Context, Session};
 use crate::table::Undispatched;
 
-/// Serves one connection until the peer ends it, or until `finish` is ready and what was taken up is answered.
+/// Serves one connection until the peer ends it, or until `finish` is ready and what was taken up is answered. None
+/// where `abort` was ready before.
 pub(super) async fn serve<P: Programs, IO: Stream>(
     io: IO,
     mut session: Session,
     shared: Arc<Shared<P>>,
     mailbox: Arc<Mailbox>,
     finish: impl Future<Output = ()> + Send,
-) -> Result<(), ClosedError> {
+    abort: impl Future<Output = ()> + Send,
+) -> Option<Result<(), ClosedError>> {
     session.mailbox = Some(Arc::clone(&mailbox));
     let programs = Arc::clone(&shared);
     let start = move |cx: Context, args: Bytes| {
@@ -36,10 +38,12 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         let span = call_span(&cx);
         async move { shared.programs.dispatch(&cx, &args).await }.instrument(span)
     };
-    let mut finish = std::pin::pin!(finish);
+    let woken = Arc::clone(mailbox.woken());
+    let end_waker = woken.end_waker();
+    let (mut finish, mut abort) = (std::pin::pin!(finish), std::pin::pin!(abort));
     let mut served = Served {
         engine: Connection::new(shared.config.connection.clone()),
-        slots: Slots::new(Arc::clone(mailbox.woken())),
+        slots: Slots::new(Arc::clone(&woken)),
         session: Arc::new(session),
         alarm: Alarm::since(mailbox.epoch()),
         post: Post::new(mailbox),
@@ -52,7 +56,14 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         start,
     };
     let ended = poll_fn(|cx| {
-        if served.state != State::Finishing && finish.as_mut().poll(cx).is_ready() {
+        // Before the end is looked at, so that no change is missed.
+        served.slots.register(cx.waker());
+        let is_told = woken.take_end();
+        let mut end = TaskContext::from_waker(&end_waker);
+        if is_told && abort.as_mut().poll(&mut end).is_ready() {
+            return Poll::Ready(None);
+        }
+        if is_told && served.state != State::Finishing && finish.as_mut().poll(&mut end).is_ready() {
             served.state = State::Finishing;
             // What was sent before is delivered.
             served.post.collect(&mut served.engine, served.alarm.now());
@@ -61,13 +72,14 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
                 served.stop_listening(ClosedError::ByUs);
             }
         }
-        served.poll(cx)
+        served.poll(cx).map(Some)
     })
     .await;
     let why = match &ended {
-        Ok(()) if served.state == State::Finishing => ClosedError::ByUs,
-        Ok(()) => ClosedError::ByPeer,
-        Err(why) => why.clone(),
+        None => ClosedError::ByUs,
+        Some(Ok(())) if served.state == State::Finishing => ClosedError::ByUs,
+        Some(Ok(())) => ClosedError::ByPeer,
+        Some(Err(why)) => why.clone(),
     };
     served.post.close(&mut served.engine, why);
     ended
@@ -130,7 +142,6 @@ where
 {
     /// Woken handlers, then whole records, then one write, then one read, until nothing moves.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ClosedError>> {
-        self.slots.register(cx.waker());
         // Neither a peer that sends calls without end nor a handler that wakes itself without end may keep the others of
         // this thread waiting.
         let (mut calls, mut rounds) = (CALLS_A_TURN, ROUNDS_A_TURN);
@@ -148,12 +159,17 @@ where
             });
             moved |= post.collect(engine, now);
             while self.listens && calls > 0 {
+                if self.state != State::Finishing && self.glance(now) {
+                    calls = calls.saturating_sub(1);
+                    moved = true;
+                    continue;
+                }
                 match self.engine.poll_event() {
                     Ok(Some(event)) => {
                         calls = calls.saturating_sub(1);
                         moved = true;
                         match event {
-                            Event::Call(call) if self.state != State::Finishing => self.take_up(now, &call),
+                            Event::Call(call) if self.state != State::Finishing => self.take_up(now, call),
                             Event::Call(_) => self.engine.leave_unanswered(),
                             Event::Reply(reply) => self.post.finish(reply.xid, Ok(reply)),
                             Event::DeadlineExceeded { xid } => self.post.finish(xid, Err(CallError::DeadlineExceeded)),
@@ -242,8 +258,35 @@ where
         Ok(())
     }
 
-    fn take_up(&mut self, now: Duration, call: &IncomingCall) {
-        match check(&self.shared.programs, &self.shared.rules, &self.session, call) {
+    /// Takes up the next call, if that can be done where it lies. False where it cannot.
+    fn glance(&mut self, now: Duration) -> bool {
+        let Self { engine, shared, session, .. } = self;
+        let look = |xid, header: &CallBody, is_without_args| match check_well_formed(
+            &shared.programs,
+            &shared.rules,
+            session,
+            xid,
+            header,
+            is_without_args,
+        ) {
+            Answer::Outcome(outcome) => {
+                tracing::debug!(xid, ?outcome, "refused a call");
+                Glance::Outcome(outcome)
+            }
+            Answer::Results(results) => Glance::Results(results),
+            Answer::Dispatch(context) => Glance::Keep(context),
+        };
+        match engine.glance(now, look) {
+            None => return false,
+            Some(Glanced::Answered(Ok(()))) => {}
+            Some(Glanced::Answered(Err((xid, error)))) => tracing::error!(xid, %error, "cannot send a reply"),
+            Some(Glanced::Kept { xid, kept, args }) => self.dispatch(now, xid, kept, args),
+        }
+        true
+    }
+
+    fn take_up(&mut self, now: Duration, call: IncomingCall) {
+        match check(&self.shared.programs, &self.shared.rules, &self.session, &call) {
             Answer::Outcome(outcome) => {
                 tracing::debug!(xid = call.xid, ?outcome, "refused a call");
                 self.engine.reply(now, call.xid, outcome);
@@ -253,15 +296,18 @@ where
                     tracing::error!(xid = call.xid, %error, "cannot send a reply");
                 }
             }
-            Answer::Dispatch(mut context) => {
-                context.begin(self.alarm.instant(now));
-                let deadline = context.deadline();
-                let (procedure, verifier) = (context.procedure(), context.verifier().clone());
-                let handler = (self.start)(context, call.args.clone());
-                if let Some(ended) = self.slots.start(call.xid, procedure, verifier, deadline, handler) {
-                    finish_call(&mut self.engine, &mut self.post, now, ended);
-                }
-            }
+            Answer::Dispatch(context) => self.dispatch(now, call.xid, context, call.args),
+        }
+    }
+
+    /// Starts a handler.
+    fn dispatch(&mut self, now: Duration, xid: u32, mut context: Context, args: Bytes) {
+        context.begin(self.alarm.instant(now));
+        let deadline = context.deadline();
+        let (procedure, verifier) = (context.procedure(), context.verifier().clone());
+        let handler = (self.start)(context, args);
+        if let Some(ended) = self.slots.start(xid, procedure, verifier, deadline, handler) {
+            finish_call(&mut self.engine, &mut self.post, now, ended);
         }
     }
 }

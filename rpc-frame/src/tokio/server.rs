@@ -212,13 +212,11 @@ impl<P: Programs> Server<P> {
                     None => reached(&mut finishing, Phase::Finishing).await,
                 }
             };
-            let served = serve(io, session, Arc::clone(&shared), calls, finish);
-            ::tokio::select! {
-                served = served => match served {
-                    Ok(()) => tracing::debug!(%peer, "connection closed"),
-                    Err(error) => tracing::debug!(%peer, %error, "connection closed"),
-                },
-                () = reached(&mut aborting, Phase::Aborting) => tracing::warn!(%peer, "connection cut off"),
+            let abort = reached(&mut aborting, Phase::Aborting);
+            match serve(io, session, Arc::clone(&shared), calls, finish, abort).await {
+                Some(Ok(())) => tracing::debug!(%peer, "connection closed"),
+                Some(Err(error)) => tracing::debug!(%peer, %error, "connection closed"),
+                None => tracing::warn!(%peer, "connection cut off"),
             }
         });
         mailbox

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::vec::Vec;
 
@@ -39,6 +39,8 @@ pub(super) struct Slots<F, K = u32> {
 pub(super) struct Woken {
     task: AtomicWaker,
     bits: Box<[AtomicU64]>,
+    /// What tells the connection to end has something to say.
+    end: AtomicBool,
 }
 
 struct SlotWaker {
@@ -56,6 +58,15 @@ impl Wake for SlotWaker {
             bits.fetch_or(1 << (self.index & 63), Ordering::AcqRel);
         }
         self.woken.task.wake();
+    }
+}
+
+struct EndWaker(Arc<Woken>);
+
+impl Wake for EndWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.end.store(true, Ordering::Release);
+        self.0.task.wake();
     }
 }
 
@@ -81,7 +92,17 @@ impl Woken {
     /// For at most `most` handlers at a time.
     pub(super) fn new(most: usize) -> Arc<Self> {
         let bits = (0..most.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { task: AtomicWaker::new(), bits })
+        Arc::new(Self { task: AtomicWaker::new(), bits, end: AtomicBool::new(true) })
+    }
+
+    /// For what tells the connection to end, so that it is only looked at when it says something.
+    pub(super) fn end_waker(self: &Arc<Self>) -> Waker {
+        Waker::from(Arc::new(EndWaker(Arc::clone(self))))
+    }
+
+    /// Whether the end is to be looked at: the first time, and when its waker was used.
+    pub(super) fn take_end(&self) -> bool {
+        self.end.load(Ordering::Relaxed) && self.end.swap(false, Ordering::AcqRel)
     }
 
     /// Wakes the connection's task, for another reason than a handler.
