@@ -8,8 +8,8 @@ use core::time::Duration;
 use xdr_core::{Bytes, Limits};
 
 use crate::authenticate::{AcceptClaims, Authenticator};
-use crate::connection::{IncomingCall, Malformed, Outcome};
-use crate::message::{AcceptStatus, AuthStat, CallBody, RPC_VERSION, RejectedReply};
+use crate::connection::{CallHeader, IncomingCall, Malformed, Outcome};
+use crate::message::{AcceptStatus, AuthStat, RPC_VERSION, RejectedReply};
 use crate::procedure::ProcedureInfo;
 use crate::program::{Found, Programs};
 use crate::session::{ActivationPolicy, Context, Policy, Session, Verdict};
@@ -76,7 +76,18 @@ pub enum Answer {
 /// procedure, and then the policy. The arguments are looked at later, and only if all of this holds.
 pub fn check<P: Programs>(programs: &P, rules: &Rules, session: &Arc<Session>, call: &IncomingCall) -> Answer {
     match &call.header {
-        Ok(header) => check_well_formed(programs, rules, session, call.xid, header, call.args.is_empty()),
+        Ok(header) => {
+            let header = CallHeader {
+                xid: call.xid,
+                program: header.program,
+                version: header.version,
+                procedure: header.procedure,
+                credential: &header.credential,
+                verifier: &header.verifier,
+                is_without_args: call.args.is_empty(),
+            };
+            check_well_formed(programs, rules, session, &header)
+        }
         Err(Malformed::RpcVersion(_)) => {
             Answer::Outcome(Outcome::Denied(RejectedReply::RpcMismatch { low: RPC_VERSION, high: RPC_VERSION }))
         }
@@ -92,24 +103,27 @@ pub(crate) fn check_well_formed<P: Programs>(
     programs: &P,
     rules: &Rules,
     session: &Arc<Session>,
-    xid: u32,
-    header: &CallBody,
-    is_without_args: bool,
+    header: &CallHeader<'_>,
 ) -> Answer {
-    let caller = match rules.authenticator.authenticate(session, &header.credential, &header.verifier) {
-        Ok(caller) => caller,
-        Err(stat) => return auth_error(stat),
-    };
+    // Moved only where a handler wants it.
+    let caller = rules.authenticator.authenticate(session, header.credential, header.verifier);
+    if let Err(stat) = &caller {
+        return auth_error(*stat);
+    }
     let procedure = match programs.find(header.program, header.version, header.procedure) {
         Found::NoProgram => return accepted(AcceptStatus::ProgUnavail),
         Found::OtherVersions { low, high } => return accepted(AcceptStatus::ProgMismatch { low, high }),
         Found::NoProcedure => return accepted(AcceptStatus::ProcUnavail),
-        Found::Null if is_without_args => return Answer::Results(Bytes::new()),
+        Found::Null if header.is_without_args => return Answer::Results(Bytes::new()),
         Found::Null => return accepted(AcceptStatus::GarbageArgs),
         Found::Procedure(procedure) => procedure,
     };
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(stat) => return auth_error(stat),
+    };
     let time_limit = rules.time_limit_of(procedure);
-    let context = Context::new(Arc::clone(session), xid, procedure, caller, rules.limits, time_limit);
+    let context = Context::new(Arc::clone(session), header.xid, procedure, caller, rules.limits, time_limit);
     match rules.policy.check(&context) {
         Verdict::Allow => Answer::Dispatch(context),
         Verdict::ProcUnavail => accepted(AcceptStatus::ProcUnavail),

@@ -151,15 +151,21 @@ pub struct Context {
     session: Arc<Session>,
     xid: u32,
     procedure: &'static ProcedureInfo,
-    caller: Authenticated,
+    identity: Identity,
+    /// What the caller said, and what it is to be told; none where neither has anything to say. A context is moved into
+    /// its handler, and is short.
+    said: Option<Arc<(Credential, OpaqueAuth)>>,
     limits: Limits,
     time_limit: Option<Duration>,
     #[cfg(feature = "tokio")]
-    deadline: Option<::tokio::time::Instant>,
+    begun: Option<::tokio::time::Instant>,
 }
 
+static NO_CREDENTIAL: Credential = Credential::None;
+static NO_VERIFIER: OpaqueAuth = OpaqueAuth::none();
+
 impl Context {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         session: Arc<Session>,
         xid: u32,
         procedure: &'static ProcedureInfo,
@@ -167,22 +173,31 @@ impl Context {
         limits: Limits,
         time_limit: Option<Duration>,
     ) -> Self {
+        let Authenticated { credential, identity, verifier } = caller;
+        let is_silent = matches!(credential, Credential::None) && verifier.is_none();
         Self {
             session,
             xid,
             procedure,
-            caller,
+            identity,
+            said: if is_silent { None } else { Some(Arc::new((credential, verifier))) },
             limits,
             time_limit,
             #[cfg(feature = "tokio")]
-            deadline: None,
+            begun: None,
         }
     }
 
     /// Begins the handler's time.
     #[cfg(feature = "tokio")]
-    pub(crate) fn begin(&mut self, now: ::tokio::time::Instant) {
-        self.deadline = self.time_limit.and_then(|limit| now.checked_add(limit));
+    pub(crate) const fn begin(&mut self, now: ::tokio::time::Instant) {
+        self.begun = Some(now);
+    }
+
+    /// What the reply says to the caller, if it says anything.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn said_to_caller(&self) -> Option<OpaqueAuth> {
+        self.said.as_ref().map(|said| said.1.clone()).filter(|verifier| !verifier.is_none())
     }
 
     /// What the connection remembers.
@@ -223,20 +238,20 @@ impl Context {
 
     /// Who the caller says that it is. [`Credential::Sys`] is a claim, not a proof.
     #[must_use]
-    pub const fn credential(&self) -> &Credential {
-        &self.caller.credential
+    pub fn credential(&self) -> &Credential {
+        self.said.as_ref().map_or(&NO_CREDENTIAL, |said| &said.0)
     }
 
     /// Who the caller is, and whether anybody but itself says so.
     #[must_use]
     pub const fn identity(&self) -> &Identity {
-        &self.caller.identity
+        &self.identity
     }
 
     /// What the reply says to the caller.
     #[must_use]
-    pub const fn verifier(&self) -> &OpaqueAuth {
-        &self.caller.verifier
+    pub fn verifier(&self) -> &OpaqueAuth {
+        self.said.as_ref().map_or(&NO_VERIFIER, |said| &said.1)
     }
 
     /// What decoding the arguments may cost.
@@ -283,8 +298,8 @@ impl Context {
     /// ```
     #[cfg(feature = "tokio")]
     #[must_use]
-    pub const fn deadline(&self) -> Option<::tokio::time::Instant> {
-        self.deadline
+    pub fn deadline(&self) -> Option<::tokio::time::Instant> {
+        self.begun?.checked_add(self.time_limit?)
     }
 }
 

@@ -5,11 +5,14 @@ use core::time::Duration;
 use bytes::Buf as _;
 use xdr_core::Bytes;
 
-use super::server::Outcome;
+use super::server::{CallHeader, Outcome};
 use super::{Connection, RecordNotWritten};
-use crate::auth::{OpaqueAuth, OpaqueAuthRef};
-use crate::message::{CALL, CallBody, CallBodyRef, RPC_VERSION};
+use crate::auth::OpaqueAuth;
+use crate::message::{CALL, CallBodyRef, RPC_VERSION};
 use crate::record::MARK;
+
+/// The credential and the verifier of a call that has none.
+static NOBODY: OpaqueAuth = OpaqueAuth::none();
 
 /// What is to become of a call that was looked at.
 pub(crate) enum Glance<T> {
@@ -31,14 +34,12 @@ pub(crate) enum Glanced<T> {
 
 impl Connection {
     /// Looks at the next call, if it lies whole and in one fragment in the input, is well-formed, and has neither a
-    /// credential nor a verifier to speak of; none where it is for [`poll_event`](Self::poll_event) to say what comes next.
-    ///
-    /// `look` is given its xid, its header, and whether it has no arguments.
+    /// credential nor a verifier; none where it is for [`poll_event`](Self::poll_event) to say what comes next.
     #[inline]
     pub(crate) fn glance<T>(
         &mut self,
         now: Duration,
-        look: impl FnOnce(u32, &CallBody, bool) -> Glance<T>,
+        look: impl FnOnce(&CallHeader<'_>) -> Glance<T>,
     ) -> Option<Glanced<T>> {
         if !self.expired.is_empty() || self.server.has_deferred() || !self.has_room() {
             return None;
@@ -48,21 +49,26 @@ impl Connection {
         let ((xid, CALL, header), args) = xdr_core::decode_prefix::<(u32, u32, CallBodyRef<'_>)>(message).ok()? else {
             return None;
         };
-        if header.rpcvers != RPC_VERSION || !header.credential.body.is_empty() || !header.verifier.body.is_empty() {
+        if header.rpcvers != RPC_VERSION || !header.credential.is_none() || !header.verifier.is_none() {
             return None;
         }
         let args = args.len();
-        let bodiless = |auth: OpaqueAuthRef<'_>| OpaqueAuth { flavor: auth.flavor, body: Bytes::new() };
-        let header = CallBody {
-            rpcvers: header.rpcvers,
+        let header = CallHeader {
+            xid,
             program: header.program,
             version: header.version,
             procedure: header.procedure,
-            credential: bodiless(header.credential),
-            verifier: bodiless(header.verifier),
+            credential: &NOBODY,
+            verifier: &NOBODY,
+            is_without_args: args == 0,
         };
         self.server.called();
-        let glanced = match look(xid, &header, args == 0) {
+        let glanced = match look(&header) {
+            // Nothing of the input is shared for the sake of no arguments.
+            Glance::Keep(kept) if args == 0 => {
+                self.input.advance(MARK.saturating_add(len));
+                Glanced::Kept { xid, kept, args: Bytes::new() }
+            }
             Glance::Keep(kept) => {
                 let mut record = self.input.split_to(MARK.saturating_add(len));
                 record.advance(record.len().saturating_sub(args));

@@ -19,6 +19,7 @@ pub use self::config::{ConnectionConfig, ConnectionError};
 pub(crate) use self::glance::{Glance, Glanced};
 use self::output::Output;
 pub use self::output::RecordNotWritten;
+pub(crate) use self::server::CallHeader;
 pub use self::server::{IncomingCall, Malformed, Outcome, ServerConnection};
 use crate::auth::OpaqueAuth;
 use crate::message::{AcceptStatus, CALL, REPLY};
@@ -353,7 +354,9 @@ impl Connection {
         xid: u32,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
-        self.reply_with_verifier(now, xid, &OpaqueAuth::none(), reply)
+        self.last_activity = Some(now);
+        self.server.answered();
+        self.server.reply_with(&mut self.output, now, xid, None, reply)
     }
 
     /// Answers a call of the peer's with its results, and says something to the caller.
@@ -369,6 +372,7 @@ impl Connection {
     ) -> Result<(), RecordNotWritten> {
         self.last_activity = Some(now);
         self.server.answered();
+        let verifier = Some(verifier).filter(|verifier| !verifier.is_none());
         self.server.reply_with(&mut self.output, now, xid, verifier, reply)
     }
 

@@ -31,6 +31,17 @@ pub struct IncomingCall {
     pub args: Bytes,
 }
 
+/// A well-formed header, wherever it lies.
+pub(crate) struct CallHeader<'a> {
+    pub(crate) xid: u32,
+    pub(crate) program: u32,
+    pub(crate) version: u32,
+    pub(crate) procedure: u32,
+    pub(crate) credential: &'a OpaqueAuth,
+    pub(crate) verifier: &'a OpaqueAuth,
+    pub(crate) is_without_args: bool,
+}
+
 /// The first thing that is wrong with a call's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -206,21 +217,22 @@ impl ServerConnection {
         output: &mut Output,
         now: Duration,
         xid: u32,
-        verifier: &OpaqueAuth,
+        verifier: Option<&OpaqueAuth>,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
-        let written = if *verifier == OpaqueAuth::none() {
-            let mut front = SUCCESS;
-            let [_, place, ..] = &mut front;
-            *place = xid.to_be_bytes();
-            output.record(now, front.as_flattened(), |out| reply.encode_reply(&mut ReplyEncoder::new(out)))
-        } else {
-            output.record(now, &[0; MARK], |out| {
+        let written = match verifier {
+            None => {
+                let mut front = SUCCESS;
+                let [_, place, ..] = &mut front;
+                *place = xid.to_be_bytes();
+                output.record(now, front.as_flattened(), |out| reply.encode_reply(&mut ReplyEncoder::new(out)))
+            }
+            Some(verifier) => output.record(now, &[0; MARK], |out| {
                 let status = AcceptStatus::Success;
                 let body = ReplyBody::Accepted(AcceptedReply { verifier: verifier.clone(), status });
                 xdr_core::encode_into(&(xid, REPLY, body), out)?;
                 reply.encode_reply(&mut ReplyEncoder::new(out))
-            })
+            }),
         };
         if written.is_ok() {
             self.counters.succeed();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use tracing::{Instrument, Span};
 use xdr_core::Bytes;
 
 use super::client::{CallError, ClosedError};
@@ -15,8 +14,8 @@ use super::shared::{Shared, Uncounted};
 use super::slots::{Ended, Slots, Unreturned};
 use super::{Alarm, Stream, poll_read, poll_write};
 use crate::answer::{Answer, check, check_well_formed};
-use crate::connection::{Connection, ConnectionError, Event, Glance, Glanced, IncomingCall, Outcome};
-use crate::message::{AcceptStatus, CallBody};
+use crate::connection::{CallHeader, Connection, ConnectionError, Event, Glance, Glanced, IncomingCall, Outcome};
+use crate::message::AcceptStatus;
 use crate::program::Programs;
 use crate::session::{Context, Session};
 use crate::table::Undispatched;
@@ -32,12 +31,8 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     abort: impl Future<Output = ()> + Send,
 ) -> Option<Result<(), ClosedError>> {
     session.mailbox = Some(Arc::clone(&mailbox));
-    let programs = Arc::clone(&shared);
-    let start = move |cx: Context, args: Bytes| {
-        let shared = Arc::clone(&programs);
-        let span = call_span(&cx);
-        async move { shared.programs.dispatch(&cx, &args).await }.instrument(span)
-    };
+    let programs = &shared.programs;
+    let start = move |cx: Context, args: Bytes| async move { programs.dispatch(&cx, &args).await };
     let woken = Arc::clone(mailbox.woken());
     let end_waker = woken.end_waker();
     let (mut finish, mut abort) = (std::pin::pin!(finish), std::pin::pin!(abort));
@@ -52,7 +47,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         uncounted: Uncounted::default(),
         broken: None,
         io,
-        shared,
+        shared: &shared,
         start,
     };
     let ended = poll_fn(|cx| {
@@ -85,11 +80,6 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     ended
 }
 
-/// What is logged while a handler runs belongs to its call.
-pub(super) fn call_span(cx: &Context) -> Span {
-    tracing::debug_span!("call", xid = cx.xid(), procedure = cx.procedure().name, peer = %cx.peer(), caller = %cx.identity())
-}
-
 /// Calls that a connection takes up before it lets others have their turn.
 const CALLS_A_TURN: usize = 128;
 
@@ -107,7 +97,7 @@ enum State {
     Finishing,
 }
 
-struct Served<P: Programs, IO, S, F> {
+struct Served<'a, P: Programs, IO, S, F> {
     engine: Connection,
     slots: Slots<F>,
     session: Arc<Session>,
@@ -121,19 +111,19 @@ struct Served<P: Programs, IO, S, F> {
     /// Why the peer is not listened to any more.
     broken: Option<ConnectionError>,
     io: IO,
-    shared: Arc<Shared<P>>,
+    shared: &'a Shared<P>,
     /// Makes a handler's future, whose type has no name.
     start: S,
 }
 
 // However the connection ends.
-impl<P: Programs, IO, S, F> Drop for Served<P, IO, S, F> {
+impl<P: Programs, IO, S, F> Drop for Served<'_, P, IO, S, F> {
     fn drop(&mut self) {
-        self.uncounted.end(self.engine.server().counters(), &self.shared);
+        self.uncounted.end(self.engine.server().counters(), self.shared);
     }
 }
 
-impl<P, IO, S, F> Served<P, IO, S, F>
+impl<P, IO, S, F> Served<'_, P, IO, S, F>
 where
     P: Programs,
     IO: Stream,
@@ -228,7 +218,7 @@ where
                 break;
             }
         }
-        self.uncounted.count(self.engine.server().counters(), &self.shared);
+        self.uncounted.count(self.engine.server().counters(), self.shared);
         self.engine.hold(self.post.is_held());
         if self.alarm.poll_with(cx, &mut self.engine, now, self.slots.next_deadline())?.is_ready() {
             cx.waker().wake_by_ref();
@@ -261,16 +251,9 @@ where
     /// Takes up the next call, if that can be done where it lies. False where it cannot.
     fn glance(&mut self, now: Duration) -> bool {
         let Self { engine, shared, session, .. } = self;
-        let look = |xid, header: &CallBody, is_without_args| match check_well_formed(
-            &shared.programs,
-            &shared.rules,
-            session,
-            xid,
-            header,
-            is_without_args,
-        ) {
+        let look = |header: &CallHeader<'_>| match check_well_formed(&shared.programs, &shared.rules, session, header) {
             Answer::Outcome(outcome) => {
-                tracing::debug!(xid, ?outcome, "refused a call");
+                tracing::debug!(xid = header.xid, ?outcome, "refused a call");
                 Glance::Outcome(outcome)
             }
             Answer::Results(results) => Glance::Results(results),
@@ -303,10 +286,8 @@ where
     /// Starts a handler.
     fn dispatch(&mut self, now: Duration, xid: u32, mut context: Context, args: Bytes) {
         context.begin(self.alarm.instant(now));
-        let deadline = context.deadline();
-        let (procedure, verifier) = (context.procedure(), context.verifier().clone());
-        let handler = (self.start)(context, args);
-        if let Some(ended) = self.slots.start(xid, procedure, verifier, deadline, handler) {
+        let start = &self.start;
+        if let Some(ended) = self.slots.start(xid, context, |context| start(context, args)) {
             finish_call(&mut self.engine, &mut self.post, now, ended);
         }
     }
@@ -325,7 +306,11 @@ fn finish_call<R: crate::EncodeReply>(
     let status = match output {
         Ok(Ok(_)) if procedure.oneway => return engine.leave_unanswered(),
         Ok(Ok(reply)) => {
-            if let Err(error) = engine.reply_with_verifier(now, xid, &verifier, &reply) {
+            let written = match &verifier {
+                None => engine.reply_with(now, xid, &reply),
+                Some(verifier) => engine.reply_with_verifier(now, xid, verifier, &reply),
+            };
+            if let Err(error) = written {
                 tracing::error!(xid, procedure = procedure.name, %error, "cannot send a reply");
             }
             return;

@@ -11,16 +11,20 @@ use std::vec::Vec;
 
 use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
+use tracing::Span;
 
 use crate::auth::OpaqueAuth;
 use crate::procedure::ProcedureInfo;
+use crate::session::Context;
 
 /// A handler's slot. The box is made once; futures are set into it, and never move while they live.
 struct Slot<F, K> {
     id: K,
     procedure: &'static ProcedureInfo,
-    verifier: OpaqueAuth,
+    verifier: Option<OpaqueAuth>,
     handler: Pin<Box<Option<F>>>,
+    /// What is logged while the handler runs belongs to its call.
+    span: Span,
     /// When it is given up.
     deadline: Option<Instant>,
     waker: Waker,
@@ -54,10 +58,11 @@ impl Wake for SlotWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(bits) = self.woken.bits.get(self.index >> 6) {
-            bits.fetch_or(1 << (self.index & 63), Ordering::AcqRel);
+        let Some(bits) = self.woken.bits.get(self.index >> 6) else { return };
+        // Who was first among handlers that were woken has woken the task, or is about to.
+        if bits.fetch_or(1 << (self.index & 63), Ordering::AcqRel) == 0 {
+            self.woken.task.wake();
         }
-        self.woken.task.wake();
     }
 }
 
@@ -75,7 +80,7 @@ pub(super) struct Ended<T, K = u32> {
     pub(super) id: K,
     pub(super) procedure: &'static ProcedureInfo,
     /// What the reply says to the caller.
-    pub(super) verifier: OpaqueAuth,
+    pub(super) verifier: Option<OpaqueAuth>,
     /// What the handler returned.
     pub(super) output: Result<T, Unreturned>,
 }
@@ -111,6 +116,11 @@ impl Woken {
     }
 }
 
+/// What is logged while a handler runs belongs to its call.
+fn call_span(cx: &Context) -> Span {
+    tracing::debug_span!("call", xid = cx.xid(), procedure = cx.procedure().name, peer = %cx.peer(), caller = %cx.identity())
+}
+
 impl<F: Future, K: Copy> Slots<F, K> {
     /// Slots for as many handlers as `woken` is for. They are made as they are needed.
     pub(super) const fn new(woken: Arc<Woken>) -> Self {
@@ -122,27 +132,29 @@ impl<F: Future, K: Copy> Slots<F, K> {
         self.woken.task.register(task);
     }
 
-    /// Starts a handler and polls it once. None when it waits.
+    /// Starts a call's handler, which `make` makes, and polls it once. None when it waits.
+    #[inline]
     pub(super) fn start(
         &mut self,
         id: K,
-        procedure: &'static ProcedureInfo,
-        verifier: OpaqueAuth,
-        deadline: Option<Instant>,
-        handler: F,
+        context: Context,
+        make: impl FnOnce(Context) -> F,
     ) -> Option<Ended<F::Output, K>> {
+        let (procedure, verifier, deadline) = (context.procedure(), context.said_to_caller(), context.deadline());
+        let span = call_span(&context);
         let index = self.free.pop().unwrap_or(self.slots.len());
         if index == self.slots.len() {
             let waker = Waker::from(Arc::new(SlotWaker { index, woken: Arc::clone(&self.woken) }));
-            let (verifier, handler) = (OpaqueAuth::none(), Box::pin(None));
-            self.slots.push(Slot { id, procedure, verifier, handler, deadline, waker });
+            let (verifier, handler, span) = (None, Box::pin(None), Span::none());
+            self.slots.push(Slot { id, procedure, verifier, handler, span, deadline, waker });
         }
         if let Some(slot) = self.slots.get_mut(index) {
             slot.id = id;
             slot.procedure = procedure;
             slot.verifier = verifier;
             slot.deadline = deadline;
-            slot.handler.as_mut().set(Some(handler));
+            slot.span = span;
+            slot.handler.as_mut().set(Some(make(context)));
         }
         let ended = self.poll(index);
         if ended.is_none() {
@@ -200,7 +212,8 @@ impl<F: Future, K: Copy> Slots<F, K> {
         let slot = self.slots.get_mut(index)?;
         let handler = slot.handler.as_mut().as_pin_mut()?;
         let mut context = TaskContext::from_waker(&slot.waker);
-        let output = match catch_unwind(AssertUnwindSafe(|| handler.poll(&mut context))) {
+        let span = &slot.span;
+        let output = match catch_unwind(AssertUnwindSafe(|| span.in_scope(|| handler.poll(&mut context)))) {
             Ok(Poll::Pending) => return None,
             Ok(Poll::Ready(output)) => Ok(output),
             Err(_) => Err(Unreturned::Panicked),
@@ -212,8 +225,9 @@ impl<F: Future, K: Copy> Slots<F, K> {
     fn end(&mut self, index: usize, output: Result<F::Output, Unreturned>) -> Option<Ended<F::Output, K>> {
         let slot = self.slots.get_mut(index)?;
         // What the future still holds may panic as well when it is dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| slot.handler.as_mut().set(None)));
-        let verifier = core::mem::take(&mut slot.verifier);
+        let (span, mut handler) = (core::mem::replace(&mut slot.span, Span::none()), slot.handler.as_mut());
+        let _ = catch_unwind(AssertUnwindSafe(move || span.in_scope(|| handler.set(None))));
+        let verifier = slot.verifier.take();
         let ended = Ended { id: slot.id, procedure: slot.procedure, verifier, output };
         self.free.push(index);
         if self.free.len() == self.slots.len() {

@@ -12,11 +12,9 @@ use std::vec;
 
 use ::tokio::io::ReadBuf;
 use ::tokio::net::UdpSocket;
-use tracing::Instrument;
 use xdr_core::Bytes;
 
 use super::super::Alarm;
-use super::super::serve::call_span;
 use super::super::shared::Shared;
 use super::super::slots::{Ended, Slots, Unreturned, Woken};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
@@ -39,11 +37,8 @@ pub(in crate::tokio) async fn serve<P: Programs>(
     finish: impl Future<Output = ()> + Send,
 ) {
     let programs = Arc::clone(&shared);
-    let start = move |cx: Context, args: Bytes| {
-        let shared = Arc::clone(&programs);
-        let span = call_span(&cx);
-        async move { shared.programs.dispatch(&cx, &args).await }.instrument(span)
-    };
+    let programs = &programs.programs;
+    let start = move |cx: Context, args: Bytes| async move { programs.dispatch(&cx, &args).await };
     let mut finish = pin!(finish);
     let config = shared.config.datagram.clone();
     // One byte more than is allowed, so that a datagram which was cut off to fit is seen to be too long.
@@ -183,10 +178,8 @@ where
         match answer {
             Ok(Answer::Dispatch(mut context)) => {
                 context.begin(self.alarm.instant(now));
-                let deadline = context.deadline();
-                let (procedure, verifier) = (context.procedure(), context.verifier().clone());
-                let handler = (self.start)(context, call.args);
-                if let Some(ended) = self.slots.start(id, procedure, verifier, deadline, handler) {
+                let start = &self.start;
+                if let Some(ended) = self.slots.start(id, context, |context| start(context, call.args)) {
                     finish_call(&mut self.engine, now, ended);
                 }
             }
@@ -226,6 +219,7 @@ fn finish_call<R: EncodeReply>(
         Ok(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
         Ok(Ok(reply)) => {
             // An encoder of the user's may panic as well.
+            let verifier = verifier.unwrap_or_default();
             match catch_unwind(AssertUnwindSafe(|| engine.reply_with_verifier(now, &id, &verifier, &reply))) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%peer, xid, procedure, %error, "cannot send a reply"),
