@@ -199,7 +199,7 @@ impl Connection {
     }
 
     /// Whether another call of the peer's can be taken up.
-    fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.server.has_room() && self.output.bytes.len() <= self.config.max_unsent
     }
 

@@ -26,7 +26,7 @@ pub use udp::UdpClient;
 use std::boxed::Box;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -43,6 +43,8 @@ struct Alarm {
     epoch: Instant,
     sleep: Pin<Box<Sleep>>,
     armed: bool,
+    /// Who is woken when it goes off.
+    task: Waker,
 }
 
 /// The alarm never looks further ahead than this.
@@ -54,7 +56,7 @@ impl Alarm {
     }
 
     fn since(epoch: Instant) -> Self {
-        Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: false }
+        Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: false, task: Waker::noop().clone() }
     }
 
     const fn epoch(&self) -> Instant {
@@ -114,7 +116,11 @@ impl Alarm {
         if !self.armed || due < self.sleep.deadline() {
             self.sleep.as_mut().reset(due);
             self.armed = true;
+        } else if self.instant(now) < self.sleep.deadline() && self.task.will_wake(cx.waker()) {
+            // It goes off later, and knows whom to wake.
+            return Poll::Pending;
         }
+        self.task.clone_from(cx.waker());
         let gone = self.sleep.as_mut().poll(cx);
         self.armed = gone.is_pending();
         gone

@@ -138,8 +138,7 @@ where
         let mut now = self.alarm.now();
         loop {
             let (engine, post) = (&mut self.engine, &mut self.post);
-            let calls_before = calls;
-            let ran = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
+            let mut ran = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
             let mut moved = ran;
             let rules = &self.shared.rules;
             moved |= self.slots.give_up(self.alarm.instant(now), |call| {
@@ -149,15 +148,19 @@ where
             });
             moved |= post.collect(engine, now);
             while self.listens && calls > 0 {
-                if self.state != State::Finishing && self.glance(now) {
+                if self.state != State::Finishing
+                    && let Some(started) = self.glance(now)
+                {
                     calls = calls.saturating_sub(1);
                     moved = true;
+                    ran |= started;
                     continue;
                 }
                 match self.engine.poll_event() {
                     Ok(Some(event)) => {
                         calls = calls.saturating_sub(1);
                         moved = true;
+                        ran = true;
                         match event {
                             Event::Call(call) if self.state != State::Finishing => self.take_up(now, call),
                             Event::Call(_) => self.engine.leave_unanswered(),
@@ -180,6 +183,7 @@ where
                     }
                 }
             }
+            let held_back = !self.engine.has_room();
             let unsent = self.engine.output().len();
             let written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
             let sent = unsent.saturating_sub(self.engine.output().len());
@@ -191,10 +195,11 @@ where
             if self.state != State::Open && taken && written.is_ready() && self.engine.server().in_flight() == 0 {
                 return Poll::Ready(self.end(cx));
             }
+            let mut more = held_back && self.engine.has_room();
             if self.state != State::Eof && self.listens && self.engine.wants_input() {
                 match poll_read(cx, &mut self.io, &mut self.engine, now)? {
                     Poll::Ready(len) => {
-                        moved = true;
+                        (moved, more) = (true, true);
                         self.uncounted.received = self.uncounted.received.saturating_add(len);
                         match self.state {
                             _ if len > 0 => {}
@@ -205,10 +210,11 @@ where
                     Poll::Pending => {}
                 }
             }
-            if !moved {
+            // What else could move things wakes the task.
+            if !moved || (self.state == State::Open && !more && calls > 0) {
                 break;
             }
-            if ran || calls < calls_before {
+            if ran {
                 // Handlers take their time.
                 now = self.alarm.now();
             }
@@ -248,8 +254,9 @@ where
         Ok(())
     }
 
-    /// Takes up the next call, if that can be done where it lies. False where it cannot.
-    fn glance(&mut self, now: Duration) -> bool {
+    /// Takes up the next call, if that can be done where it lies. Whether a handler was started for it; none where it
+    /// cannot be done.
+    fn glance(&mut self, now: Duration) -> Option<bool> {
         let Self { engine, shared, session, .. } = self;
         let look = |header: &CallHeader<'_>| match check_well_formed(&shared.programs, &shared.rules, session, header) {
             Answer::Outcome(outcome) => {
@@ -259,13 +266,15 @@ where
             Answer::Results(results) => Glance::Results(results),
             Answer::Dispatch(context) => Glance::Keep(context),
         };
-        match engine.glance(now, look) {
-            None => return false,
-            Some(Glanced::Answered(Ok(()))) => {}
-            Some(Glanced::Answered(Err((xid, error)))) => tracing::error!(xid, %error, "cannot send a reply"),
-            Some(Glanced::Kept { xid, kept, args }) => self.dispatch(now, xid, kept, args),
+        match engine.glance(now, look)? {
+            Glanced::Answered(Ok(())) => {}
+            Glanced::Answered(Err((xid, error))) => tracing::error!(xid, %error, "cannot send a reply"),
+            Glanced::Kept { xid, kept, args } => {
+                self.dispatch(now, xid, kept, args);
+                return Some(true);
+            }
         }
-        true
+        Some(false)
     }
 
     fn take_up(&mut self, now: Duration, call: IncomingCall) {
