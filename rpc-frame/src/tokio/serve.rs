@@ -27,15 +27,15 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     mut session: Session,
     shared: Arc<Shared<P>>,
     mailbox: Arc<Mailbox>,
-    finish: impl Future<Output = ()> + Send,
-    abort: impl Future<Output = ()> + Send,
+    // Pinned where they are: a future that is handed on takes its room twice, in every connection.
+    mut finish: Pin<&mut (impl Future<Output = ()> + Send)>,
+    mut abort: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Option<Result<(), ClosedError>> {
     session.mailbox = Some(Arc::clone(&mailbox));
     let programs = &shared.programs;
     let start = move |cx: Context, args: Bytes| async move { programs.dispatch(&cx, &args).await };
     let woken = Arc::clone(mailbox.woken());
     let end_waker = woken.end_waker();
-    let (mut finish, mut abort) = (std::pin::pin!(finish), std::pin::pin!(abort));
     let mut served = Served {
         engine: Connection::new(shared.config.connection.clone()),
         slots: Slots::new(Arc::clone(&woken)),

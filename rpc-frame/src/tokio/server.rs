@@ -3,6 +3,7 @@
 use std::boxed::Box;
 use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -203,7 +204,7 @@ impl<P: Programs> Server<P> {
             let mut aborting = shared.phase.subscribe();
             let session = (shared.sessions)(peer.clone());
             tracing::debug!(%peer, "connection opened");
-            let finish = async {
+            let finish = pin!(async {
                 match ended {
                     Some(ended) => ::tokio::select! {
                         _ = ended => {}
@@ -211,8 +212,8 @@ impl<P: Programs> Server<P> {
                     },
                     None => reached(&mut finishing, Phase::Finishing).await,
                 }
-            };
-            let abort = reached(&mut aborting, Phase::Aborting);
+            });
+            let abort = pin!(reached(&mut aborting, Phase::Aborting));
             match serve(io, session, Arc::clone(&shared), calls, finish, abort).await {
                 Some(Ok(())) => tracing::debug!(%peer, "connection closed"),
                 Some(Err(error)) => tracing::debug!(%peer, %error, "connection closed"),

@@ -28,7 +28,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 use crate::client::{Caller, Scenario};
-use crate::servers::{PROGRAM, Server, on_tokio};
+use crate::servers::{Connect, PROGRAM, Server, on_tokio};
 
 const NFS: u32 = 100_003;
 
@@ -36,7 +36,7 @@ const NFS: u32 = 100_003;
 pub(crate) fn all(ours: SocketAddr) -> Vec<Server> {
     let server =
         |name, address| Server { name, address, program: NFS, version: 3, waiting: 0, is_raw: false, connect: None };
-    let with_client = |name, address, connect| Server { connect: Some(connect), ..server(name, address) };
+    let with_client = |name, address, connect: Connect| Server { connect: Some(connect), ..server(name, address) };
     vec![
         server("nfs3_server", nfs3_server()),
         with_client("ours, both ends", ours, connect_ours),

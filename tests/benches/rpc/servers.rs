@@ -22,6 +22,9 @@ pub(crate) const OURS: &str = "ours";
 pub(crate) const PROGRAM: u32 = 0x2000_0047;
 const GUEST: u32 = 0x2000_1A64;
 
+/// Makes a server's own client.
+pub(crate) type Connect = fn(SocketAddr, Scenario) -> Box<dyn Caller>;
+
 pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
@@ -32,7 +35,7 @@ pub(crate) struct Server {
     /// It looks at no call.
     pub(crate) is_raw: bool,
     /// How its own client is made, if it needs one.
-    pub(crate) connect: Option<fn(SocketAddr, Scenario) -> Box<dyn Caller>>,
+    pub(crate) connect: Option<Connect>,
 }
 
 impl Server {
