@@ -4,6 +4,8 @@
 //! read-only channel may call it. Every reply travels in [`Reply`]. Replies come first in this file,
 //! then the messages in the order of their numbers, then the table.
 
+use std::time::Duration;
+
 use rpc_frame::ProcedureTable;
 use xdr_core::Xdr;
 
@@ -32,6 +34,8 @@ pub const DEFINED_DOMAINS_MAX: usize = 1024;
 pub const NETWORKS_MAX: usize = 256;
 /// Most procedures a negotiation can list.
 pub const PROCEDURES_MAX: usize = 1024;
+/// How long a call may take that carries a domain's memory to or from a disk.
+pub const MEMORY_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Processors, memory and topology of a machine, the reply to [`GetNodeInfo`].
 #[derive(Debug, Clone, PartialEq, Eq, Xdr)]
@@ -270,7 +274,7 @@ pub struct DomainGetInfo {
 
 /// Writes an active domain to a file and stops it.
 #[derive(Debug, Clone, PartialEq, Eq, Xdr)]
-#[rpc(program = GUEST, version = 1, proc = 13, reply = Reply<()>)]
+#[rpc(program = GUEST, version = 1, proc = 13, reply = Reply<()>, time_limit = MEMORY_LIMIT)]
 pub struct DomainSave {
     /// Id of an active domain.
     pub id: i32,
@@ -281,7 +285,7 @@ pub struct DomainSave {
 
 /// Starts a domain from a saved file; replies with its new id.
 #[derive(Debug, Clone, PartialEq, Eq, Xdr)]
-#[rpc(program = GUEST, version = 1, proc = 14, reply = Reply<i32>)]
+#[rpc(program = GUEST, version = 1, proc = 14, reply = Reply<i32>, time_limit = MEMORY_LIMIT)]
 pub struct DomainRestore {
     /// Absolute path of the file on the daemon's machine, `string<4096>`.
     #[xdr(max = PATH_MAX)]

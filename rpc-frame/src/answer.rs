@@ -3,12 +3,14 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
+use core::time::Duration;
 
 use xdr_core::{Bytes, Limits};
 
 use crate::authenticate::{AcceptClaims, Authenticator};
-use crate::connection::{IncomingCall, Malformed, Outcome};
+use crate::connection::{CallHeader, IncomingCall, Malformed, Outcome};
 use crate::message::{AcceptStatus, AuthStat, RPC_VERSION, RejectedReply};
+use crate::procedure::ProcedureInfo;
 use crate::program::{Found, Programs};
 use crate::session::{ActivationPolicy, Context, Policy, Session, Verdict};
 
@@ -20,7 +22,16 @@ pub struct Rules {
     pub policy: Box<dyn Policy>,
     /// What decoding the arguments of one call may cost.
     pub limits: Limits,
+    /// How long a handler may take, where its procedure has no limit of its own: 10 min. None: none has a limit, whatever
+    /// its procedure says.
+    ///
+    /// [`check`] only hands it on, as [`Context::time_limit`]: who runs the handlers has the clock.
+    pub time_limit: Option<Duration>,
 }
+
+/// What a handler may take where nothing else is said. A call that takes minutes, as one that writes a machine's memory to
+/// disk, is not cut off; one that hangs does not keep its place for ever.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(600);
 
 impl Default for Rules {
     fn default() -> Self {
@@ -28,13 +39,24 @@ impl Default for Rules {
             authenticator: Box::new(AcceptClaims),
             policy: Box::new(ActivationPolicy::default()),
             limits: Limits::DEFAULT,
+            time_limit: Some(TIME_LIMIT),
         }
+    }
+}
+
+impl Rules {
+    /// How long a handler of this procedure may take.
+    pub(crate) fn time_limit_of(&self, procedure: &ProcedureInfo) -> Option<Duration> {
+        self.time_limit.map(|limit| procedure.time_limit.unwrap_or(limit))
     }
 }
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Rules")
+            .field("limits", &self.limits)
+            .field("time_limit", &self.time_limit)
+            .finish_non_exhaustive()
     }
 }
 
@@ -53,37 +75,67 @@ pub enum Answer {
 /// Looks at a call in the order that clients rely on: RPC version, credential, program, version,
 /// procedure, and then the policy. The arguments are looked at later, and only if all of this holds.
 pub fn check<P: Programs>(programs: &P, rules: &Rules, session: &Arc<Session>, call: &IncomingCall) -> Answer {
-    let accepted = |status| Answer::Outcome(Outcome::Accepted(status));
-    let auth_error = |stat| Answer::Outcome(Outcome::Denied(RejectedReply::AuthError(stat)));
-    let header = match &call.header {
-        Ok(header) => header,
-        Err(Malformed::RpcVersion(_)) => {
-            return Answer::Outcome(Outcome::Denied(RejectedReply::RpcMismatch {
-                low: RPC_VERSION,
-                high: RPC_VERSION,
-            }));
+    match &call.header {
+        Ok(header) => {
+            let header = CallHeader {
+                xid: call.xid,
+                program: header.program,
+                version: header.version,
+                procedure: header.procedure,
+                credential: &header.credential,
+                verifier: &header.verifier,
+                is_without_args: call.args.is_empty(),
+            };
+            check_well_formed(programs, rules, session, &header)
         }
-        Err(Malformed::Credential) => return auth_error(AuthStat::BadCred),
-        Err(Malformed::Verifier) => return auth_error(AuthStat::BadVerf),
-        Err(Malformed::Header) => return accepted(AcceptStatus::GarbageArgs),
-    };
-    let caller = match rules.authenticator.authenticate(session, &header.credential, &header.verifier) {
-        Ok(caller) => caller,
-        Err(stat) => return auth_error(stat),
-    };
+        Err(Malformed::RpcVersion(_)) => {
+            Answer::Outcome(Outcome::Denied(RejectedReply::RpcMismatch { low: RPC_VERSION, high: RPC_VERSION }))
+        }
+        Err(Malformed::Credential) => auth_error(AuthStat::BadCred),
+        Err(Malformed::Verifier) => auth_error(AuthStat::BadVerf),
+        Err(Malformed::Header) => accepted(AcceptStatus::GarbageArgs),
+    }
+}
+
+/// [`check`] of a call whose header is well-formed.
+#[inline]
+pub(crate) fn check_well_formed<P: Programs>(
+    programs: &P,
+    rules: &Rules,
+    session: &Arc<Session>,
+    header: &CallHeader<'_>,
+) -> Answer {
+    // Moved only where a handler wants it.
+    let caller = rules.authenticator.authenticate(session, header.credential, header.verifier);
+    if let Err(stat) = &caller {
+        return auth_error(*stat);
+    }
     let procedure = match programs.find(header.program, header.version, header.procedure) {
         Found::NoProgram => return accepted(AcceptStatus::ProgUnavail),
         Found::OtherVersions { low, high } => return accepted(AcceptStatus::ProgMismatch { low, high }),
         Found::NoProcedure => return accepted(AcceptStatus::ProcUnavail),
-        Found::Null if call.args.is_empty() => return Answer::Results(Bytes::new()),
+        Found::Null if header.is_without_args => return Answer::Results(Bytes::new()),
         Found::Null => return accepted(AcceptStatus::GarbageArgs),
         Found::Procedure(procedure) => procedure,
     };
-    let context = Context::new(Arc::clone(session), call.xid, procedure, caller, rules.limits);
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(stat) => return auth_error(stat),
+    };
+    let time_limit = rules.time_limit_of(procedure);
+    let context = Context::new(Arc::clone(session), header.xid, procedure, caller, rules.limits, time_limit);
     match rules.policy.check(&context) {
         Verdict::Allow => Answer::Dispatch(context),
         Verdict::ProcUnavail => accepted(AcceptStatus::ProcUnavail),
         Verdict::AuthError(stat) => auth_error(stat),
         Verdict::Reply(results) => Answer::Results(results),
     }
+}
+
+const fn accepted(status: AcceptStatus) -> Answer {
+    Answer::Outcome(Outcome::Accepted(status))
+}
+
+const fn auth_error(stat: AuthStat) -> Answer {
+    Answer::Outcome(Outcome::Denied(RejectedReply::AuthError(stat)))
 }

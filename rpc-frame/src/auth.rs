@@ -53,6 +53,11 @@ impl OpaqueAuth {
     pub const fn none() -> Self {
         Self { flavor: AuthFlavor::NONE, body: Bytes::new() }
     }
+
+    /// Whether it is AUTH_NONE with an empty body. Asked for each call; a comparison would call `memcmp`.
+    pub(crate) fn is_none(&self) -> bool {
+        self.flavor == AuthFlavor::NONE && self.body.is_empty()
+    }
 }
 
 impl Default for OpaqueAuth {
@@ -83,6 +88,12 @@ pub struct OpaqueAuthRef<'a> {
 }
 
 impl OpaqueAuthRef<'_> {
+    /// As [`OpaqueAuth::is_none`].
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_none(&self) -> bool {
+        self.flavor == AuthFlavor::NONE && self.body.is_empty()
+    }
+
     /// The same with a body of its own: a part of `record`, where it lies.
     pub(crate) fn owned_in(&self, record: &Bytes) -> OpaqueAuth {
         OpaqueAuth { flavor: self.flavor, body: record.slice_ref(self.body) }

@@ -1,5 +1,7 @@
 //! What derived messages say of themselves.
 
+use core::time::Duration;
+
 use xdr_core::{DecodeOwned, Encode};
 
 /// A remote procedure: its numbers, and the types that go there and back.
@@ -100,6 +102,8 @@ pub struct ProcedureInfo {
     pub idempotent: bool,
     /// It has no reply.
     pub oneway: bool,
+    /// How long its handler may take, where the server's limit does not suit it.
+    pub time_limit: Option<Duration>,
 }
 
 impl ProcedureInfo {
@@ -117,6 +121,7 @@ impl ProcedureInfo {
             read_only: false,
             idempotent: false,
             oneway: false,
+            time_limit: None,
         }
     }
 
@@ -159,6 +164,13 @@ impl ProcedureInfo {
     #[must_use]
     pub const fn oneway(mut self) -> Self {
         self.oneway = true;
+        self
+    }
+
+    /// Sets how long its handler may take, in the place of the server's own limit.
+    #[must_use]
+    pub const fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
         self
     }
 

@@ -123,6 +123,16 @@ impl RecordReader {
         }
     }
 
+    /// The length of the next record, if it lies whole in `input`, in one fragment behind its mark, and within the caps.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn whole_in(&self, input: &[u8]) -> Option<usize> {
+        let (mark, rest) = input.split_first_chunk::<MARK>()?;
+        let (len, last) = length_and_last(u32::from_be_bytes(*mark));
+        let is_whole = last && !self.started && len <= self.max_record && len <= rest.len();
+        is_whole.then_some(len)
+    }
+
     /// Takes the next whole record off the front of `input`, if there is one.
     ///
     /// A record in one fragment is a slice of the buffer, not a copy.

@@ -7,6 +7,7 @@ use core::any::Any;
 use core::fmt;
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::time::Duration;
 
 use xdr_core::{Bytes, Limits};
 
@@ -194,19 +195,53 @@ pub struct Context {
     session: Arc<Session>,
     xid: u32,
     procedure: &'static ProcedureInfo,
-    caller: Authenticated,
+    identity: Identity,
+    /// What the caller said, and what it is to be told; none where neither has anything to say. A context is moved into
+    /// its handler, and is short.
+    said: Option<Arc<(Credential, OpaqueAuth)>>,
     limits: Limits,
+    time_limit: Option<Duration>,
+    #[cfg(feature = "tokio")]
+    begun: Option<::tokio::time::Instant>,
 }
 
+static NO_CREDENTIAL: Credential = Credential::None;
+static NO_VERIFIER: OpaqueAuth = OpaqueAuth::none();
+
 impl Context {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         session: Arc<Session>,
         xid: u32,
         procedure: &'static ProcedureInfo,
         caller: Authenticated,
         limits: Limits,
+        time_limit: Option<Duration>,
     ) -> Self {
-        Self { session, xid, procedure, caller, limits }
+        let Authenticated { credential, identity, verifier } = caller;
+        let is_silent = matches!(credential, Credential::None) && verifier.is_none();
+        Self {
+            session,
+            xid,
+            procedure,
+            identity,
+            said: if is_silent { None } else { Some(Arc::new((credential, verifier))) },
+            limits,
+            time_limit,
+            #[cfg(feature = "tokio")]
+            begun: None,
+        }
+    }
+
+    /// Begins the handler's time.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn begin(&mut self, now: ::tokio::time::Instant) {
+        self.begun = Some(now);
+    }
+
+    /// What the reply says to the caller, if it says anything.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn said_to_caller(&self) -> Option<OpaqueAuth> {
+        self.said.as_ref().map(|said| said.1.clone()).filter(|verifier| !verifier.is_none())
     }
 
     /// What the connection remembers.
@@ -247,26 +282,68 @@ impl Context {
 
     /// Who the caller says that it is. [`Credential::Sys`] is a claim, not a proof.
     #[must_use]
-    pub const fn credential(&self) -> &Credential {
-        &self.caller.credential
+    pub fn credential(&self) -> &Credential {
+        self.said.as_ref().map_or(&NO_CREDENTIAL, |said| &said.0)
     }
 
     /// Who the caller is, and whether anybody but itself says so.
     #[must_use]
     pub const fn identity(&self) -> &Identity {
-        &self.caller.identity
+        &self.identity
     }
 
     /// What the reply says to the caller.
     #[must_use]
-    pub const fn verifier(&self) -> &OpaqueAuth {
-        &self.caller.verifier
+    pub fn verifier(&self) -> &OpaqueAuth {
+        self.said.as_ref().map_or(&NO_VERIFIER, |said| &said.1)
     }
 
     /// What decoding the arguments may cost.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// How long the handler may take in all: its procedure's own limit, or else the server's. None where there is none.
+    ///
+    /// The servers on tokio hold handlers to it. Whoever drives an engine himself has the clock, and does so himself.
+    #[must_use]
+    pub const fn time_limit(&self) -> Option<Duration> {
+        self.time_limit
+    }
+
+    /// When the handler is given up, if it has not ended by then: it is dropped where it waits, and its caller gets
+    /// SYSTEM_ERR. None where there is no limit, or no server on tokio.
+    ///
+    /// A handler with something better to say than SYSTEM_ERR leaves itself the time to say it:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rpc_frame::{Context, ProcedureTable};
+    /// use tokio::time::{sleep, timeout_at};
+    /// use xdr_core::Xdr;
+    ///
+    /// #[derive(Xdr)]
+    /// #[rpc(program = 9, version = 1, proc = 1, reply = Option<u32>, time_limit = Duration::from_secs(30))]
+    /// struct Measure;
+    ///
+    /// #[derive(ProcedureTable)]
+    /// #[rpc(program = 9, version = 1, service = GaugeService)]
+    /// enum Gauge { Measure(Measure) }
+    ///
+    /// struct Slow;
+    /// impl GaugeService for Slow {
+    ///     async fn measure(&self, cx: &Context, _: Measure) -> Option<u32> {
+    ///         let measured = async { sleep(Duration::from_secs(60)).await; 42 };
+    ///         let Some(deadline) = cx.deadline() else { return Some(measured.await) };
+    ///         timeout_at(deadline - Duration::from_secs(1), measured).await.ok()
+    ///     }
+    /// }
+    /// ```
+    #[cfg(feature = "tokio")]
+    #[must_use]
+    pub fn deadline(&self) -> Option<::tokio::time::Instant> {
+        self.begun?.checked_add(self.time_limit?)
     }
 }
 

@@ -53,11 +53,12 @@ fn results(words_: &[u32]) -> String {
 mod numbers {
     pub(super) const PORTMAP: u32 = 100_000;
     pub(super) const SINCE: u32 = 2;
+    pub(super) const LONG: u64 = 1800;
 }
 
 #[derive(Debug, Clone, Xdr)]
 #[rpc(program = numbers::PORTMAP + 1, version = 1 + 1, proc = 0x10, reply = Option<u32>)]
-#[rpc(since = numbers::SINCE, until = 9, auth, read_only, idempotent)]
+#[rpc(since = numbers::SINCE, until = 9, auth, read_only, idempotent, time_limit = Duration::from_secs(numbers::LONG))]
 struct EveryKey {
     word: u32,
 }
@@ -69,6 +70,7 @@ struct FewestKeys;
 #[test]
 fn a_message_knows_everything_that_its_attribute_says() {
     let expected = ProcedureInfo::new(100_001, 2, 16, "EveryKey").since(2).until(9).auth().read_only().idempotent();
+    let expected = expected.time_limit(Duration::from_secs(1800));
     assert_eq!(EveryKey::INFO, expected);
     assert_eq!((EveryKey::PROGRAM, EveryKey::VERSION, EveryKey::NUMBER, EveryKey::NAME), (100_001, 2, 16, "EveryKey"));
     let reply: <EveryKey as Procedure>::Reply = Some(7);
@@ -81,7 +83,7 @@ fn a_message_knows_everything_that_its_attribute_says() {
 fn what_a_message_does_not_say_is_the_least() {
     assert_eq!(FewestKeys::INFO, ProcedureInfo::new(1, 2, 3, "FewestKeys"));
     let info = FewestKeys::INFO;
-    assert_eq!((info.since, info.until), (0, None));
+    assert_eq!((info.since, info.until, info.time_limit), (0, None, None));
     assert!(!info.auth && !info.read_only && !info.idempotent);
     // Void, where no reply is given.
     let reply: <FewestKeys as Procedure>::Reply = ();

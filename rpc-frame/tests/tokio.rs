@@ -706,7 +706,7 @@ async fn a_byte_a_second_or_a_header_and_then_silence_is_given_up_after_ten_seco
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_closed_after_five_minutes_and_one_with_a_call_in_flight_is_not() {
-    let (server, mut held) = server();
+    let (server, mut held) = server_with(|config| config.time_limit = None);
     let begun = Instant::now();
     let (mut idle, busy) = (server.connect_in_memory(), patient(Client::new(server.connect_in_memory())));
     let waiting = hold(&busy, 1);
@@ -997,4 +997,31 @@ fn a_handler_that_wakes_itself_without_end_leaves_others_their_turn() {
         });
     });
     assert_eq!(answered.recv_timeout(Duration::from_secs(20)), Ok(true));
+}
+
+// ---- calls that are answered where they lie ----
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_for_room_are_answered_as_soon_as_a_write_makes_it() {
+    let (server, _held) = server_with(|config| config.connection.max_unsent = 0);
+    let mut io = server.connect_in_memory();
+    let calls: Vec<u8> = (0..5).flat_map(|xid| double(xid, xid)).collect();
+    io.write_all(&calls).await.unwrap();
+    for xid in 0..5 {
+        let reply = soon(read_record(&mut io)).await.expect("nothing else has to happen").unwrap();
+        assert_eq!(hex(&reply), hex(&success(xid, &words(&[2 * xid]))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejects_a_whole_call_where_the_last_fragment_of_another_belongs() {
+    let (server, _held) = server();
+    let mut io = server.connect_in_memory();
+    let inner = Call::new(8, DESK, 1, 0).message();
+    io.write_all(&fragment(&Call::new(7, DESK, 1, 2).message())).await.unwrap();
+    assert!(soon(read_record(&mut io)).await.is_none(), "the first fragment has been taken");
+    io.write_all(&record(&inner)).await.unwrap();
+    let reply = soon(read_record(&mut io)).await.expect("an answer").unwrap();
+    assert_eq!(hex(&reply), hex(&record(&words(&[7, 1, 0, 0, 0, 4]))), "GARBAGE_ARGS to the call that it is");
+    assert!(soon(read_record(&mut io)).await.is_none(), "and nothing to the other");
 }

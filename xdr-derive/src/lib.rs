@@ -28,8 +28,9 @@ use crate::expand::Direction;
 /// On a variant: `case = label`, `case = [label, …]`, `default`, `other`, `rename`.
 ///
 /// `#[rpc(…)]` on a message: `program = N`, `version = N`, `proc = N` and `reply = Type` (void without it), or
-/// `oneway` where no reply is sent; where they apply `since = minor` and `until = minor` (inclusive), `auth` (AUTH_NONE is too weak), `read_only`, `idempotent`, and
-/// `crate = path`.
+/// `oneway` where no reply is sent; where they apply `since = minor` and `until = minor` (inclusive), `auth` (AUTH_NONE
+/// is too weak), `read_only`, `idempotent`, `time_limit = Duration::from_secs(60)` (how long its handler may take, in the
+/// place of the server's own limit), and `crate = path`.
 ///
 /// A union is an enum with `case`; it keeps its discriminant in a `tag` where an arm has several labels or `default`:
 ///

@@ -164,6 +164,9 @@ pub(crate) fn info(
     if let Some(Keyed { key, value }) = &keys.until {
         info = quote_spanned!(key.span()=> #info.until(#value));
     }
+    if let Some(Keyed { key, value }) = &keys.time_limit {
+        info = quote_spanned!(key.span()=> #info.time_limit(#value));
+    }
     for flag in [&keys.auth, &keys.read_only, &keys.idempotent, &keys.oneway].into_iter().flatten() {
         info = quote!(#info.#flag());
     }

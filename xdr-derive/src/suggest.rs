@@ -41,6 +41,8 @@ const MEANT: &[(&str, &str)] = &[
     ("trait", "service"),
     ("name", "service"),
     ("readonly", "read_only"),
+    ("timeout", "time_limit"),
+    ("deadline", "time_limit"),
 ];
 
 /// What other crates have a key for, and how it is here.

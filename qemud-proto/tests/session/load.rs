@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use qemud_proto::daemon::Daemon;
 use qemud_proto::driver::Driver;
 use qemud_proto::failure::Reply;
 use qemud_proto::messages::*;
-use rpc_frame::tokio::{Client, ServerConfig};
+use rpc_frame::tokio::{CallError, CallOptions, Client, ServerConfig};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::{daemon, domain};
 
@@ -162,4 +164,35 @@ async fn a_client_that_leaves_in_the_middle_of_a_call_disturbs_nobody() {
     assert_eq!(staying.call(&NumNetworks).await.unwrap(), Ok(8));
     driver.allowed.add_permits(1);
     assert_eq!(staying.call(&NumDomains).await.unwrap(), Ok(7));
+}
+
+/// A driver whose machine does not react.
+struct Hung;
+
+#[async_trait]
+impl Driver for Hung {
+    fn name(&self) -> &'static str {
+        "hung"
+    }
+
+    async fn domain_destroy(&self, _: DomainDestroy) -> Reply<()> {
+        std::future::pending().await
+    }
+
+    async fn domain_save(&self, _: DomainSave) -> Reply<()> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_hangs_is_given_up_and_one_that_saves_memory_only_after_an_hour() {
+    let server = Daemon::new(Arc::new(Hung)).into_server(ServerConfig::default());
+    let client = Client::new(server.connect_in_memory()).with_options(CallOptions::default().with_timeout(None));
+    let begun = Instant::now();
+    let destroyed = client.call(&DomainDestroy { id: 1 }).await;
+    assert!(matches!(destroyed, Err(CallError::SystemErr)), "{destroyed:?}");
+    assert_eq!(begun.elapsed().as_secs(), 600);
+    let saved = client.call(&DomainSave { id: 1, path: "/tmp/test".to_owned() }).await;
+    assert!(matches!(saved, Err(CallError::SystemErr)), "{saved:?}");
+    assert_eq!(begun.elapsed(), Duration::from_secs(600) + MEMORY_LIMIT);
 }

@@ -5,6 +5,8 @@ mod input; //  what has come
 mod output; // what has to be sent
 mod client; // our calls and the replies to them
 mod server; // the peer's calls and our replies
+#[cfg(feature = "tokio")]
+mod glance; // calls that are answered where they lie
 
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -14,9 +16,12 @@ use xdr_core::{Bytes, BytesMut, Encode};
 
 pub use self::client::{ClientConnection, IncomingReply, OutgoingCall};
 pub use self::config::{ConnectionConfig, ConnectionError};
+#[cfg(feature = "tokio")]
+pub(crate) use self::glance::{Glance, Glanced};
 use self::input::Input;
 use self::output::Output;
 pub use self::output::RecordNotWritten;
+pub(crate) use self::server::CallHeader;
 pub use self::server::{IncomingCall, Malformed, Outcome, ServerConnection};
 use crate::auth::OpaqueAuth;
 use crate::message::{AcceptStatus, CALL, REPLY};
@@ -183,7 +188,7 @@ impl Connection {
     }
 
     /// Whether another call of the peer's can be taken up.
-    fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.server.has_room() && self.output.bytes.len() <= self.config.max_unsent
     }
 
@@ -358,7 +363,9 @@ impl Connection {
         xid: u32,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
-        self.reply_with_verifier(now, xid, &OpaqueAuth::none(), reply)
+        self.last_activity = Some(now);
+        self.server.answered();
+        self.server.reply_with(&mut self.output, now, xid, None, reply)
     }
 
     /// Answers a call of the peer's with its results, and says something to the caller.
@@ -374,6 +381,7 @@ impl Connection {
     ) -> Result<(), RecordNotWritten> {
         self.last_activity = Some(now);
         self.server.answered();
+        let verifier = Some(verifier).filter(|verifier| !verifier.is_none());
         self.server.reply_with(&mut self.output, now, xid, verifier, reply)
     }
 

@@ -31,6 +31,17 @@ pub struct IncomingCall {
     pub args: Bytes,
 }
 
+/// A well-formed header, wherever it lies.
+pub(crate) struct CallHeader<'a> {
+    pub(crate) xid: u32,
+    pub(crate) program: u32,
+    pub(crate) version: u32,
+    pub(crate) procedure: u32,
+    pub(crate) credential: &'a OpaqueAuth,
+    pub(crate) verifier: &'a OpaqueAuth,
+    pub(crate) is_without_args: bool,
+}
+
 /// The first thing that is wrong with a call's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -154,8 +165,7 @@ impl ServerConnection {
     /// Takes up a call, or puts it aside where there is no room. The xid comes back where there is no room aside either.
     pub(super) fn take_up(&mut self, call: IncomingCall, room: bool) -> Result<Option<IncomingCall>, u32> {
         if room {
-            self.counters.called();
-            self.in_flight = self.in_flight.saturating_add(1);
+            self.called();
             return Ok(Some(call));
         }
         let cost = cost(&call);
@@ -171,9 +181,19 @@ impl ServerConnection {
     pub(super) fn next_deferred(&mut self) -> Option<IncomingCall> {
         let call = self.deferred.pop_front()?;
         self.deferred_bytes = self.deferred_bytes.saturating_sub(cost(&call));
+        self.called();
+        Some(call)
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(super) fn has_deferred(&self) -> bool {
+        !self.deferred.is_empty()
+    }
+
+    /// Counts a call that is taken up.
+    pub(super) const fn called(&mut self) {
         self.counters.called();
         self.in_flight = self.in_flight.saturating_add(1);
-        Some(call)
     }
 
     pub(super) const fn answered(&mut self) {
@@ -197,21 +217,22 @@ impl ServerConnection {
         output: &mut Output,
         now: Duration,
         xid: u32,
-        verifier: &OpaqueAuth,
+        verifier: Option<&OpaqueAuth>,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
-        let written = if *verifier == OpaqueAuth::none() {
-            let mut front = SUCCESS;
-            let [_, place, ..] = &mut front;
-            *place = xid.to_be_bytes();
-            output.record(now, front.as_flattened(), |out| reply.encode_reply(&mut ReplyEncoder::new(out)))
-        } else {
-            output.record(now, &[0; MARK], |out| {
+        let written = match verifier {
+            None => {
+                let mut front = SUCCESS;
+                let [_, place, ..] = &mut front;
+                *place = xid.to_be_bytes();
+                output.record(now, front.as_flattened(), |out| reply.encode_reply(&mut ReplyEncoder::new(out)))
+            }
+            Some(verifier) => output.record(now, &[0; MARK], |out| {
                 let status = AcceptStatus::Success;
                 let body = ReplyBody::Accepted(AcceptedReply { verifier: verifier.clone(), status });
                 xdr_core::encode_into(&(xid, REPLY, body), out)?;
                 reply.encode_reply(&mut ReplyEncoder::new(out))
-            })
+            }),
         };
         if written.is_ok() {
             self.counters.succeed();

@@ -35,7 +35,7 @@ pub use udp::UdpClient;
 use std::boxed::Box;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -52,6 +52,8 @@ struct Alarm {
     epoch: Instant,
     sleep: Pin<Box<Sleep>>,
     armed: bool,
+    /// Who is woken when it goes off.
+    task: Waker,
 }
 
 /// The alarm never looks further ahead than this.
@@ -63,7 +65,7 @@ impl Alarm {
     }
 
     fn since(epoch: Instant) -> Self {
-        Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: false }
+        Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: false, task: Waker::noop().clone() }
     }
 
     const fn epoch(&self) -> Instant {
@@ -74,36 +76,60 @@ impl Alarm {
         self.epoch.elapsed()
     }
 
+    /// A time as an instant.
+    fn instant(&self, time: Duration) -> Instant {
+        self.epoch.checked_add(time).unwrap_or(self.epoch)
+    }
+
+    /// An instant as a time.
+    fn at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.epoch)
+    }
+
     /// Lets time pass in the engine, and wakes this task when it has to pass again.
     ///
     /// The alarm is only ever set earlier. When it goes off and nothing is due, it is set anew: traffic, which
     /// moves what is due, does not touch it.
-    fn poll(
+    fn poll(&mut self, cx: &mut Context<'_>, engine: &mut Connection, now: Duration) -> Result<(), ConnectionError> {
+        self.poll_with(cx, engine, now, None).map(|_| ())
+    }
+
+    /// [`poll`](Self::poll) that is also ready when this instant has come.
+    fn poll_with(
         &mut self,
         cx: &mut Context<'_>,
         engine: &mut Connection,
         mut now: Duration,
-    ) -> Result<(), ConnectionError> {
+        instant: Option<Instant>,
+    ) -> Result<Poll<()>, ConnectionError> {
+        let instant = instant.map(|instant| self.at(instant));
         engine.handle_time(now)?;
-        while let Some(next) = engine.next_timeout() {
+        while let Some(next) = [engine.next_timeout(), instant].into_iter().flatten().min() {
+            if instant.is_some_and(|instant| instant <= now) {
+                return Ok(Poll::Ready(()));
+            }
             if self.poll_until(cx, now, next).is_pending() {
                 break;
             }
             now = self.now();
             engine.handle_time(now)?;
         }
-        Ok(())
+        Ok(Poll::Pending)
     }
 
     /// Ready when that time, or one that was waited for before, has come.
     fn poll_until(&mut self, cx: &mut Context<'_>, now: Duration, next: Duration) -> Poll<()> {
         let earliest = now.saturating_add(Duration::from_millis(1));
         let due = next.clamp(earliest, now.saturating_add(FARTHEST));
-        let due = self.epoch.checked_add(due).unwrap_or(self.epoch);
+        let due = self.instant(due);
         if !self.armed || due < self.sleep.deadline() {
             self.sleep.as_mut().reset(due);
             self.armed = true;
+        } else if self.instant(now) < self.sleep.deadline() && self.task.will_wake(cx.waker()) {
+            // It goes off later, and knows whom to wake.
+            return Poll::Pending;
         }
+        self.task.clone_from(cx.waker());
         let gone = self.sleep.as_mut().poll(cx);
         self.armed = gone.is_pending();
         gone

@@ -6,40 +6,39 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use tracing::{Instrument, Span};
 use xdr_core::Bytes;
 
 use super::error::{CallError, ClosedError};
 use super::mailbox::{Mailbox, Post};
 use super::shared::{Shared, Uncounted};
-use super::slots::{Ended, Slots};
+use super::slots::{Ended, Slots, Unreturned};
 use super::{Alarm, Stream, poll_read, poll_write};
-use crate::answer::{Answer, check};
-use crate::connection::{Connection, ConnectionError, Event, IncomingCall, Outcome};
+use crate::answer::{Answer, check, check_well_formed};
+use crate::connection::{CallHeader, Connection, ConnectionError, Event, Glance, Glanced, IncomingCall, Outcome};
 use crate::message::AcceptStatus;
 use crate::program::Programs;
 use crate::session::{Context, Session};
 use crate::table::Undispatched;
 
-/// Serves one connection until the peer ends it, or until `finish` is ready and what was taken up is answered.
+/// Serves one connection until the peer ends it, or until `finish` is ready and what was taken up is answered. None
+/// where `abort` was ready before.
 pub(super) async fn serve<P: Programs, IO: Stream>(
     io: IO,
     mut session: Session,
     shared: Arc<Shared<P>>,
     mailbox: Arc<Mailbox>,
-    finish: impl Future<Output = ()> + Send,
-) -> Result<(), ClosedError> {
+    // Pinned where they are: a future that is handed on takes its room twice, in every connection.
+    mut finish: Pin<&mut (impl Future<Output = ()> + Send)>,
+    mut abort: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Option<Result<(), ClosedError>> {
     session.mailbox = Some(Arc::clone(&mailbox));
-    let programs = Arc::clone(&shared);
-    let start = move |cx: Context, args: Bytes| {
-        let shared = Arc::clone(&programs);
-        let span = call_span(&cx);
-        async move { shared.programs.dispatch(&cx, &args).await }.instrument(span)
-    };
-    let mut finish = std::pin::pin!(finish);
+    let programs = &shared.programs;
+    let start = move |cx: Context, args: Bytes| async move { programs.dispatch(&cx, &args).await };
+    let woken = Arc::clone(mailbox.woken());
+    let end_waker = woken.end_waker();
     let mut served = Served {
         engine: Connection::new(shared.config.connection.clone()),
-        slots: Slots::new(Arc::clone(mailbox.woken())),
+        slots: Slots::new(Arc::clone(&woken)),
         session: Arc::new(session),
         alarm: Alarm::since(mailbox.epoch()),
         post: Post::new(mailbox),
@@ -48,11 +47,18 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         uncounted: Uncounted::default(),
         broken: None,
         io,
-        shared,
+        shared: &shared,
         start,
     };
     let ended = poll_fn(|cx| {
-        if served.state != State::Finishing && finish.as_mut().poll(cx).is_ready() {
+        // Before the end is looked at, so that no change is missed.
+        served.slots.register(cx.waker());
+        let is_told = woken.take_end();
+        let mut end = TaskContext::from_waker(&end_waker);
+        if is_told && abort.as_mut().poll(&mut end).is_ready() {
+            return Poll::Ready(None);
+        }
+        if is_told && served.state != State::Finishing && finish.as_mut().poll(&mut end).is_ready() {
             served.state = State::Finishing;
             // What was sent before is delivered.
             served.post.collect(&mut served.engine, served.alarm.now());
@@ -61,21 +67,17 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
                 served.stop_listening(ClosedError::ByUs);
             }
         }
-        served.poll(cx)
+        served.poll(cx).map(Some)
     })
     .await;
     let why = match &ended {
-        Ok(()) if served.state == State::Finishing => ClosedError::ByUs,
-        Ok(()) => ClosedError::ByPeer,
-        Err(why) => why.clone(),
+        None => ClosedError::ByUs,
+        Some(Ok(())) if served.state == State::Finishing => ClosedError::ByUs,
+        Some(Ok(())) => ClosedError::ByPeer,
+        Some(Err(why)) => why.clone(),
     };
     served.post.end(&served.engine, why);
     ended
-}
-
-/// What is logged while a handler runs belongs to its call.
-pub(super) fn call_span(cx: &Context) -> Span {
-    tracing::debug_span!("call", xid = cx.xid(), procedure = cx.procedure().name, peer = %cx.peer(), caller = %cx.identity())
 }
 
 /// Calls that a connection takes up before it lets others have their turn.
@@ -95,7 +97,7 @@ enum State {
     Finishing,
 }
 
-struct Served<P: Programs, IO, S, F> {
+struct Served<'a, P: Programs, IO, S, F> {
     engine: Connection,
     slots: Slots<F>,
     session: Arc<Session>,
@@ -109,19 +111,19 @@ struct Served<P: Programs, IO, S, F> {
     /// Why the peer is not listened to any more.
     broken: Option<ConnectionError>,
     io: IO,
-    shared: Arc<Shared<P>>,
+    shared: &'a Shared<P>,
     /// Makes a handler's future, whose type has no name.
     start: S,
 }
 
 // However the connection ends.
-impl<P: Programs, IO, S, F> Drop for Served<P, IO, S, F> {
+impl<P: Programs, IO, S, F> Drop for Served<'_, P, IO, S, F> {
     fn drop(&mut self) {
-        self.uncounted.end(self.engine.server().counters(), &self.shared);
+        self.uncounted.end(self.engine.server().counters(), self.shared);
     }
 }
 
-impl<P, IO, S, F> Served<P, IO, S, F>
+impl<P, IO, S, F> Served<'_, P, IO, S, F>
 where
     P: Programs,
     IO: Stream,
@@ -130,24 +132,37 @@ where
 {
     /// Woken handlers, then whole records, then one write, then one read, until nothing moves.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ClosedError>> {
-        self.slots.register(cx.waker());
         // Neither a peer that sends calls without end nor a handler that wakes itself without end may keep the others of
         // this thread waiting.
         let (mut calls, mut rounds) = (CALLS_A_TURN, ROUNDS_A_TURN);
         let mut now = self.alarm.now();
         loop {
             let (engine, post) = (&mut self.engine, &mut self.post);
-            let calls_before = calls;
-            let ran = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
+            let mut ran = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
             let mut moved = ran;
+            let rules = &self.shared.rules;
+            moved |= self.slots.give_up(self.alarm.instant(now), |call| {
+                let limit = rules.time_limit_of(call.procedure).unwrap_or_default();
+                tracing::error!(xid = call.id, procedure = call.procedure.name, ?limit, "handler took too long");
+                finish_call(engine, post, now, call);
+            });
             moved |= post.collect(engine, now);
             while self.listens && calls > 0 {
+                if self.state != State::Finishing
+                    && let Some(started) = self.glance(now)
+                {
+                    calls = calls.saturating_sub(1);
+                    moved = true;
+                    ran |= started;
+                    continue;
+                }
                 match self.engine.poll_event() {
                     Ok(Some(event)) => {
                         calls = calls.saturating_sub(1);
                         moved = true;
+                        ran = true;
                         match event {
-                            Event::Call(call) if self.state != State::Finishing => self.take_up(now, &call),
+                            Event::Call(call) if self.state != State::Finishing => self.take_up(now, call),
                             Event::Call(_) => self.engine.leave_unanswered(),
                             Event::Reply(reply) => self.post.finish(reply.xid, Ok(reply)),
                             Event::DeadlineExceeded { xid } => self.post.finish(xid, Err(CallError::DeadlineExceeded)),
@@ -168,6 +183,7 @@ where
                     }
                 }
             }
+            let held_back = !self.engine.has_room();
             let unsent = self.engine.output().len();
             let written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
             let sent = unsent.saturating_sub(self.engine.output().len());
@@ -179,10 +195,11 @@ where
             if self.state != State::Open && taken && written.is_ready() && self.engine.server().in_flight() == 0 {
                 return Poll::Ready(self.end(cx));
             }
+            let mut more = held_back && self.engine.has_room();
             if self.state != State::Eof && self.listens && self.engine.wants_input() {
                 match poll_read(cx, &mut self.io, &mut self.engine, now)? {
                     Poll::Ready(len) => {
-                        moved = true;
+                        (moved, more) = (true, true);
                         self.uncounted.received = self.uncounted.received.saturating_add(len);
                         match self.state {
                             _ if len > 0 => {}
@@ -193,10 +210,11 @@ where
                     Poll::Pending => {}
                 }
             }
-            if !moved {
+            // What else could move things wakes the task.
+            if !moved || (self.state == State::Open && !more && calls > 0) {
                 break;
             }
-            if ran || calls < calls_before {
+            if ran {
                 // Handlers take their time.
                 now = self.alarm.now();
             }
@@ -206,9 +224,11 @@ where
                 break;
             }
         }
-        self.uncounted.count(self.engine.server().counters(), &self.shared);
+        self.uncounted.count(self.engine.server().counters(), self.shared);
         self.engine.hold(self.post.is_held());
-        self.alarm.poll(cx, &mut self.engine, now)?;
+        if self.alarm.poll_with(cx, &mut self.engine, now, self.slots.next_deadline())?.is_ready() {
+            cx.waker().wake_by_ref();
+        }
         while let Some(xid) = self.engine.poll_expired() {
             self.post.finish(xid, Err(CallError::DeadlineExceeded));
         }
@@ -234,8 +254,31 @@ where
         Ok(())
     }
 
-    fn take_up(&mut self, now: Duration, call: &IncomingCall) {
-        match check(&self.shared.programs, &self.shared.rules, &self.session, call) {
+    /// Takes up the next call, if that can be done where it lies. Whether a handler was started for it; none where it
+    /// cannot be done.
+    fn glance(&mut self, now: Duration) -> Option<bool> {
+        let Self { engine, shared, session, .. } = self;
+        let look = |header: &CallHeader<'_>| match check_well_formed(&shared.programs, &shared.rules, session, header) {
+            Answer::Outcome(outcome) => {
+                tracing::debug!(xid = header.xid, ?outcome, "refused a call");
+                Glance::Outcome(outcome)
+            }
+            Answer::Results(results) => Glance::Results(results),
+            Answer::Dispatch(context) => Glance::Keep(context),
+        };
+        match engine.glance(now, look)? {
+            Glanced::Answered(Ok(())) => {}
+            Glanced::Answered(Err((xid, error))) => tracing::error!(xid, %error, "cannot send a reply"),
+            Glanced::Kept { xid, kept, args } => {
+                self.dispatch(now, xid, kept, args);
+                return Some(true);
+            }
+        }
+        Some(false)
+    }
+
+    fn take_up(&mut self, now: Duration, call: IncomingCall) {
+        match check(&self.shared.programs, &self.shared.rules, &self.session, &call) {
             Answer::Outcome(outcome) => {
                 tracing::debug!(xid = call.xid, ?outcome, "refused a call");
                 self.engine.reply(now, call.xid, outcome);
@@ -245,13 +288,16 @@ where
                     tracing::error!(xid = call.xid, %error, "cannot send a reply");
                 }
             }
-            Answer::Dispatch(context) => {
-                let (procedure, verifier) = (context.procedure(), context.verifier().clone());
-                let handler = (self.start)(context, call.args.clone());
-                if let Some(ended) = self.slots.start(call.xid, procedure, verifier, handler) {
-                    finish_call(&mut self.engine, &mut self.post, now, ended);
-                }
-            }
+            Answer::Dispatch(context) => self.dispatch(now, call.xid, context, call.args),
+        }
+    }
+
+    /// Starts a handler.
+    fn dispatch(&mut self, now: Duration, xid: u32, mut context: Context, args: Bytes) {
+        context.begin(self.alarm.instant(now));
+        let start = &self.start;
+        if let Some(ended) = self.slots.start(xid, context, |context| start(context, args)) {
+            finish_call(&mut self.engine, &mut self.post, now, ended);
         }
     }
 }
@@ -279,21 +325,26 @@ fn finish_call<R: crate::EncodeReply>(
     // What the handler has sent to the peer goes before its reply.
     post.collect(engine, now);
     let status = match output {
-        Some(Ok(_)) if procedure.oneway => return engine.leave_unanswered(),
-        Some(Ok(reply)) => {
-            if let Err(error) = engine.reply_with_verifier(now, xid, &verifier, &reply) {
+        Ok(Ok(_)) if procedure.oneway => return engine.leave_unanswered(),
+        Ok(Ok(reply)) => {
+            let written = match &verifier {
+                None => engine.reply_with(now, xid, &reply),
+                Some(verifier) => engine.reply_with_verifier(now, xid, verifier, &reply),
+            };
+            if let Err(error) = written {
                 tracing::error!(xid, procedure = procedure.name, %error, "cannot send a reply");
             }
             return;
         }
-        Some(Err(undispatched)) => {
+        Ok(Err(undispatched)) => {
             log_undispatched(&undispatched, xid, procedure.name);
             undispatched.status()
         }
-        None => {
+        Err(Unreturned::Panicked) => {
             tracing::error!(xid, procedure = procedure.name, "handler panicked");
             AcceptStatus::SystemErr
         }
+        Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
     };
     // That there is no such procedure is told also to who thinks that it is oneway.
     if procedure.oneway && status != AcceptStatus::ProcUnavail {

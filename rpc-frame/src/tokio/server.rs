@@ -3,6 +3,7 @@
 use std::boxed::Box;
 use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ use crate::session::{Peer, Policy, Session};
 /// A server of one or several programs. Its clones are the same server.
 ///
 /// A handler runs in the task of its connection: one that computes for long without waiting stalls that
-/// connection, so move such work to `tokio::task::spawn_blocking`.
+/// connection, so move such work to `tokio::task::spawn_blocking`. One that waits for too long is given up:
+/// [`ServerConfig::time_limit`].
 pub struct Server<P> {
     shared: Arc<Shared<P>>,
     /// Whether the connections of this handle allow only what changes nothing.
@@ -72,6 +74,7 @@ impl<P: Programs> ServerBuilder<P> {
     pub fn build(self) -> Server<P> {
         let Self { programs, mut rules, config, sessions } = self;
         rules.limits = config.limits;
+        rules.time_limit = config.time_limit;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
         let counters = Mutex::default();
         let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
@@ -226,7 +229,7 @@ impl<P: Programs> Server<P> {
                 session.restrict_to_read_only();
             }
             tracing::debug!(%peer, "connection opened");
-            let finish = async {
+            let finish = pin!(async {
                 match ended {
                     Some(ended) => ::tokio::select! {
                         _ = ended => {}
@@ -234,14 +237,12 @@ impl<P: Programs> Server<P> {
                     },
                     None => reached(&mut finishing, Phase::Finishing).await,
                 }
-            };
-            let served = serve(io, session, Arc::clone(&shared), calls, finish);
-            ::tokio::select! {
-                served = served => match served {
-                    Ok(()) => tracing::debug!(%peer, "connection closed"),
-                    Err(error) => tracing::debug!(%peer, %error, "connection closed"),
-                },
-                () = reached(&mut aborting, Phase::Aborting) => tracing::warn!(%peer, "connection cut off"),
+            });
+            let abort = pin!(reached(&mut aborting, Phase::Aborting));
+            match serve(io, session, Arc::clone(&shared), calls, finish, abort).await {
+                Some(Ok(())) => tracing::debug!(%peer, "connection closed"),
+                Some(Err(error)) => tracing::debug!(%peer, %error, "connection closed"),
+                None => tracing::warn!(%peer, "connection cut off"),
             }
         });
         mailbox

@@ -2,11 +2,12 @@
 
 use std::boxed::Box;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ::tokio::sync::{Semaphore, watch};
 use xdr_core::Limits;
 
-use crate::answer::Rules;
+use crate::answer::{Rules, TIME_LIMIT};
 use crate::connection::ConnectionConfig;
 use crate::counters::CallCounters;
 use crate::datagram::DatagramServerConfig;
@@ -24,6 +25,12 @@ pub struct ServerConfig {
     pub datagram: DatagramServerConfig,
     /// What decoding the arguments of one call may cost.
     pub limits: Limits,
+    /// How long a handler may take, where its procedure has no `time_limit` of its own: 10 min. None: no handler has a
+    /// limit, whatever its procedure says.
+    ///
+    /// One that has not ended by then is dropped where it waits, its caller gets SYSTEM_ERR, and the log has the procedure.
+    /// A handler that does not wait cannot be dropped.
+    pub time_limit: Option<Duration>,
 }
 
 impl Default for ServerConfig {
@@ -33,6 +40,7 @@ impl Default for ServerConfig {
             connection: ConnectionConfig::default(),
             datagram: DatagramServerConfig::default(),
             limits: Limits::DEFAULT,
+            time_limit: Some(TIME_LIMIT),
         }
     }
 }

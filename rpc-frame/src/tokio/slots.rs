@@ -5,21 +5,28 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::vec::Vec;
 
+use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
+use tracing::Span;
 
 use crate::auth::OpaqueAuth;
 use crate::procedure::ProcedureInfo;
+use crate::session::Context;
 
 /// A handler's slot. The box is made once; futures are set into it, and never move while they live.
 struct Slot<F, K> {
     id: K,
     procedure: &'static ProcedureInfo,
-    verifier: OpaqueAuth,
+    verifier: Option<OpaqueAuth>,
     handler: Pin<Box<Option<F>>>,
+    /// What is logged while the handler runs belongs to its call.
+    span: Span,
+    /// When it is given up.
+    deadline: Option<Instant>,
     waker: Waker,
 }
 
@@ -27,6 +34,8 @@ struct Slot<F, K> {
 pub(super) struct Slots<F, K = u32> {
     slots: Vec<Slot<F, K>>,
     free: Vec<usize>,
+    /// No handler that waits is to be given up before.
+    earliest: Option<Instant>,
     woken: Arc<Woken>,
 }
 
@@ -34,6 +43,8 @@ pub(super) struct Slots<F, K = u32> {
 pub(super) struct Woken {
     task: AtomicWaker,
     bits: Box<[AtomicU64]>,
+    /// What tells the connection to end has something to say.
+    end: AtomicBool,
 }
 
 struct SlotWaker {
@@ -47,10 +58,20 @@ impl Wake for SlotWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(bits) = self.woken.bits.get(self.index >> 6) {
-            bits.fetch_or(1 << (self.index & 63), Ordering::AcqRel);
+        let Some(bits) = self.woken.bits.get(self.index >> 6) else { return };
+        // Who was first among handlers that were woken has woken the task, or is about to.
+        if bits.fetch_or(1 << (self.index & 63), Ordering::AcqRel) == 0 {
+            self.woken.task.wake();
         }
-        self.woken.task.wake();
+    }
+}
+
+struct EndWaker(Arc<Woken>);
+
+impl Wake for EndWaker {
+    fn wake(self: Arc<Self>) {
+        self.0.end.store(true, Ordering::Release);
+        self.0.task.wake();
     }
 }
 
@@ -59,16 +80,34 @@ pub(super) struct Ended<T, K = u32> {
     pub(super) id: K,
     pub(super) procedure: &'static ProcedureInfo,
     /// What the reply says to the caller.
-    pub(super) verifier: OpaqueAuth,
-    /// What the handler returned; nothing when it panicked.
-    pub(super) output: Option<T>,
+    pub(super) verifier: Option<OpaqueAuth>,
+    /// What the handler returned.
+    pub(super) output: Result<T, Unreturned>,
+}
+
+/// Why a handler has returned nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreturned {
+    Panicked,
+    /// It has not ended by its deadline.
+    GivenUp,
 }
 
 impl Woken {
     /// For at most `most` handlers at a time.
     pub(super) fn new(most: usize) -> Arc<Self> {
         let bits = (0..most.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { task: AtomicWaker::new(), bits })
+        Arc::new(Self { task: AtomicWaker::new(), bits, end: AtomicBool::new(true) })
+    }
+
+    /// For what tells the connection to end, so that it is only looked at when it says something.
+    pub(super) fn end_waker(self: &Arc<Self>) -> Waker {
+        Waker::from(Arc::new(EndWaker(Arc::clone(self))))
+    }
+
+    /// Whether the end is to be looked at: the first time, and when its waker was used.
+    pub(super) fn take_end(&self) -> bool {
+        self.end.load(Ordering::Relaxed) && self.end.swap(false, Ordering::AcqRel)
     }
 
     /// Wakes the connection's task, for another reason than a handler.
@@ -77,10 +116,15 @@ impl Woken {
     }
 }
 
+/// What is logged while a handler runs belongs to its call.
+fn call_span(cx: &Context) -> Span {
+    tracing::debug_span!("call", xid = cx.xid(), procedure = cx.procedure().name, peer = %cx.peer(), caller = %cx.identity())
+}
+
 impl<F: Future, K: Copy> Slots<F, K> {
     /// Slots for as many handlers as `woken` is for. They are made as they are needed.
     pub(super) const fn new(woken: Arc<Woken>) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), woken }
+        Self { slots: Vec::new(), free: Vec::new(), earliest: None, woken }
     }
 
     /// Whose task is woken when a handler is.
@@ -88,26 +132,35 @@ impl<F: Future, K: Copy> Slots<F, K> {
         self.woken.task.register(task);
     }
 
-    /// Starts a handler and polls it once. None when it waits.
+    /// Starts a call's handler, which `make` makes, and polls it once. None when it waits.
+    #[inline]
     pub(super) fn start(
         &mut self,
         id: K,
-        procedure: &'static ProcedureInfo,
-        verifier: OpaqueAuth,
-        handler: F,
+        context: Context,
+        make: impl FnOnce(Context) -> F,
     ) -> Option<Ended<F::Output, K>> {
+        let (procedure, verifier, deadline) = (context.procedure(), context.said_to_caller(), context.deadline());
+        let span = call_span(&context);
         let index = self.free.pop().unwrap_or(self.slots.len());
         if index == self.slots.len() {
             let waker = Waker::from(Arc::new(SlotWaker { index, woken: Arc::clone(&self.woken) }));
-            self.slots.push(Slot { id, procedure, verifier: OpaqueAuth::none(), handler: Box::pin(None), waker });
+            let (verifier, handler, span) = (None, Box::pin(None), Span::none());
+            self.slots.push(Slot { id, procedure, verifier, handler, span, deadline, waker });
         }
         if let Some(slot) = self.slots.get_mut(index) {
             slot.id = id;
             slot.procedure = procedure;
             slot.verifier = verifier;
-            slot.handler.as_mut().set(Some(handler));
+            slot.deadline = deadline;
+            slot.span = span;
+            slot.handler.as_mut().set(Some(make(context)));
         }
-        self.poll(index)
+        let ended = self.poll(index);
+        if ended.is_none() {
+            self.earliest = [self.earliest, deadline].into_iter().flatten().min();
+        }
+        ended
     }
 
     /// Polls the handlers that were woken, and gives those that ended to `ended`. True when there was one to poll.
@@ -128,20 +181,58 @@ impl<F: Future, K: Copy> Slots<F, K> {
         any
     }
 
+    /// When [`give_up`](Self::give_up) is to be called. There may be nothing to give up by then.
+    pub(super) const fn next_deadline(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    /// Drops the handlers whose deadlines have come, and gives their calls to `ended`. True when there was one.
+    pub(super) fn give_up(&mut self, now: Instant, mut ended: impl FnMut(Ended<F::Output, K>)) -> bool {
+        if self.earliest.is_none_or(|earliest| now < earliest) {
+            return false;
+        }
+        self.earliest = None;
+        let mut any = false;
+        for index in 0..self.slots.len() {
+            match self.slots.get(index).filter(|slot| slot.handler.is_some()).and_then(|slot| slot.deadline) {
+                Some(deadline) if deadline <= now => {
+                    any = true;
+                    if let Some(call) = self.end(index, Err(Unreturned::GivenUp)) {
+                        ended(call);
+                    }
+                }
+                Some(deadline) => self.earliest = Some(self.earliest.map_or(deadline, |before| before.min(deadline))),
+                None => {}
+            }
+        }
+        any
+    }
+
     fn poll(&mut self, index: usize) -> Option<Ended<F::Output, K>> {
         let slot = self.slots.get_mut(index)?;
         let handler = slot.handler.as_mut().as_pin_mut()?;
         let mut context = TaskContext::from_waker(&slot.waker);
-        let output = match catch_unwind(AssertUnwindSafe(|| handler.poll(&mut context))) {
+        let span = &slot.span;
+        let output = match catch_unwind(AssertUnwindSafe(|| span.in_scope(|| handler.poll(&mut context)))) {
             Ok(Poll::Pending) => return None,
-            Ok(Poll::Ready(output)) => Some(output),
-            Err(_) => None,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(_) => Err(Unreturned::Panicked),
         };
+        self.end(index, output)
+    }
+
+    /// Makes a slot free.
+    fn end(&mut self, index: usize, output: Result<F::Output, Unreturned>) -> Option<Ended<F::Output, K>> {
+        let slot = self.slots.get_mut(index)?;
         // What the future still holds may panic as well when it is dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| slot.handler.as_mut().set(None)));
-        let verifier = core::mem::take(&mut slot.verifier);
+        let (span, mut handler) = (core::mem::replace(&mut slot.span, Span::none()), slot.handler.as_mut());
+        let _ = catch_unwind(AssertUnwindSafe(move || span.in_scope(|| handler.set(None))));
+        let verifier = slot.verifier.take();
         let ended = Ended { id: slot.id, procedure: slot.procedure, verifier, output };
         self.free.push(index);
+        if self.free.len() == self.slots.len() {
+            self.earliest = None;
+        }
         Some(ended)
     }
 }

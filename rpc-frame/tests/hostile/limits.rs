@@ -45,8 +45,10 @@ fn each_limit_has_a_finite_default_and_is_on_this_list() {
     assert_eq!(times.map(|time| time.as_secs()), [10, 300, 30]);
 
     let server = ServerConfig::default();
-    assert_eq!(fields(&format!("{server:#?}")), ["max_connections", "connection", "datagram", "limits"]);
+    assert_eq!(fields(&format!("{server:#?}")), ["max_connections", "connection", "datagram", "limits", "time_limit"]);
     assert_eq!((server.max_connections, server.connection), (1024, connection));
+    // `time_limits` has what it does.
+    assert_eq!(server.time_limit, Some(Duration::from_secs(600)));
     assert_eq!((server.limits, server.limits.depth(), server.limits.heap()), (Limits::DEFAULT, 64, 16 * 1024 * 1024));
     assert_eq!(fields(&format!("{:#?}", server.limits)), ["depth", "heap", "lenient_padding"]);
 }

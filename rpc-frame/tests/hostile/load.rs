@@ -178,6 +178,21 @@ async fn survives_a_handler_that_never_returns() {
     let client = patient(site.bystander().await);
     let waiting = hold(&client, 1);
     let held = site.held.recv().await.unwrap();
+    let begun = Instant::now();
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(error, CallError::SystemErr), "{error}");
+    assert_eq!(begun.elapsed().as_secs(), 600);
+    assert!(held.answer.is_closed(), "the handler is gone");
+    assert_eq!(client.call(&Double { number: 4 }).await.unwrap(), 8);
+}
+
+// 33
+#[tokio::test(start_paused = true)]
+async fn survives_a_handler_that_never_returns_and_has_no_limit() {
+    let mut site = Site::open_with(|config| config.time_limit = None).await;
+    let client = patient(site.bystander().await);
+    let waiting = hold(&client, 1);
+    let held = site.held.recv().await.unwrap();
     for number in 0..1_000 {
         assert_eq!(client.call(&Double { number }).await.unwrap(), 2 * number);
     }

@@ -32,12 +32,18 @@ impl Scenario {
         }
     }
 
-    const fn calls_a_round(self) -> u32 {
+    pub(crate) const fn calls_a_round(self) -> u32 {
         match self {
             Self::InFlight | Self::Waiting => 64,
             _ => 1,
         }
     }
+}
+
+/// Who makes the calls of a scenario.
+pub(crate) trait Caller {
+    /// Makes the calls of a round and takes all replies. How many calls it was.
+    fn round(&mut self) -> u32;
 }
 
 /// A call without arguments and AUTH_NONE, and a reply without results, with their record marks.
@@ -49,6 +55,7 @@ pub(crate) struct Client {
     calls: Vec<u8>,
     replies: Vec<u8>,
     in_a_round: u32,
+    xid: u32,
 }
 
 impl Client {
@@ -64,28 +71,15 @@ impl Client {
         let procedure = if scenario == Scenario::Waiting { server.waiting } else { 0 };
         let call = [0x8000_0000 + 40, 0, 0, 2, server.program, server.version, procedure, 0, 0, 0, 0];
         let mut calls = Vec::new();
-        for xid in 0..in_a_round {
-            let mut call = call;
-            call[1] = xid;
+        for _ in 0..in_a_round {
             calls.extend(call.iter().flat_map(|word: &u32| word.to_be_bytes()));
         }
         assert_eq!(calls.len(), CALL * in_a_round as usize);
         let replies = vec![0; REPLY * in_a_round as usize];
-        let mut client = Self { streams, calls, replies, in_a_round };
+        let mut client = Self { streams, calls, replies, in_a_round, xid: 0 };
         client.round();
         client.look_at_replies(server);
         client
-    }
-
-    /// Sends the calls of a round on every connection, then takes all replies. How many calls it was.
-    pub(crate) fn round(&mut self) -> u32 {
-        for stream in &mut self.streams {
-            stream.write_all(&self.calls).expect("the server takes calls");
-        }
-        for stream in &mut self.streams {
-            stream.read_exact(&mut self.replies).expect("the server replies");
-        }
-        self.in_a_round * u32::try_from(self.streams.len()).expect("few connections")
     }
 
     /// A server that refused calls would be fast.
@@ -97,5 +91,22 @@ impl Client {
             assert_eq!(reply[..4], [0x80, 0, 0, 24], "{}: a reply without results", server.name);
             assert_eq!(reply[8..], *[[0, 0, 0, 1], [0; 4], [0; 4], [0; 4], [0; 4]].as_flattened(), "{}", server.name);
         }
+    }
+}
+
+impl Caller for Client {
+    fn round(&mut self) -> u32 {
+        // A server may take a call with the xid of the last one for the same call.
+        for call in self.calls.chunks_exact_mut(CALL) {
+            self.xid = self.xid.wrapping_add(1);
+            call[4..8].copy_from_slice(&self.xid.to_be_bytes());
+        }
+        for stream in &mut self.streams {
+            stream.write_all(&self.calls).expect("the server takes calls");
+        }
+        for stream in &mut self.streams {
+            stream.read_exact(&mut self.replies).expect("the server replies");
+        }
+        self.in_a_round * u32::try_from(self.streams.len()).expect("few connections")
     }
 }

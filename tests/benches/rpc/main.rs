@@ -5,6 +5,9 @@
 //! cargo bench -p xdr-tests --bench rpc -- [--seconds N]                # each end where it likes
 //! ```
 //!
+//! With `--features peers` also beside servers of other crates: nfs3_server, which gets the same bytes, and tonic and tarpc,
+//! whose own clients call them; what stands beside those is ours with both ends, our client calling our server.
+//!
 //! `--only SERVER` and `--scenario NAME`, each as often as you like, leave the others out.
 //!
 //! One client, a blocking socket that knows nothing of RPC, sends the same calls to every server and counts the bytes
@@ -24,11 +27,13 @@
 //! libtirpc needs rpcgen, `cc` and libtirpc; without them it is left out, and SKIPPED is printed.
 
 mod client; //  the calls, and who sends them
+#[cfg(feature = "peers")]
+mod peers; //   servers in Rust, most with clients of their own
 mod servers; // ours, raw ones, libtirpc
 
 use std::time::{Duration, Instant};
 
-use client::{Client, Scenario};
+use client::{Caller, Scenario};
 use servers::Server;
 
 /// How long a contender has its turn in a round.
@@ -48,12 +53,12 @@ fn main() {
             .iter()
             .filter(|server| server.takes(scenario))
             .filter(|server| only.is_empty() || only.iter().any(|name| name == server.name))
-            .map(|server| (server, Client::connect(server, scenario), Vec::new()))
+            .map(|server| (server, server.connect(scenario), Vec::new()))
             .collect();
         let begun = Instant::now();
         while begun.elapsed() < seconds {
             for (_, client, samples) in &mut contenders {
-                samples.push(turn(client));
+                samples.push(turn(&mut **client));
             }
         }
         print(scenario, &contenders);
@@ -63,7 +68,7 @@ fn main() {
 }
 
 /// Nanoseconds a call.
-fn turn(client: &mut Client) -> f64 {
+fn turn(client: &mut dyn Caller) -> f64 {
     // What the contender before left in the caches is not this one's fault.
     client.round();
     let begun = Instant::now();
@@ -74,7 +79,7 @@ fn turn(client: &mut Client) -> f64 {
     begun.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
 }
 
-fn print(scenario: Scenario, contenders: &[(&Server, Client, Vec<f64>)]) {
+fn print(scenario: Scenario, contenders: &[(&Server, Box<dyn Caller>, Vec<f64>)]) {
     let median = |samples: &Vec<f64>| {
         let mut samples = samples.clone();
         samples.sort_by(f64::total_cmp);

@@ -15,12 +15,15 @@ use tokio::runtime::Builder;
 use xdr_core::Xdr;
 use xdr_tests::foreign_c::CFolder;
 
-use crate::client::{CALL, Client, REPLY, Scenario};
+use crate::client::{CALL, Caller, Client, REPLY, Scenario};
 
 pub(crate) const OURS: &str = "ours";
 
-const PROGRAM: u32 = 0x2000_0047;
+pub(crate) const PROGRAM: u32 = 0x2000_0047;
 const GUEST: u32 = 0x2000_1A64;
+
+/// Makes a server's own client.
+pub(crate) type Connect = fn(SocketAddr, Scenario) -> Box<dyn Caller>;
 
 pub(crate) struct Server {
     pub(crate) name: &'static str,
@@ -31,11 +34,21 @@ pub(crate) struct Server {
     pub(crate) waiting: u32,
     /// It looks at no call.
     pub(crate) is_raw: bool,
+    /// How its own client is made, if it needs one.
+    pub(crate) connect: Option<Connect>,
 }
 
 impl Server {
+    pub(crate) fn connect(&self, scenario: Scenario) -> Box<dyn Caller> {
+        match self.connect {
+            Some(connect) => connect(self.address, scenario),
+            None => Box::new(Client::connect(self, scenario)),
+        }
+    }
+
     pub(crate) fn takes(&self, scenario: Scenario) -> bool {
         match scenario {
+            Scenario::Connections if self.connect.is_some() => false,
             Scenario::Waiting => self.waiting != 0,
             Scenario::Connections => !self.name.contains("a call"),
             _ => true,
@@ -44,28 +57,28 @@ impl Server {
 }
 
 pub(crate) fn all() -> Vec<Server> {
-    let raw = |name, waiting, address| Server { name, address, program: 1, version: 1, waiting, is_raw: true };
+    let raw =
+        |name, waiting, address| Server { name, address, program: 1, version: 1, waiting, is_raw: true, connect: None };
+    let ours =
+        ours(on_tokio(|listener| async move { RpcServer::new(program::<Idle, _>(Idler)).serve(listener).await }));
+    #[cfg(feature = "peers")]
+    let peers = crate::peers::all(ours.address);
     let mut servers = vec![
-        Server {
-            name: OURS,
-            address: on_tokio(
-                |listener| async move { RpcServer::new(program::<Idle, _>(Idler)).serve(listener).await },
-            ),
-            program: PROGRAM,
-            version: 1,
-            waiting: 1,
-            is_raw: false,
-        },
+        ours,
         raw("raw tokio", 0, on_tokio(raw_tokio)),
         raw("raw blocking", 0, raw_blocking()),
         raw("raw tokio, a task a call", 1, on_tokio(task_a_call)),
     ];
     servers.extend(libtirpc());
+    #[cfg(feature = "peers")]
+    servers.extend(peers);
     servers
 }
 
 /// Runs a server on a runtime of one thread.
-fn on_tokio<F: Future<Output = ()>>(serve: impl FnOnce(tokio::net::TcpListener) -> F + Send + 'static) -> SocketAddr {
+pub(crate) fn on_tokio<F: Future<Output = ()>>(
+    serve: impl FnOnce(tokio::net::TcpListener) -> F + Send + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     listener.set_nonblocking(true).expect("a socket has the option");
@@ -77,6 +90,10 @@ fn on_tokio<F: Future<Output = ()>>(serve: impl FnOnce(tokio::net::TcpListener) 
 }
 
 // ---- ours ----
+
+const fn ours(address: SocketAddr) -> Server {
+    Server { name: OURS, address, program: PROGRAM, version: 1, waiting: 1, is_raw: false, connect: None }
+}
 
 /// Waits once.
 #[derive(Debug, Clone, Xdr)]
@@ -146,7 +163,7 @@ pub(crate) fn memory_a_connection() -> String {
     let address = on_tokio(|listener| async move {
         RpcServer::builder(program::<Idle, _>(Idler)).config(config).build().serve(listener).await;
     });
-    let server = Server { name: OURS, address, program: PROGRAM, version: 1, waiting: 1, is_raw: false };
+    let server = ours(address);
     let mut clients: Vec<_> = (0..100).map(|_| Client::connect(&server, Scenario::OneAtATime)).collect();
     let (warm, before) = (clients.len(), resident());
     while clients.len() < CONNECTIONS + warm {
@@ -275,5 +292,5 @@ fn libtirpc() -> Option<Server> {
     // It ends when its input does, which is with this process.
     std::mem::forget(child);
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    Some(Server { name: "libtirpc", address, program: GUEST, version: 1, waiting: 0, is_raw: false })
+    Some(Server { name: "libtirpc", address, program: GUEST, version: 1, waiting: 0, is_raw: false, connect: None })
 }

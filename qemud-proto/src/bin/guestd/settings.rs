@@ -114,6 +114,11 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N", env = "GUESTD_EVENT_QUEUE", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) event_queue: Option<u16>,
 
+    /// Seconds that a call may take before it is given up and fails; 0 for no limit, which then holds for saving and
+    /// restoring a domain as well: else they have an hour [default: 600]
+    #[arg(long, value_name = "SECONDS", env = "GUESTD_TIME_LIMIT")]
+    pub(crate) time_limit: Option<u32>,
+
     /// What is logged, for instance info, or warn,guestd=debug [default: RUST_LOG, else info]
     #[arg(long, value_name = "FILTER", env = "GUESTD_LOG")]
     pub(crate) log: Option<String>,
@@ -165,7 +170,7 @@ impl Settings {
         first! {
             unix unix_mode unix_group unix_read_only unix_read_only_mode tcp tcp_trusted tls pki_path tls_ca
             tls_certificate tls_key tls_allowed_names tls_allowed_networks empty switch_off max_connections
-            max_connections_per_peer max_handshakes event_queue log log_format
+            max_connections_per_peer max_handshakes event_queue time_limit log log_format
         }
     }
 
@@ -206,6 +211,8 @@ impl Settings {
     pub(crate) fn server(&self) -> ServerConfig {
         let mut config = ServerConfig::default();
         config.max_connections = self.max_connections.unwrap_or(1024).into();
+        let time_limit = Duration::from_secs(self.time_limit.unwrap_or(600).into());
+        config.time_limit = Some(time_limit).filter(|limit| !limit.is_zero());
         config.connection.max_record = RECORD_MAX;
         config.connection.max_unsent = UNSENT_MAX;
         config
@@ -321,6 +328,13 @@ mod tests {
             assert!(message.starts_with("'guestd.toml'") && message.contains(says), "{text}: {message}");
         }
         assert!(format!("{:#}", parse("\nmax_conections = 3").unwrap_err()).contains("line 2"));
+    }
+
+    #[test]
+    fn calls_have_ten_minutes_or_what_is_said_and_nothing_means_no_limit() {
+        let limit = |text: &str| parse(text).unwrap().server().time_limit;
+        assert_eq!(limit(""), Some(Duration::from_secs(600)));
+        assert_eq!((limit("time_limit = 30"), limit("time_limit = 0")), (Some(Duration::from_secs(30)), None));
     }
 
     #[test]

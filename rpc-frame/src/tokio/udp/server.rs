@@ -12,13 +12,12 @@ use std::vec;
 
 use ::tokio::io::ReadBuf;
 use ::tokio::net::UdpSocket;
-use tracing::Instrument;
 use xdr_core::Bytes;
 
 use super::super::Alarm;
-use super::super::serve::{call_span, log_undispatched};
+use super::super::serve::log_undispatched;
 use super::super::shared::{Shared, Uncounted};
-use super::super::slots::{Ended, Slots, Woken};
+use super::super::slots::{Ended, Slots, Unreturned, Woken};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::answer::{Answer, check};
 use crate::connection::Outcome;
@@ -39,11 +38,8 @@ pub(in crate::tokio) async fn serve<P: Programs>(
     finish: impl Future<Output = ()> + Send,
 ) {
     let programs = Arc::clone(&shared);
-    let start = move |cx: Context, args: Bytes| {
-        let shared = Arc::clone(&programs);
-        let span = call_span(&cx);
-        async move { shared.programs.dispatch(&cx, &args).await }.instrument(span)
-    };
+    let programs = &programs.programs;
+    let start = move |cx: Context, args: Bytes| async move { programs.dispatch(&cx, &args).await };
     let mut finish = pin!(finish);
     let config = shared.config.datagram.clone();
     // One byte more than is allowed, so that a datagram which was cut off to fit is seen to be too long.
@@ -105,6 +101,13 @@ where
         for turn in (0..DATAGRAMS_A_TURN).rev() {
             let (engine, now) = (&mut self.engine, self.alarm.now());
             let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
+            let rules = &self.shared.rules;
+            moved |= self.slots.give_up(self.alarm.instant(now), |call| {
+                let (peer, xid, procedure) = (call.id.peer(), call.id.xid(), call.procedure);
+                let limit = rules.time_limit_of(procedure).unwrap_or_default();
+                tracing::error!(%peer, xid, procedure = procedure.name, ?limit, "handler took too long");
+                finish_call(engine, now, call);
+            });
             match self.send(cx) {
                 Poll::Ready(()) if self.finishing && self.engine.in_flight() == 0 => return Poll::Ready(()),
                 Poll::Ready(()) if !self.finishing => moved |= self.receive(cx, now),
@@ -119,15 +122,19 @@ where
             }
         }
         self.uncounted.count(self.engine.counters(), &self.shared);
-        while let Some(next) = [self.engine.next_timeout(), self.resume].into_iter().flatten().min() {
+        let deadline = self.slots.next_deadline().map(|deadline| self.alarm.at(deadline));
+        while let Some(next) = [self.engine.next_timeout(), self.resume, deadline].into_iter().flatten().min() {
             if self.alarm.poll_until(cx, self.alarm.now(), next).is_pending() {
                 break;
             }
             let now = self.alarm.now();
             self.engine.handle_time(now);
-            if self.resume.is_some_and(|at| now >= at) {
-                self.resume = None;
+            if self.resume.take_if(|at| now >= *at).is_some() {
                 cx.waker().wake_by_ref();
+            }
+            if deadline.is_some_and(|at| now >= at) {
+                cx.waker().wake_by_ref();
+                break;
             }
         }
         Poll::Pending
@@ -181,10 +188,10 @@ where
             check(&shared.programs, &shared.rules, &session, &call)
         }));
         match answer {
-            Ok(Answer::Dispatch(context)) => {
-                let (procedure, verifier) = (context.procedure(), context.verifier().clone());
-                let handler = (self.start)(context, call.args);
-                if let Some(ended) = self.slots.start(id, procedure, verifier, handler) {
+            Ok(Answer::Dispatch(mut context)) => {
+                context.begin(self.alarm.instant(now));
+                let start = &self.start;
+                if let Some(ended) = self.slots.start(id, context, |context| start(context, call.args)) {
                     finish_call(&mut self.engine, now, ended);
                 }
             }
@@ -221,9 +228,10 @@ fn finish_call<R: EncodeReply>(
     let Ended { id, procedure, verifier, output } = call;
     let (peer, xid, oneway, procedure) = (id.peer(), id.xid(), procedure.oneway, procedure.name);
     let status = match output {
-        Some(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
-        Some(Ok(reply)) => {
+        Ok(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
+        Ok(Ok(reply)) => {
             // An encoder of the user's may panic as well.
+            let verifier = verifier.unwrap_or_default();
             match catch_unwind(AssertUnwindSafe(|| engine.reply_with_verifier(now, &id, &verifier, &reply))) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%peer, xid, procedure, %error, "cannot send a reply"),
@@ -234,7 +242,7 @@ fn finish_call<R: EncodeReply>(
             }
             return;
         }
-        Some(Err(undispatched)) => {
+        Ok(Err(undispatched)) => {
             log_undispatched(&undispatched, xid, procedure);
             if !matches!(undispatched, Undispatched::Refused(_)) {
                 // It may be looked at again if it comes again.
@@ -242,10 +250,11 @@ fn finish_call<R: EncodeReply>(
             }
             undispatched.status()
         }
-        None => {
+        Err(Unreturned::Panicked) => {
             tracing::error!(%peer, xid, procedure, "handler panicked");
             AcceptStatus::SystemErr
         }
+        Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
     };
     // That there is no such procedure is told also to who thinks that it is oneway.
     if oneway && status != AcceptStatus::ProcUnavail {
