@@ -11,10 +11,12 @@ pub(crate) enum Scenario {
     InFlight,
     Waiting,
     Connections,
+    Handshake,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 4] = [Self::OneAtATime, Self::InFlight, Self::Waiting, Self::Connections];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::OneAtATime, Self::InFlight, Self::Waiting, Self::Connections, Self::Handshake];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -22,6 +24,7 @@ impl Scenario {
             Self::InFlight => "64 in flight",
             Self::Waiting => "64 that wait",
             Self::Connections => "8 connections",
+            Self::Handshake => "a connection a call",
         }
     }
 

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! With `--features peers` also beside servers of other crates: nfs3_server, which gets the same bytes, and tonic and tarpc,
-//! whose own clients call them; what stands beside those is ours with both ends, our client calling our server.
+//! whose own clients call them; what stands beside those is ours with both ends, our client calling our server. Ours and
+//! tonic also go by TLS, with certificates on both sides.
 //!
 //! `--only SERVER` and `--scenario NAME`, each as often as you like, leave the others out.
 //!
@@ -20,6 +21,7 @@
 //! | 64 in flight | 64 NULL calls in one write, the next 64 when all replies are there |
 //! | 64 that wait | as before, calls of a procedure whose handler waits once, waking itself |
 //! | 8 connections | 8 clients, each with one call at a time |
+//! | a connection a call | a connection, with TLS a handshake, one NULL call, and the end |
 //!
 //! At the end, how often a call allocates, and by how much the process grows for each of 5,000 TCP connections that have
 //! made one call (as many as the limit of open files allows: two files a connection).
@@ -29,6 +31,12 @@
 mod client; //  the calls, and who sends them
 #[cfg(feature = "peers")]
 mod peers; //   servers in Rust, most with clients of their own
+#[cfg(feature = "peers")]
+#[path = "../../src/authority.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "it is shared with tests")]
+mod authority;
+#[cfg(feature = "peers")]
+mod tls; //     ours and tonic's with certificates
 mod servers; // ours, raw ones, libtirpc
 
 use std::time::{Duration, Instant};
@@ -55,6 +63,9 @@ fn main() {
             .filter(|server| only.is_empty() || only.iter().any(|name| name == server.name))
             .map(|server| (server, server.connect(scenario), Vec::new()))
             .collect();
+        if contenders.is_empty() {
+            continue;
+        }
         let begun = Instant::now();
         while begun.elapsed() < seconds {
             for (_, client, samples) in &mut contenders {
@@ -85,7 +96,7 @@ fn print(scenario: Scenario, contenders: &[(&Server, Box<dyn Caller>, Vec<f64>)]
         samples.sort_by(f64::total_cmp);
         samples.get(samples.len() / 2).copied().unwrap_or(f64::NAN)
     };
-    let ours = contenders.iter().find(|(server, ..)| server.name == servers::OURS);
+    let ours = contenders.iter().find(|(server, ..)| server.name == servers::OURS).or(contenders.first());
     let ours = ours.map_or(f64::NAN, |(.., samples)| median(samples));
     println!(
         "\n{:<28} {:>12} {:>12} {:>16} {:>8}",

@@ -34,9 +34,6 @@ const NFS: u32 = 100_003;
 
 /// Those, and our own server once more, with our own client.
 pub(crate) fn all(ours: SocketAddr) -> Vec<Server> {
-    let server =
-        |name, address| Server { name, address, program: NFS, version: 3, waiting: 0, is_raw: false, connect: None };
-    let with_client = |name, address, connect: Connect| Server { connect: Some(connect), ..server(name, address) };
     vec![
         server("nfs3_server", nfs3_server()),
         with_client("ours, both ends", ours, connect_ours),
@@ -45,15 +42,24 @@ pub(crate) fn all(ours: SocketAddr) -> Vec<Server> {
     ]
 }
 
-fn runtime() -> Runtime {
+fn server(name: &'static str, address: SocketAddr) -> Server {
+    Server { name, address, program: NFS, version: 3, waiting: 0, is_raw: false, connect: None }
+}
+
+/// A server that only its own client calls.
+pub(crate) fn with_client(name: &'static str, address: SocketAddr, connect: Connect) -> Server {
+    Server { connect: Some(connect), ..server(name, address) }
+}
+
+pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime starts")
 }
 
 /// A client that is driven by a runtime of this thread.
-struct Driven<C> {
-    runtime: Runtime,
-    call: C,
-    in_a_round: u32,
+pub(crate) struct Driven<C> {
+    pub(crate) runtime: Runtime,
+    pub(crate) call: C,
+    pub(crate) in_a_round: u32,
 }
 
 impl<C: Fn() -> F, F: Future<Output = ()>> Caller for Driven<C> {
@@ -68,6 +74,13 @@ impl<C: Fn() -> F, F: Future<Output = ()>> Caller for Driven<C> {
 
 fn connect_ours(address: SocketAddr, scenario: Scenario) -> Box<dyn Caller> {
     let runtime = runtime();
+    if scenario == Scenario::Handshake {
+        let call = move || async move {
+            let client = RpcClient::connect_tcp(address).await.expect("the server listens");
+            client.null(PROGRAM, 1).await.expect("the server replies");
+        };
+        return Box::new(Driven { runtime, call, in_a_round: 1 });
+    }
     let client = runtime.block_on(RpcClient::connect_tcp(address)).expect("the server listens");
     let call = move || {
         let client = client.clone();
@@ -130,7 +143,7 @@ impl Codec for Nothing {
 }
 
 #[derive(Clone)]
-struct TonicNull;
+pub(crate) struct TonicNull;
 
 impl UnaryService<()> for TonicNull {
     type Response = ();
@@ -170,15 +183,14 @@ fn connect_tonic(address: SocketAddr, scenario: Scenario) -> Box<dyn Caller> {
     let runtime = runtime();
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address").tcp_nodelay(true);
     let channel: Channel = runtime.block_on(endpoint.connect()).expect("the server listens");
-    let call = move || {
-        let mut client = tonic::client::Grpc::new(channel.clone());
-        async move {
-            client.ready().await.expect("the connection is there");
-            let path = PathAndQuery::from_static("/bench.Null/Null");
-            client.unary(Request::new(()), path, Nothing).await.expect("the server replies");
-        }
-    };
-    Box::new(Driven { runtime, call, in_a_round: scenario.calls_a_round() })
+    Box::new(Driven { runtime, call: move || call_tonic(channel.clone()), in_a_round: scenario.calls_a_round() })
+}
+
+pub(crate) async fn call_tonic(channel: Channel) {
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.expect("the connection is there");
+    let path = PathAndQuery::from_static("/bench.Null/Null");
+    client.unary(Request::new(()), path, Nothing).await.expect("the server replies");
 }
 
 // ---- tarpc ----

@@ -49,6 +49,8 @@ impl Server {
     pub(crate) fn takes(&self, scenario: Scenario) -> bool {
         match scenario {
             Scenario::Connections if self.connect.is_some() => false,
+            // What it costs to get to know each other, and for comparison the same without that.
+            Scenario::Handshake => self.name.contains("TLS") || self.name == "ours, both ends",
             Scenario::Waiting => self.waiting != 0,
             Scenario::Connections => !self.name.contains("a call"),
             _ => true,
@@ -72,6 +74,8 @@ pub(crate) fn all() -> Vec<Server> {
     servers.extend(libtirpc());
     #[cfg(feature = "peers")]
     servers.extend(peers);
+    #[cfg(feature = "peers")]
+    servers.extend(crate::tls::all());
     servers
 }
 
@@ -98,15 +102,15 @@ const fn ours(address: SocketAddr) -> Server {
 /// Waits once.
 #[derive(Debug, Clone, Xdr)]
 #[rpc(program = PROGRAM, version = 1, proc = 1)]
-struct Wait;
+pub(crate) struct Wait;
 
 #[derive(ProcedureTable)]
 #[rpc(program = PROGRAM, version = 1, service = IdleService)]
-enum Idle {
+pub(crate) enum Idle {
     Wait(Wait),
 }
 
-struct Idler;
+pub(crate) struct Idler;
 
 impl IdleService for Idler {
     async fn wait(&self, _cx: &Context, _args: Wait) {
