@@ -251,7 +251,12 @@ impl<P: Programs> Server<P> {
     /// Stops accepting connections and calls, and waits for the calls in flight: their replies are delivered.
     /// After `grace` what is left is cut off. True when nothing was.
     pub async fn shutdown(&self, grace: Duration) -> bool {
-        self.shared.phase.send_replace(Phase::Finishing);
+        // Who is told a second time has no more patience than before.
+        self.shared.phase.send_if_modified(|phase| {
+            let goes_on = *phase < Phase::Finishing;
+            *phase = (*phase).max(Phase::Finishing);
+            goes_on
+        });
         let mut open = self.shared.open.subscribe();
         let ended = ::tokio::time::timeout(grace, open.wait_for(|open| *open == 0)).await.is_ok();
         self.shared.phase.send_replace(Phase::Aborting);

@@ -24,7 +24,7 @@ impl Process {
     pub(crate) fn start(role: &str) -> Self {
         let program = std::env::current_exe().expect("a test is a program");
         let mut child = Command::new(program)
-            .args(["--ignored", "--exact", "--nocapture", "role::the_process_to_be_killed"])
+            .args(["--exact", "--nocapture", "role::the_process_to_be_killed"])
             .env(ROLE, role)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
