@@ -23,6 +23,7 @@
 //! | feature | gives |
 //! |---|---|
 //! | `client` | [`client::connect`], [`uri::ConnectUri`] and what leads to one |
+//! | `ssh` | the transports `ssh` and `ext`, through programs |
 //! | `tls` | the transport `tls` on both sides, and [`pki`] |
 //! | `daemon` | [`daemon::Daemon`] and the drivers |
 //! | `programs` (default) | `guestd` and `guestctl` |

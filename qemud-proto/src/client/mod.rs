@@ -1,6 +1,7 @@
 //! The way to a daemon.
 
 mod error; //   why there is no connection
+#[cfg(feature = "ssh")]
 mod program; // ssh, and any other program that leads to a daemon
 
 use std::io;
@@ -14,7 +15,10 @@ use tokio::io::DuplexStream;
 use tokio::net::{TcpStream, UnixStream};
 
 pub use self::error::ConnectError;
+#[cfg(feature = "ssh")]
 use self::program::{Command, Program};
+#[cfg(not(feature = "ssh"))]
+use self::without_programs::Program;
 use crate::messages::{Negotiate, OPEN_READ_ONLY, Open};
 use crate::uri::{ConnectUri, Transport};
 
@@ -48,21 +52,48 @@ type Channel = Box<dyn Stream>;
 
 /// A byte stream to the daemon, and the program that it goes through.
 async fn channel(uri: &ConnectUri) -> Result<(Channel, Option<Program>), ConnectError> {
-    let command = match &uri.transport {
-        Transport::InProcess => return Ok((Box::new(in_process(uri)?), None)),
-        Transport::Unix { .. } => return Ok((Box::new(unix(&uri.socket()?).await?), None)),
-        Transport::Tcp { host, port } => return Ok((Box::new(tcp(host, *port).await?), None)),
+    let channel: Channel = match &uri.transport {
+        Transport::InProcess => Box::new(in_process(uri)?),
+        Transport::Unix { .. } => Box::new(unix(&uri.socket()?).await?),
+        Transport::Tcp { host, port } => Box::new(tcp(host, *port).await?),
         #[cfg(feature = "tls")]
         Transport::Tls { host, port, pki_path, verify } => {
-            return Ok((Box::new(tls(host, *port, pki_path.as_deref(), *verify).await?), None));
+            Box::new(tls(host, *port, pki_path.as_deref(), *verify).await?)
         }
         #[cfg(not(feature = "tls"))]
         Transport::Tls { .. } => return Err(ConnectError::Transport("tls")),
-        Transport::Ssh(ssh) => Command::ssh(ssh, uri),
-        Transport::Ext { command } => Command::new(command),
+        #[cfg(feature = "ssh")]
+        Transport::Ssh(ssh) => return through(Command::ssh(ssh, uri)),
+        #[cfg(feature = "ssh")]
+        Transport::Ext { command } => return through(Command::new(command)),
+        #[cfg(not(feature = "ssh"))]
+        Transport::Ssh(_) => return Err(ConnectError::Transport("ssh")),
+        #[cfg(not(feature = "ssh"))]
+        Transport::Ext { .. } => return Err(ConnectError::Transport("ext")),
     };
+    Ok((channel, None))
+}
+
+#[cfg(feature = "ssh")]
+fn through(command: Command) -> Result<(Channel, Option<Program>), ConnectError> {
     let (channel, program) = command.run()?;
     Ok((Box::new(channel), Some(program)))
+}
+
+/// What stands for a program where none can be run.
+#[cfg(not(feature = "ssh"))]
+mod without_programs {
+    use rpc_frame::tokio::CallError;
+
+    use super::ConnectError;
+
+    pub(super) enum Program {}
+
+    impl Program {
+        pub(super) async fn failed(self, _: CallError) -> ConnectError {
+            match self {}
+        }
+    }
 }
 
 async fn unix(socket: &Path) -> Result<UnixStream, ConnectError> {
