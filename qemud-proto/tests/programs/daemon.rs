@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use crate::processes::{Ctl, Guestd, PATIENCE, guestctl, guestd_command, run_with};
+use crate::processes::{Ctl, Ended, Guestd, PATIENCE, guestctl, guestd_command, run_with};
 
 /// The bytes of a call of GetVersion, behind their record mark.
 const GET_VERSION: [u8; 44] = [
@@ -47,6 +47,25 @@ fn without_options_it_listens_on_the_socket_of_the_session() {
     let mut command = crate::processes::guestctl_command(&["--connect", "test+unix:///default", "domname", "1"]);
     command.env("XDG_RUNTIME_DIR", daemon.folder.path());
     assert_eq!(run_with(command, b"").stdout, "test\n");
+}
+
+#[test]
+fn a_session_that_cannot_be_made_read_only_is_not_taken_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    // As a daemon of minor version 0, which does not know how to open a connection.
+    let mut command = guestd_command(&["--switch-off", "Open"]);
+    command.env("XDG_RUNTIME_DIR", folder.path());
+    let daemon = Guestd::spawn(folder, command);
+    daemon.line();
+    let session = |arguments: &[&str]| {
+        let first = ["--connect", "test+unix:///default"];
+        let mut command = crate::processes::guestctl_command(&[&first, arguments].concat());
+        command.env("XDG_RUNTIME_DIR", daemon.folder.path());
+        run_with(command, b"")
+    };
+    let says = "error: the daemon cannot open a connection read-only\n";
+    assert_eq!(session(&["--readonly", "destroy", "test"]), Ended::new(1, "", says));
+    assert_eq!(session(&["domstate", "test"]).stdout, "running\n");
 }
 
 #[test]
