@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::authority::{Authority, Request};
 use crate::foreign_tool::require;
-use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, run_with};
+use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, run_with, until};
 
 fn at(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
@@ -65,21 +65,20 @@ fn those_who_reach_tcp_from_elsewhere_change_nothing_unless_they_are_trusted() {
 
 #[test]
 fn one_user_does_not_take_all_places() {
-    let daemon = Guestd::start(&["--max-connections-per-peer", "1"]);
-    let mut command = guestctl_command(&["--connect", &daemon.uri(), "event"]);
+    let mut daemon = Guestd::start(&["--max-connections-per-peer", "1"]);
+    let uri = daemon.uri();
+    let mut command = guestctl_command(&["--connect", &uri, "event"]);
     command.stdout(Stdio::piped());
     let listener = Guestd::spawn(tempfile::tempdir().unwrap(), command);
     // The daemon takes up what comes later, later: once this one is told no, the other is there.
-    let refused = loop {
-        let ended = guestctl(&["--connect", &daemon.uri(), "ping"]);
-        if ended.status != 0 {
-            break ended;
-        }
-    };
-    assert!(refused.stderr.contains("connection lost"), "{refused:?}");
+    let ping = || guestctl(&["--connect", &uri, "ping"]);
+    until("the place is taken", || ping().status != 0);
     drop(listener);
     // Its place is free again as soon as the daemon has seen it go.
-    while guestctl(&["--connect", &daemon.uri(), "ping"]).status != 0 {}
+    until("the place is free", || ping().status == 0);
+    daemon.signal("TERM");
+    let (_, log) = daemon.ended();
+    assert!(log.contains("refused a connection: the peer has too many"), "{log}");
 }
 
 // ---- TLS ----
@@ -171,7 +170,7 @@ fn sighup_has_certificates_read_anew() {
     }
     daemon.signal("HUP");
     // The signal is on its way; until it has come, the old ones hold.
-    while guestctl(&["--connect", &other.uri(&port), "ping"]).status != 0 {}
+    until("the new ones hold", || guestctl(&["--connect", &other.uri(&port), "ping"]).status == 0);
 }
 
 #[test]
@@ -283,7 +282,7 @@ fn sockets_that_systemd_has_bound_are_served_each_in_its_way() {
     let daemon = Guestd::spawn(folder, command);
     // systemd-socket-activate binds, and starts the daemon with the first connection.
     let ctl = Ctl::new(uri(&reading));
-    while ctl.run(&["ping"]).status != 0 {}
+    until("the daemon answers", || ctl.run(&["ping"]).status == 0);
     let announced: std::collections::BTreeSet<String> = (0..3).map(|_| daemon.line()).collect();
     let expected = [
         format!("listening unix {all}"),
