@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use crate::processes::{Ctl, Ended, Guestd, PATIENCE, guestctl, guestd_command, run_with};
 
@@ -87,6 +87,20 @@ fn procedures_that_are_switched_off_are_not_there_and_not_listed() {
     let off: Vec<_> = table.as_array().unwrap().iter().filter(|line| line["active"] == false).collect();
     let numbers: Vec<_> = off.iter().map(|line| line["number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, [1, 11]);
+}
+
+#[test]
+fn a_socket_that_another_kind_of_program_listens_on_is_left_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("sock");
+    let other = UnixDatagram::bind(&socket).unwrap();
+    let ended = run_with(guestd_command(&["--unix", socket.to_str().unwrap()]), b"");
+    assert_eq!((ended.status, ended.stdout.as_str()), (1, ""));
+    let says = format!("cannot tell whether somebody listens on '{}'", socket.display());
+    assert!(ended.stderr.contains(&says), "{ended:?}");
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.send_to(b"still there", &socket).unwrap();
+    assert_eq!(other.recv(&mut [0; 64]).unwrap(), 11);
 }
 
 #[test]
