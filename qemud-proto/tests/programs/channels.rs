@@ -295,6 +295,23 @@ fn sockets_that_systemd_has_bound_are_served_each_in_its_way() {
     assert_eq!(Ctl::new(pki.uri(&port.to_string())).text(&["domstate", "test"]), "paused\n");
 }
 
+#[test]
+fn a_socket_of_a_name_that_says_nothing_is_not_for_all_calls() {
+    let Some(activate) = require("systemd-socket-activate") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = at(folder.path(), "sock");
+    let mut command = Command::new(activate);
+    // The name that systemd gives where a unit has no FileDescriptorName.
+    command.args(["-l", &socket, "--fdname", "guestd-ro.socket", env!("CARGO_BIN_EXE_guestd")]);
+    command.env_remove("XDG_RUNTIME_DIR").env("XDG_CONFIG_HOME", "/nonexistent");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut daemon = Guestd::spawn(folder, command);
+    until("the socket is there", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    let (status, log) = daemon.ended();
+    assert_eq!(status.code(), Some(1));
+    assert!(log.contains("'guestd-ro.socket': the name of a socket is read-write, read-only, tcp or tls"), "{log}");
+}
+
 /// A port that nobody has. Somebody may take it before we do, as with every way to find one.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
