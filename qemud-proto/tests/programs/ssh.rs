@@ -168,6 +168,19 @@ fn a_program_leads_to_a_daemon_or_is_named() {
 }
 
 #[test]
+fn what_a_program_said_is_told_although_another_keeps_its_standard_error_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("leaves-one-behind");
+    // As ssh does with ControlPersist. The one that is left behind ends with the test's folder.
+    let stays = "while [ -e \"$0\" ]; do sleep 0.1; done </dev/null >/dev/null &";
+    fs::write(&script, format!("#!/bin/sh\necho 'no such host' >&2\n{stays}\nexit 1\n")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let ended = through(&format!("test+ext:///default?command={}", script.display()), &["list"]);
+    let says = format!("error: '{}' does not lead to a daemon: no such host\n", script.display());
+    assert_eq!(ended, Ended::new(1, "", &says));
+}
+
+#[test]
 fn a_proxy_ends_with_a_daemon_that_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("sock");
