@@ -51,7 +51,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDRESS:PORT", env = "GUESTD_TCP")]
     pub(crate) tcp: Option<SocketAddr>,
 
-    /// Let everybody who reaches the TCP address change things, and not only those of this machine
+    /// Let everybody who reaches the TCP address change things, also where that is not an address of this machine alone,
+    /// such as 127.0.0.1, at which every user of the machine may
     #[arg(long, value_name = "BOOL", env = "GUESTD_TCP_TRUSTED", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) tcp_trusted: Option<bool>,
 
