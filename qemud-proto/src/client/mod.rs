@@ -158,7 +158,9 @@ async fn negotiate_and_open(client: &Client, uri: &ConnectUri) -> Result<(), Con
         let flags = if uri.read_only { OPEN_READ_ONLY } else { 0 };
         return client.call(&Open { uri: uri.remote.clone(), flags }).await?.map_err(ConnectError::Refused);
     }
-    if uri.read_only && !matches!(uri.transport, Transport::Unix { socket: None }) {
+    // Of the sockets with a place of their own, the machine's daemon has one that is read-only; a session's has none.
+    let is_read_only = matches!(uri.transport, Transport::Unix { socket: None }) && !uri.is_of_session();
+    if uri.read_only && !is_read_only {
         return Err(ConnectError::NotReadOnly);
     }
     Ok(())

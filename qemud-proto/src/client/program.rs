@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -77,9 +78,10 @@ impl Command {
         else {
             return Err(failed(io::Error::other("it has no standard streams")));
         };
-        let listening = tokio::spawn(listen(self.program.clone(), errors));
+        let said = Said::default();
+        let listening = tokio::spawn(listen(self.program.clone(), errors, Arc::clone(&said)));
         let channel = Channel { io: tokio::io::join(output, input), _child: child };
-        Ok((channel, Program { program: self.program, listening }))
+        Ok((channel, Program { program: self.program, said, listening }))
     }
 }
 
@@ -113,22 +115,29 @@ fn quoted(text: &str) -> String {
 /// A program that is running, and what it has to say.
 pub(super) struct Program {
     program: PathBuf,
-    listening: JoinHandle<String>,
+    said: Said,
+    listening: JoinHandle<()>,
 }
+
+/// The last of what a program wrote to its standard error.
+type Said = Arc<Mutex<Vec<u8>>>;
 
 impl Program {
     /// Why the connection through it was lost.
-    pub(super) async fn failed(self, source: CallError) -> ConnectError {
-        let said = tokio::time::timeout(LAST_WORDS, self.listening).await;
-        let said = said.ok().and_then(Result::ok).unwrap_or_default();
+    pub(super) async fn failed(mut self, source: CallError) -> ConnectError {
+        if tokio::time::timeout(LAST_WORDS, &mut self.listening).await.is_err() {
+            // It has left another program behind, which keeps its standard error open.
+            self.listening.abort();
+        }
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = String::from_utf8_lossy(&said).trim().to_owned();
         ConnectError::Program { program: self.program, said, source }
     }
 }
 
-/// Passes a program's complaints on to the log, and returns the last of them.
-async fn listen(program: PathBuf, errors: ChildStderr) -> String {
+/// Passes a program's complaints on to the log, and keeps the last of them.
+async fn listen(program: PathBuf, errors: ChildStderr, said: Said) {
     let mut errors = BufReader::new(errors);
-    let mut said = Vec::new();
     loop {
         let line = match errors.fill_buf().await {
             Ok(line) if !line.is_empty() => line,
@@ -136,12 +145,14 @@ async fn listen(program: PathBuf, errors: ChildStderr) -> String {
         };
         let len = line.len();
         tracing::warn!(program = %program.display(), "{}", String::from_utf8_lossy(line).trim_end());
-        said.extend_from_slice(line);
+        {
+            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            said.extend_from_slice(line);
+            let surplus = said.len().saturating_sub(SAID);
+            said.drain(..surplus);
+        }
         errors.consume(len);
-        let surplus = said.len().saturating_sub(SAID);
-        said.drain(..surplus);
     }
-    String::from_utf8_lossy(&said).trim().to_owned()
 }
 
 /// The program's standard input and output. When it is dropped, the program is killed.

@@ -113,7 +113,8 @@ impl UriConfig {
         for folder in own.into_iter().chain([PathBuf::from("/etc")]) {
             let file = folder.join("guestd").join("guestctl.toml");
             match Self::read(&file) {
-                Err(ConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                Err(ConfigError::Read { source, .. })
+                    if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 read => return read,
             }
         }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::authority::{Authority, Request};
 use crate::foreign_tool::require;
-use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, run_with};
+use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, run_with, until};
 
 fn at(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
@@ -65,21 +65,20 @@ fn those_who_reach_tcp_from_elsewhere_change_nothing_unless_they_are_trusted() {
 
 #[test]
 fn one_user_does_not_take_all_places() {
-    let daemon = Guestd::start(&["--max-connections-per-peer", "1"]);
-    let mut command = guestctl_command(&["--connect", &daemon.uri(), "event"]);
+    let mut daemon = Guestd::start(&["--max-connections-per-peer", "1"]);
+    let uri = daemon.uri();
+    let mut command = guestctl_command(&["--connect", &uri, "event"]);
     command.stdout(Stdio::piped());
     let listener = Guestd::spawn(tempfile::tempdir().unwrap(), command);
     // The daemon takes up what comes later, later: once this one is told no, the other is there.
-    let refused = loop {
-        let ended = guestctl(&["--connect", &daemon.uri(), "ping"]);
-        if ended.status != 0 {
-            break ended;
-        }
-    };
-    assert!(refused.stderr.contains("connection lost"), "{refused:?}");
+    let ping = || guestctl(&["--connect", &uri, "ping"]);
+    until("the place is taken", || ping().status != 0);
     drop(listener);
     // Its place is free again as soon as the daemon has seen it go.
-    while guestctl(&["--connect", &daemon.uri(), "ping"]).status != 0 {}
+    until("the place is free", || ping().status == 0);
+    daemon.signal("TERM");
+    let (_, log) = daemon.ended();
+    assert!(log.contains("refused a connection: the peer has too many"), "{log}");
 }
 
 // ---- TLS ----
@@ -171,7 +170,7 @@ fn sighup_has_certificates_read_anew() {
     }
     daemon.signal("HUP");
     // The signal is on its way; until it has come, the old ones hold.
-    while guestctl(&["--connect", &other.uri(&port), "ping"]).status != 0 {}
+    until("the new ones hold", || guestctl(&["--connect", &other.uri(&port), "ping"]).status == 0);
 }
 
 #[test]
@@ -283,7 +282,7 @@ fn sockets_that_systemd_has_bound_are_served_each_in_its_way() {
     let daemon = Guestd::spawn(folder, command);
     // systemd-socket-activate binds, and starts the daemon with the first connection.
     let ctl = Ctl::new(uri(&reading));
-    while ctl.run(&["ping"]).status != 0 {}
+    until("the daemon answers", || ctl.run(&["ping"]).status == 0);
     let announced: std::collections::BTreeSet<String> = (0..3).map(|_| daemon.line()).collect();
     let expected = [
         format!("listening unix {all}"),
@@ -294,6 +293,23 @@ fn sockets_that_systemd_has_bound_are_served_each_in_its_way() {
     ctl.fails(&["destroy", "test"], DENIED);
     Ctl::new(uri(&all)).text(&["suspend", "test"]);
     assert_eq!(Ctl::new(pki.uri(&port.to_string())).text(&["domstate", "test"]), "paused\n");
+}
+
+#[test]
+fn a_socket_of_a_name_that_says_nothing_is_not_for_all_calls() {
+    let Some(activate) = require("systemd-socket-activate") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let socket = at(folder.path(), "sock");
+    let mut command = Command::new(activate);
+    // The name that systemd gives where a unit has no FileDescriptorName.
+    command.args(["-l", &socket, "--fdname", "guestd-ro.socket", env!("CARGO_BIN_EXE_guestd")]);
+    command.env_remove("XDG_RUNTIME_DIR").env("XDG_CONFIG_HOME", "/nonexistent");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut daemon = Guestd::spawn(folder, command);
+    until("the socket is there", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    let (status, log) = daemon.ended();
+    assert_eq!(status.code(), Some(1));
+    assert!(log.contains("'guestd-ro.socket': the name of a socket is read-write, read-only, tcp or tls"), "{log}");
 }
 
 /// A port that nobody has. Somebody may take it before we do, as with every way to find one.

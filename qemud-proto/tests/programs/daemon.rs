@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
-use crate::processes::{Ctl, Guestd, PATIENCE, guestctl, guestd_command, run_with};
+use crate::processes::{Ctl, Ended, Guestd, PATIENCE, guestctl, guestd_command, run_with};
 
 /// The bytes of a call of GetVersion, behind their record mark.
 const GET_VERSION: [u8; 44] = [
@@ -50,6 +50,25 @@ fn without_options_it_listens_on_the_socket_of_the_session() {
 }
 
 #[test]
+fn a_session_that_cannot_be_made_read_only_is_not_taken_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    // As a daemon of minor version 0, which does not know how to open a connection.
+    let mut command = guestd_command(&["--switch-off", "Open"]);
+    command.env("XDG_RUNTIME_DIR", folder.path());
+    let daemon = Guestd::spawn(folder, command);
+    daemon.line();
+    let session = |arguments: &[&str]| {
+        let first = ["--connect", "test+unix:///default"];
+        let mut command = crate::processes::guestctl_command(&[&first, arguments].concat());
+        command.env("XDG_RUNTIME_DIR", daemon.folder.path());
+        run_with(command, b"")
+    };
+    let says = "error: the daemon cannot open a connection read-only\n";
+    assert_eq!(session(&["--readonly", "destroy", "test"]), Ended::new(1, "", says));
+    assert_eq!(session(&["domstate", "test"]).stdout, "running\n");
+}
+
+#[test]
 fn an_empty_daemon_has_no_guests() {
     let daemon = Guestd::start(&["--empty"]);
     let ctl = Ctl::new(daemon.uri());
@@ -68,6 +87,20 @@ fn procedures_that_are_switched_off_are_not_there_and_not_listed() {
     let off: Vec<_> = table.as_array().unwrap().iter().filter(|line| line["active"] == false).collect();
     let numbers: Vec<_> = off.iter().map(|line| line["number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, [1, 11]);
+}
+
+#[test]
+fn a_socket_that_another_kind_of_program_listens_on_is_left_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("sock");
+    let other = UnixDatagram::bind(&socket).unwrap();
+    let ended = run_with(guestd_command(&["--unix", socket.to_str().unwrap()]), b"");
+    assert_eq!((ended.status, ended.stdout.as_str()), (1, ""));
+    let says = format!("cannot tell whether somebody listens on '{}'", socket.display());
+    assert!(ended.stderr.contains(&says), "{ended:?}");
+    let sender = UnixDatagram::unbound().unwrap();
+    sender.send_to(b"still there", &socket).unwrap();
+    assert_eq!(other.recv(&mut [0; 64]).unwrap(), 11);
 }
 
 #[test]

@@ -7,13 +7,23 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a test waits for what must come: far longer than it takes, and no test waits for it to pass.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until the answer is yes. What is asked for must run a program or go through the system, so that
+/// others get their turn.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+    }
+}
 
 /// A process that is killed and waited for when its test ends, well or not.
 struct Guarded(Child);

@@ -125,6 +125,13 @@ fn aliases_and_the_default_come_from_the_configuration() {
 }
 
 #[test]
+fn users_without_a_home_have_no_configuration() {
+    let mut command = guestctl_command(&["--connect", "test:///default", "domname", "1"]);
+    command.env_remove("XDG_CONFIG_HOME").env("HOME", "/dev/null");
+    assert_eq!(run_with(command, b""), Ended::new(0, "test\n", ""));
+}
+
+#[test]
 fn without_a_uri_the_daemon_of_the_session_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = guestd_command(&["--empty"]);

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::foreign_tool::require;
-use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, program, run_with};
+use crate::processes::{Ctl, Ended, Guestd, PATIENCE, guestctl, guestctl_command, program, run_with};
 
 /// sshd on a port of loopback, with keys of its own: a process for each connection, which ends with it.
 struct Sshd {
@@ -165,6 +165,47 @@ fn a_program_leads_to_a_daemon_or_is_named() {
     assert_eq!(through(&uri(OsStr::new("/no/program")), &["list"]), Ended::new(1, "", says));
     let says = "error: 'false' does not lead to a daemon: it says nothing\n";
     assert_eq!(through(&uri(OsStr::new("false")), &["list"]), Ended::new(1, "", says));
+}
+
+#[test]
+fn what_a_program_said_is_told_although_another_keeps_its_standard_error_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("leaves-one-behind");
+    // As ssh does with ControlPersist. The one that is left behind ends with the test's folder.
+    let stays = "while [ -e \"$0\" ]; do sleep 0.1; done </dev/null >/dev/null &";
+    fs::write(&script, format!("#!/bin/sh\necho 'no such host' >&2\n{stays}\nexit 1\n")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let ended = through(&format!("test+ext:///default?command={}", script.display()), &["list"]);
+    let says = format!("error: '{}' does not lead to a daemon: no such host\n", script.display());
+    assert_eq!(ended, Ended::new(1, "", &says));
+}
+
+#[test]
+fn a_proxy_ends_with_a_daemon_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("sock");
+    let daemon = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let mut command = guestctl_command(&["proxy", socket.to_str().unwrap()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut proxy = command.spawn().unwrap();
+    // What has come and was not read makes of its end a connection that is reset.
+    let mut input = proxy.stdin.take().unwrap();
+    input.write_all(&[0; 64]).unwrap();
+    let (mut connection, _) = daemon.accept().unwrap();
+    connection.read_exact(&mut [0; 1]).unwrap();
+    drop(connection);
+    // The input stays open: nobody would tell the far side else.
+    let (sender, ended) = std::sync::mpsc::channel();
+    let pid = proxy.id();
+    std::thread::spawn(move || sender.send(proxy.wait_with_output()));
+    let Ok(ended) = ended.recv_timeout(PATIENCE) else {
+        let _ = std::process::Command::new("kill").arg(pid.to_string()).status();
+        panic!("the proxy does not end")
+    };
+    drop(input);
+    let ended = ended.unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("reset by peer"), "{ended:?}");
 }
 
 #[test]

@@ -71,11 +71,11 @@ impl PeerLimit {
         let key = Key::of(peer);
         if let Some(key) = &key {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            let open = open.entry(key.clone()).or_insert(0);
-            if *open >= self.most {
+            let others = open.get(key).copied().unwrap_or_default();
+            if others >= self.most {
                 return None;
             }
-            *open = open.saturating_add(1);
+            open.insert(key.clone(), others.saturating_add(1));
         }
         Some(Place { key, limit: self.clone() })
     }
@@ -166,6 +166,13 @@ mod tests {
         drop(first);
         assert!(limit.place(&unix(7)).is_some());
         assert_eq!(limit.open.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn nothing_is_kept_of_peers_that_have_no_connection() {
+        let limit = PeerLimit::new(0);
+        assert!((0..9).all(|uid| limit.place(&Peer::Unix { uid, gid: 0, pid: None }).is_none()));
+        assert!(limit.open.lock().unwrap().is_empty());
     }
 
     #[test]

@@ -46,15 +46,20 @@ enum Error {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let status: u8 = match run(&arguments).await {
+        Ok(()) => 0,
         // Whoever read the output has seen enough.
-        Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             eprintln!("error: {}", output::printable(&error.to_string()));
-            ExitCode::FAILURE
+            1
         }
+    };
+    if let Command::Proxy { .. } = arguments.command {
+        // However it ended, a thread of the runtime may still read standard input, and would be waited for.
+        std::process::exit(status.into());
     }
+    ExitCode::from(status)
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Error> {

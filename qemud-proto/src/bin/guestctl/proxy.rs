@@ -29,6 +29,5 @@ pub(crate) async fn proxy(socket: Option<&Path>) -> Result<(), Error> {
     sending.abort();
     received?;
     flushed?;
-    // A thread of the runtime still reads standard input, and would be waited for.
-    std::process::exit(0);
+    Ok(())
 }

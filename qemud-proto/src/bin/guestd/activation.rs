@@ -16,8 +16,8 @@ pub(crate) struct Passed {
 }
 
 impl Passed {
-    /// Takes the sockets, each by its name (`FileDescriptorName=`): `read-only`, `tcp`, `tls`. A unix socket of any other
-    /// name is for all calls.
+    /// Takes the sockets, each by its name (`FileDescriptorName=`): `read-write`, `read-only`, `tcp`, `tls`. One without
+    /// a name is as `read-write`. No other name will do: it may be that of a socket that everybody can connect to.
     pub(crate) fn take() -> anyhow::Result<Self> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let names: Vec<&str> = names.split(':').collect();
@@ -32,7 +32,7 @@ impl Passed {
                     let listener = listener.with_context(told)?;
                     if name == "tcp" { passed.tcp.push(listener) } else { passed.tls.push(listener) }
                 }
-                _ => match sockets.take_unix_listener(index) {
+                "" | "read-write" | "read-only" => match sockets.take_unix_listener(index) {
                     Ok(Some(listener)) if name == "read-only" => passed.unix_read_only.push(listener),
                     Ok(Some(listener)) => passed.unix.push(listener),
                     Ok(None) => {}
@@ -40,6 +40,7 @@ impl Passed {
                         bail!("{}: {error}; one for TCP has to be named tcp or tls", told());
                     }
                 },
+                _ => bail!("{}: the name of a socket is read-write, read-only, tcp or tls", told()),
             }
         }
         Ok(passed)

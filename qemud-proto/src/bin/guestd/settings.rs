@@ -51,7 +51,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDRESS:PORT", env = "GUESTD_TCP")]
     pub(crate) tcp: Option<SocketAddr>,
 
-    /// Let everybody who reaches the TCP address change things, and not only those of this machine
+    /// Let everybody who reaches the TCP address change things, also where that is not an address of this machine alone,
+    /// such as 127.0.0.1, at which every user of the machine may
     #[arg(long, value_name = "BOOL", env = "GUESTD_TCP_TRUSTED", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) tcp_trusted: Option<bool>,
 
@@ -76,9 +77,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", env = "GUESTD_TLS_KEY")]
     pub(crate) tls_key: Option<PathBuf>,
 
-    /// Let only clients in whose certificates have such a subject, for instance 'C=DE,O=Example,CN=*'; may be repeated.
-    /// An empty list in the file lets nobody in
-    #[arg(long = "tls-allowed-name", value_name = "PATTERN", env = "GUESTD_TLS_ALLOWED_NAMES", value_delimiter = ' ')]
+    /// Let only clients in whose certificates have such a subject, for instance 'C=DE,O=Example,CN=*'; may be repeated,
+    /// in the variable by a line for each. An empty list in the file lets nobody in
+    // Subjects have spaces; a line break is escaped in them.
+    #[arg(long = "tls-allowed-name", value_name = "PATTERN", env = "GUESTD_TLS_ALLOWED_NAMES", value_delimiter = '\n')]
     pub(crate) tls_allowed_names: Option<Vec<String>>,
 
     /// Let only clients in with TLS from this address or network, for instance 192.0.2.0/24; may be repeated
@@ -335,6 +337,22 @@ mod tests {
         let limit = |text: &str| parse(text).unwrap().server().time_limit;
         assert_eq!(limit(""), Some(Duration::from_secs(600)));
         assert_eq!((limit("time_limit = 30"), limit("time_limit = 0")), (Some(Duration::from_secs(30)), None));
+    }
+
+    #[test]
+    fn spaces_in_a_name_do_not_make_two_patterns_of_it() {
+        use clap::Parser;
+        let names = |given: &[&str]| {
+            let given = given.iter().flat_map(|name| ["--tls-allowed-name", name]);
+            Arguments::try_parse_from(["guestd"].into_iter().chain(given)).unwrap().settings
+        };
+        // "*" alone would let everybody in.
+        let allow = names(&["O=Example *", "O=Other Org,CN=a"]).tls_allow().unwrap();
+        assert!(allow.allows_name("O=Example Org") && allow.allows_name("O=Other Org,CN=a"));
+        assert!(!allow.allows_name("O=Evil") && !allow.allows_name("Org,CN=a"));
+        // A line break is in no subject.
+        let several = names(&["O=a b\nO=c d"]).tls_allowed_names;
+        assert_eq!(several, Some(vec!["O=a b".to_owned(), "O=c d".to_owned()]));
     }
 
     #[test]

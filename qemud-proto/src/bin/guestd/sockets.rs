@@ -96,8 +96,14 @@ fn listen(path: &Path, access: Access) -> anyhow::Result<UnixListener> {
         if !metadata.file_type().is_socket() {
             bail!("cannot listen on '{}': there is a file that is no socket", path.display());
         }
-        if StdStream::connect(path).is_ok() {
-            bail!("cannot listen on '{}': another daemon does", path.display());
+        match StdStream::connect(path) {
+            Ok(_) => bail!("cannot listen on '{}': another daemon does", path.display()),
+            // Nobody does; whatever else is wrong may be so although somebody does.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) => {
+                let unknown = || format!("cannot tell whether somebody listens on '{}'", path.display());
+                return Err(error).with_context(unknown);
+            }
         }
         fs::remove_file(path).with_context(|| format!("cannot replace the socket '{}'", path.display()))?;
     }
