@@ -7,6 +7,8 @@ use core::time::Duration;
 
 use xdr_core::{Bytes, Limits};
 
+#[cfg(feature = "tls")]
+use crate::auth::AuthFlavor;
 use crate::authenticate::{AcceptClaims, Authenticator};
 use crate::connection::{CallHeader, IncomingCall, Malformed, Outcome};
 use crate::message::{AcceptStatus, AuthStat, RPC_VERSION, RejectedReply};
@@ -105,6 +107,11 @@ pub(crate) fn check_well_formed<P: Programs>(
     session: &Arc<Session>,
     header: &CallHeader<'_>,
 ) -> Answer {
+    // Whoever is encrypted has nothing to ask for (RFC 9289 §4.1).
+    #[cfg(feature = "tls")]
+    if header.credential.flavor == AuthFlavor::TLS && session.peer().is_tls() {
+        return auth_error(AuthStat::BadCred);
+    }
     // Moved only where a handler wants it.
     let caller = rules.authenticator.authenticate(session, header.credential, header.verifier);
     if let Err(stat) = &caller {

@@ -99,6 +99,7 @@
 //! |---|---|
 //! | RPC version other than 2 | RPC_MISMATCH {2, 2} |
 //! | credential malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADCRED |
+//! | AUTH_TLS inside TLS (feature `tls`), or on anything but NULL | AUTH_ERROR, AUTH_BADCRED |
 //! | credential of a flavor that the [`Authenticator`] does not accept | AUTH_ERROR, AUTH_REJECTEDCRED |
 //! | verifier malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADVERF |
 //! | unknown program; another version of it | PROG_UNAVAIL; PROG_MISMATCH {low, high} |
@@ -125,7 +126,7 @@
 //!
 //! What UDP does not give:
 //!
-//! - No security. There is no TLS, and DTLS is not supported. A sender's address is easily forged, so a server can be
+//! - No security. There is no TLS over UDP: DTLS is not supported, and a client that asks for it gets an error. A sender's address is easily forged, so a server can be
 //!   made to send replies to somebody who did not call; where they are much longer than the calls, serve only networks that
 //!   you trust. A client believes a reply whose address and xid are those of a call.
 //! - No promise that a procedure runs at most once. The kept replies are bounded in number, bytes and time, and all are

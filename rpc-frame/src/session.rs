@@ -59,6 +59,11 @@ impl Peer {
         }
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls { .. })
+    }
+
     /// The same peer at the end of a channel that TLS protects.
     #[cfg(feature = "tls")]
     pub(crate) fn over_tls(self, subject: Option<Arc<str>>) -> Self {

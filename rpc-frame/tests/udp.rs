@@ -11,8 +11,8 @@ use std::time::Duration;
 use rpc_frame::tokio::{CallError, CallOptions, Server, ServerConfig, UdpClient};
 use rpc_frame::xdr::Xdr;
 use rpc_frame::{
-    Context, DatagramClientConfig, MAX_DATAGRAM, Policy, Procedure, ProcedureTable, Program, RecordNotWritten, Verdict,
-    program,
+    AuthFlavor, Context, DatagramClientConfig, MAX_DATAGRAM, OpaqueAuth, Policy, Procedure, ProcedureTable, Program,
+    RecordNotWritten, Verdict, program,
 };
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
@@ -253,6 +253,25 @@ async fn many_calls_in_flight_get_their_own_replies() {
         assert_eq!(doubled.unwrap(), number * 2);
     }
     assert_eq!(office.doubled.load(Ordering::SeqCst), 500);
+}
+
+#[tokio::test]
+async fn tls_is_refused_with_the_reason_and_nothing_is_sent() {
+    let (client, server) = impatient_client().await;
+    let credential = OpaqueAuth { flavor: AuthFlavor::TLS, ..OpaqueAuth::none() };
+    let asking = client.clone().with_options(CallOptions::default().with_credential(credential));
+    for ended in [
+        asking.null(POST, 1).await,
+        asking.call(&Double { number: 1 }).await.map(drop),
+        asking.send(&Note { ticket: 1 }).await,
+    ] {
+        let error = ended.unwrap_err();
+        assert_eq!(error.to_string(), "DTLS is not supported: AUTH_TLS does not begin TLS over UDP");
+        assert!(!error.may_have_run());
+    }
+    // What comes first is another call.
+    let _other = tokio::spawn(async move { client.null(POST, 1).await });
+    assert_eq!(next(&server).await.0[24..28], [0; 4]);
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ use std::string::String;
 
 use tokio_rustls::rustls;
 
+use crate::connection::ConnectionError;
+
 /// Why a file of certificates or keys is of no use.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,6 +65,12 @@ pub enum TlsError {
     /// The peer does not speak TLS.
     #[error("the peer does not speak TLS")]
     PlainText,
+    /// The peer broke the protocol before TLS.
+    #[error("in clear text: {0}")]
+    ClearText(ConnectionError),
+    /// The peer went on in clear text behind its question for TLS.
+    #[error("{0} bytes of clear text came ahead of the handshake")]
+    AheadOfHandshake(usize),
     /// The peer has presented no certificate.
     #[error("the peer has presented no certificate")]
     NoCertificate,

@@ -2,7 +2,7 @@
 //!
 //! [`ServerTls`] and [`ClientTls`] hold certificates and rules; [`TlsListener`] serves a port that speaks TLS from its
 //! first byte, and [`ClientTls::connect`] leads there. [`ClientTls::start`] asks a server in clear text whether it
-//! speaks TLS on the same connection (RFC 9289).
+//! speaks TLS on the same connection (RFC 9289), which [`StartTlsListener`] answers.
 //!
 //! ```no_run
 //! use rpc_frame::tls::{ClientTls, ServerTls, TlsAllow, TlsFiles, TlsListener};
@@ -38,7 +38,8 @@ mod allow; //    who may connect
 mod server; //   the server's end
 mod listener; // a port that speaks TLS from its first byte
 mod client; //   the client's end
-mod start; //    a connection that begins in clear text
+mod start; //    a connection that begins in clear text, the client's side
+mod offer; //    and the server's
 
 pub use tokio_rustls::TlsStream;
 pub use tokio_rustls::rustls;
@@ -48,6 +49,7 @@ pub use self::client::{ClientTls, ClientTlsBuilder};
 pub use self::error::{TlsError, UnusableFile};
 pub use self::files::TlsFiles;
 pub use self::listener::TlsListener;
+pub use self::offer::{Begun, StartTlsListener};
 pub use self::server::{ServerTls, ServerTlsBuilder};
 pub use self::start::{MaybeTls, StartTlsError};
 

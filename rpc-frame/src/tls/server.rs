@@ -156,10 +156,13 @@ impl ServerTls {
     }
 
     /// Takes up TLS on a connection that has begun in clear text.
-    #[expect(dead_code, reason = "the server's side of AUTH_TLS comes next")]
-    pub(crate) async fn begin<IO: Stream>(&self, io: IO, peer: Peer) -> Result<(TlsStream<IO>, Peer), TlsError> {
+    pub(super) async fn begin<IO: Stream>(&self, io: IO, peer: Peer) -> Result<(TlsStream<IO>, Peer), TlsError> {
         let config = Arc::clone(&self.now().begun);
         self.handshake(config, io, peer).await
+    }
+
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        self.shared.builder.handshake_timeout
     }
 
     fn now(&self) -> Now {

@@ -16,7 +16,7 @@ use crate::message::{RejectedReply, ReplyBody};
 use crate::tokio::Stream;
 
 /// The body of the verifier of a server that speaks TLS (RFC 9289 §4.1).
-pub(crate) const STARTTLS: &[u8] = b"STARTTLS";
+pub(super) const STARTTLS: &[u8] = b"STARTTLS";
 
 /// Longest reply to the probe, in bytes: a header with a whole verifier.
 const REPLY_MAX: usize = 1024;

@@ -56,6 +56,9 @@ pub enum CallError {
         /// The procedure that was called.
         procedure: u32,
     },
+    /// Nothing was sent: AUTH_TLS asks for what there is not by UDP (RFC 9289 would have DTLS there).
+    #[error("DTLS is not supported: AUTH_TLS does not begin TLS over UDP")]
+    Dtls,
     /// The server could not decode the arguments.
     #[error("server could not decode the arguments")]
     GarbageArgs,
@@ -80,7 +83,7 @@ impl CallError {
     /// | [`NotSent`](Self::NotSent), [`NotConnected`](Self::NotConnected) | no: the server did not get the call, or not to its last byte |
     /// | [`Closed`](Self::Closed), [`DeadlineExceeded`](Self::DeadlineExceeded) | yes |
     /// | [`SystemErr`](Self::SystemErr), [`Reply`](Self::Reply) | yes: the handler may have failed half way, or have answered with something else |
-    /// | any other | no: the server has said so |
+    /// | any other | no: the server has said so, or nothing was sent |
     ///
     /// ```
     /// use rpc_frame::tokio::{CallError, ClosedError};

@@ -5,6 +5,7 @@
 mod authority;
 mod direct; // a port that speaks TLS from its first byte
 mod files; //  what is read at the start, and anew
+mod offer; //  a port that begins in clear text
 mod start; //  a connection that begins in clear text
 
 use std::sync::Arc;
@@ -54,6 +55,11 @@ pub(crate) struct Running {
     pub(crate) port: u16,
     pub(crate) tls: ServerTls,
     pub(crate) server: Server<rpc_frame::Program<Who, Told>>,
+}
+
+/// A call of NULL, mark included, with a credential of this flavor and no body.
+pub(crate) fn null(xid: u32, flavor: u32) -> Vec<u8> {
+    [0x8000_0028, xid, 0, 2, WHO, 1, 0, flavor, 0, 0, 0].map(u32::to_be_bytes).concat()
 }
 
 pub(crate) fn server_files(authority: &Authority) -> TlsFiles {

@@ -22,6 +22,7 @@ use super::super::client::random_xid;
 use super::super::error::successful;
 use super::super::{Alarm, CallError, CallOptions, ClosedError};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
+use crate::auth::AuthFlavor;
 use crate::connection::{Event, IncomingReply, OutgoingCall};
 use crate::datagram::{DatagramClient, DatagramClientConfig, MAX_DATAGRAM, Transmit};
 use crate::procedure::{OnewayProcedure, Procedure};
@@ -188,6 +189,7 @@ impl UdpClient {
     /// # Errors
     /// As [`send`](Self::send).
     pub async fn send_procedure<P: OnewayProcedure>(&self, args: &P::Args) -> Result<(), CallError> {
+        self.refuse_tls()?;
         let shared = &self.handle.shared;
         let call = OutgoingCall::new(P::PROGRAM, P::VERSION, P::NUMBER).with_credential(&self.options.credential);
         loop {
@@ -210,7 +212,13 @@ impl UdpClient {
         xdr_core::from_bytes(&results).map_err(CallError::Reply)
     }
 
+    /// A caller who asks for encryption must not believe to have it.
+    fn refuse_tls(&self) -> Result<(), CallError> {
+        if self.options.credential.flavor == AuthFlavor::TLS { Err(CallError::Dtls) } else { Ok(()) }
+    }
+
     fn raw<T: Encode + ?Sized>(&self, program: u32, version: u32, procedure: u32, args: &T) -> Result<Call, CallError> {
+        self.refuse_tls()?;
         let shared = &self.handle.shared;
         let now = shared.epoch.elapsed();
         let deadline = self.options.timeout.and_then(|timeout| now.checked_add(timeout));
