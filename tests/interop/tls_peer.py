@@ -19,6 +19,19 @@ What follows the probe is TLS, or after the last two, which are no offer, read
 to its end. The last line on stdout is a JSON object: `version`, `protocol` (of
 ALPN), `subject`, `procedures` (those called), `clear` (what was sent in clear
 text behind the probe, in hex), or `error`.
+
+    tls_peer.py call --port NUMBER --program NUMBER --authority PEM
+                     [--certificate PEM --key PEM] [--versions 1.2,1.3]
+                     [--ahead PLACE]
+
+is the client of a server on 127.0.0.1 whose certificate is that of `localhost`,
+with version 1 of the program. It asks for TLS on procedure 1, which is wrong,
+and with the probe; in TLS it calls both procedures, asks both again, and calls
+the first once more. With --ahead a call in clear text is sent ahead of the
+handshake, in the segment of the probe (PLACE `probe`) or behind the offer
+(`offer`). The only line on stdout is a JSON object: `version`, `protocol`,
+`subject` (the server's), `replies` (what each call came to, in order), and
+`error` where that was the end.
 """
 
 import argparse
@@ -87,11 +100,27 @@ class Call:
         self.verifier = (cursor.word(), cursor.opaque())
         self.arguments = cursor.data
 
+    @staticmethod
+    def bytes_of(xid, program, procedure, flavor):
+        header = words(xid, CALL, 2, program, 1, procedure)
+        return header + auth(flavor, b"") + auth(AUTH_NONE, b"")
+
     def accepted(self, status, results=b"", verifier=b""):
         return words(self.xid, REPLY, ACCEPTED) + auth(AUTH_NONE, verifier) + words(status) + results
 
     def denied(self, status):
         return words(self.xid, REPLY, DENIED, AUTH_ERROR, status)
+
+
+def outcome(reply, xid):
+    """A reply in words."""
+    cursor = Cursor(reply)
+    if (cursor.word(), cursor.word()) != (xid, REPLY):
+        raise ValueError(f"no reply to {xid}")
+    if cursor.word() == DENIED:
+        return f"denied {cursor.word()} {cursor.word()}"
+    flavor, verifier, status = cursor.word(), cursor.opaque(), cursor.word()
+    return f"accepted {status} verifier {flavor} {verifier.decode()!r} results {cursor.data!r}"
 
 
 def exactly(stream, count):
@@ -112,6 +141,8 @@ def read_record(stream):
         header = exactly(stream, 4)
         if not header and not record:
             return None
+        if len(header) < 4:
+            raise ValueError("the stream ends in a record")
         mark = struct.unpack(">I", header)[0]
         length = mark & ~LAST_FRAGMENT
         fragment = exactly(stream, length)
@@ -201,13 +232,54 @@ def serve(arguments):
     return report
 
 
+def call(arguments):
+    report = {"replies": []}
+
+    def answer(stream, xid):
+        reply = read_record(stream)
+        if reply is None:
+            raise ValueError("the stream ends instead of a reply")
+        report["replies"].append(outcome(reply, xid))
+
+    def as_call(xid, procedure, flavor):
+        return as_record(Call.bytes_of(xid, arguments.program, procedure, flavor))
+
+    ahead = as_call(99, NULL, AUTH_NONE)
+    try:
+        stream = socket.create_connection(("127.0.0.1", arguments.port), timeout=PATIENCE)
+        stream.sendall(as_call(1, WHO_AM_I, AUTH_TLS))
+        answer(stream, 1)
+        stream.sendall(as_call(2, NULL, AUTH_TLS) + (ahead if arguments.ahead == "probe" else b""))
+        answer(stream, 2)
+        if arguments.ahead == "offer":
+            stream.sendall(ahead)
+        context = context_for(arguments, ssl.PROTOCOL_TLS_CLIENT)
+        stream = context.wrap_socket(stream, server_hostname="localhost")
+        report["version"], report["protocol"] = stream.version(), stream.selected_alpn_protocol()
+        report["subject"] = subject_of(stream.getpeercert())
+        calls = [(NULL, AUTH_NONE), (WHO_AM_I, AUTH_NONE), (NULL, AUTH_TLS), (WHO_AM_I, AUTH_TLS), (NULL, AUTH_NONE)]
+        for xid, (procedure, flavor) in enumerate(calls, 3):
+            stream.sendall(as_call(xid, procedure, flavor))
+            answer(stream, xid)
+    except (OSError, ValueError) as error:
+        report["error"] = str(error)
+    finally:
+        stream.close()
+    return report
+
+
 def main():
     parser = argparse.ArgumentParser(description="RPC in TLS by Python's ssl module")
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve")
     serving.add_argument("--start", choices=["offer", "unavailable", "denied", "clear-text"])
     serving.set_defaults(run=serve)
-    for command in (serving,):
+    calling = commands.add_parser("call")
+    calling.add_argument("--port", required=True, type=int)
+    calling.add_argument("--program", required=True, type=int)
+    calling.add_argument("--ahead", choices=["probe", "offer"])
+    calling.set_defaults(run=call)
+    for command in (serving, calling):
         command.add_argument("--authority", required=True)
         command.add_argument("--certificate")
         command.add_argument("--key")

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use rpc_frame::tls::{ClientTls, ServerTls, StartTlsError, TlsFiles, TlsListener};
+use rpc_frame::tls::{ClientTls, ServerTls, StartTlsError, StartTlsListener, TlsFiles, TlsListener};
 use rpc_frame::tokio::{Client, Server};
 use rpc_frame::xdr::Xdr;
 use rpc_frame::{Context, ProcedureTable, program};
@@ -68,6 +68,12 @@ fn client_certificate(authority: &Authority, name: &str) -> Issued {
     authority.issue(name, &Request::client(name))
 }
 
+fn server_tls(authority: &Authority) -> ServerTls {
+    let own = server_certificate(authority);
+    let files = TlsFiles::new(authority.certificate()).with_certificate(own.certificate, own.key);
+    ServerTls::builder(files).build().unwrap()
+}
+
 // ---- openssl s_client before our server ----
 
 /// `openssl s_client` and the server that it connects to.
@@ -82,9 +88,7 @@ impl OpenSsl {
     async fn with_a_server() -> Option<Self> {
         let program = require("openssl")?;
         let authority = Authority::new();
-        let own = server_certificate(&authority);
-        let files = TlsFiles::new(authority.certificate()).with_certificate(own.certificate, own.key);
-        let tls = ServerTls::builder(files).build().unwrap();
+        let tls = server_tls(&authority);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = Server::new(self::program::<Who, _>(Told));
@@ -224,11 +228,13 @@ struct Python {
 }
 
 impl Python {
-    fn start(command: &str, authority: &Authority, own: &Issued, arguments: &[&str]) -> Option<Self> {
+    fn start(command: &str, authority: &Authority, own: Option<&Issued>, arguments: &[&str]) -> Option<Self> {
         let mut process = Command::new(require("python3")?);
         process.args([PEER, command, "--authority"]).arg(authority.certificate());
-        process.arg("--certificate").arg(&own.certificate).arg("--key").arg(&own.key).args(arguments);
-        let mut process = process.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        if let Some(own) = own {
+            process.arg("--certificate").arg(&own.certificate).arg("--key").arg(&own.key);
+        }
+        let mut process = process.args(arguments).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         Some(Self { process, lines })
     }
@@ -266,7 +272,9 @@ async fn our_client_calls_python() {
     let authority = Authority::new();
     let (own, alice) = (server_certificate(&authority), alice(&authority));
     for (versions, version) in [("1.2,1.2", "TLSv1.2"), ("1.3,1.3", "TLSv1.3"), ("1.2,1.3", "TLSv1.3")] {
-        let Some(mut python) = Python::start("serve", &authority, &own, &["--versions", versions]) else { return };
+        let Some(mut python) = Python::start("serve", &authority, Some(&own), &["--versions", versions]) else {
+            return;
+        };
         let stream = alice.connect(python.stream().await, "localhost").await.unwrap();
         let client = Client::new(stream);
         client.null(WHO, 1).await.unwrap();
@@ -289,7 +297,9 @@ async fn our_client_and_python_refuse_each_other_by_their_certificates() {
         (client(&authority, Some(mallory)), "certificate verify failed"),
     ] {
         for versions in ["1.2,1.2", "1.3,1.3"] {
-            let Some(mut python) = Python::start("serve", &authority, &own, &["--versions", versions]) else { return };
+            let Some(mut python) = Python::start("serve", &authority, Some(&own), &["--versions", versions]) else {
+                return;
+            };
             // TLS 1.2 tells in the handshake, TLS 1.3 behind it.
             if let Ok(stream) = client.connect(python.stream().await, "localhost").await {
                 assert_eq!(versions, "1.3,1.3");
@@ -304,7 +314,7 @@ async fn our_client_and_python_refuse_each_other_by_their_certificates() {
     let elsewhere = authority.issue("elsewhere", &Request::server(&["elsewhere.example"]));
     let alice = alice(&authority);
     for (own, says) in [(server_certificate(&other), "UnknownIssuer"), (elsewhere, "not valid for name")] {
-        let Some(mut python) = Python::start("serve", &authority, &own, &[]) else { return };
+        let Some(mut python) = Python::start("serve", &authority, Some(&own), &[]) else { return };
         let error = alice.connect(python.stream().await, "localhost").await.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
         let report = python.report().await;
@@ -319,7 +329,7 @@ async fn our_client_starts_tls_with_python() {
     let authority = Authority::new();
     let (own, alice) = (server_certificate(&authority), alice(&authority));
     for offer in ["offer", "unavailable"] {
-        let Some(mut python) = Python::start("serve", &authority, &own, &["--start", offer]) else { return };
+        let Some(mut python) = Python::start("serve", &authority, Some(&own), &["--start", offer]) else { return };
         let stream = alice.start(python.stream().await, "localhost", WHO, 1).await.unwrap();
         let client = Client::new(stream);
         assert_eq!(client.call(&WhoAmI).await.unwrap().name, "C=DE,O=Example,CN=alice");
@@ -339,7 +349,7 @@ async fn our_client_sends_python_nothing_without_an_offer_of_tls() {
         ("denied", "the server does not offer TLS: it denies the call, AuthError(RejectedCred)"),
         ("clear-text", "28 bytes of clear text follow the offer of TLS"),
     ] {
-        let Some(mut python) = Python::start("serve", &authority, &own, &["--start", offer]) else { return };
+        let Some(mut python) = Python::start("serve", &authority, Some(&own), &["--start", offer]) else { return };
         let error = alice.start(python.stream().await, "localhost", WHO, 1).await.unwrap_err();
         assert_eq!(error.to_string(), says);
         assert_eq!(python.report().await, json!({ "clear": "" }), "{offer}");
@@ -351,10 +361,83 @@ async fn our_client_starts_no_older_tls_with_python() {
     let authority = Authority::new();
     let (own, alice) = (server_certificate(&authority), alice(&authority));
     let arguments = ["--start", "offer", "--versions", "1.2,1.2"];
-    let Some(mut python) = Python::start("serve", &authority, &own, &arguments) else { return };
+    let Some(mut python) = Python::start("serve", &authority, Some(&own), &arguments) else { return };
     let error = alice.start(python.stream().await, "localhost", WHO, 1).await.unwrap_err();
     assert!(matches!(error, StartTlsError::Tls(_)), "{error}");
     assert!(error.to_string().contains("ProtocolVersion"), "{error}");
     let report = python.report().await;
     assert!(report["error"].as_str().unwrap().contains("unsupported protocol"), "{report}");
+}
+
+// ---- Python before our server, beginning in clear text (RFC 9289) ----
+
+/// A call in the words of `tls_peer.py`: AUTH_ERROR, AUTH_BADCRED.
+const BAD_CREDENTIAL: &str = "denied 1 1";
+const OFFERED: &str = "accepted 0 verifier 0 'STARTTLS' results b''";
+const NOTHING: &str = "accepted 0 verifier 0 '' results b''";
+
+/// What Python has to report of servers that offer TLS and that demand it.
+async fn python_calls(authority: &Authority, own: Option<&Issued>, arguments: &[&str]) -> Option<[Value; 2]> {
+    let who = WHO.to_string();
+    let mut reports = [Value::Null, Value::Null];
+    for (required, report) in [false, true].into_iter().zip(&mut reports) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let tls = server_tls(authority);
+        let listener = match required {
+            true => StartTlsListener::required(listener, tls),
+            false => StartTlsListener::opportunistic(listener, tls),
+        };
+        let serving = tokio::spawn(async move { Server::new(program::<Who, _>(Told)).serve(listener).await });
+        let arguments = [&["--port", &port, "--program", &who], arguments].concat();
+        *report = Python::start("call", authority, own, &arguments)?.report().await;
+        serving.abort();
+    }
+    Some(reports)
+}
+
+#[tokio::test]
+async fn python_starts_tls_with_our_server() {
+    let authority = Authority::new();
+    let bob = client_certificate(&authority, "bob");
+    let Some(reports) = python_calls(&authority, Some(&bob), &[]).await else { return };
+    // Its length, and a zero behind its 21 bytes for each that is missing to a multiple of four.
+    let name = r"accepted 0 verifier 0 '' results b'\x00\x00\x00\x15C=DE,O=Example,CN=bob\x00\x00\x00'";
+    for report in reports {
+        let expected = json!({
+            "version": "TLSv1.3", "protocol": "sunrpc", "subject": "C=DE,O=Example,CN=localhost",
+            // In clear text, and then in TLS, where to ask again is as wrong as to ask with a procedure.
+            "replies": [BAD_CREDENTIAL, OFFERED, NOTHING, name, BAD_CREDENTIAL, BAD_CREDENTIAL, NOTHING],
+        });
+        assert_eq!(report, expected);
+    }
+}
+
+#[tokio::test]
+async fn python_is_not_answered_what_it_sends_ahead_of_the_handshake() {
+    let authority = Authority::new();
+    let bob = client_certificate(&authority, "bob");
+    for place in ["probe", "offer"] {
+        let Some(reports) = python_calls(&authority, Some(&bob), &["--ahead", place]).await else { return };
+        for report in reports {
+            assert!(report["error"].is_string(), "{place}: {report}");
+            assert_eq!(report["version"], Value::Null, "{place}: {report}");
+            // The reset of the connection can overtake the offer.
+            let replies: Vec<_> = report["replies"].as_array().unwrap().iter().map(|reply| reply.as_str()).collect();
+            assert!([Some(BAD_CREDENTIAL), Some(OFFERED)].starts_with(&replies), "{place}: {report}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn python_starts_no_older_tls_with_our_server_and_none_without_a_certificate() {
+    let authority = Authority::new();
+    let bob = client_certificate(&authority, "bob");
+    for (own, versions, says) in [(Some(&bob), "1.2,1.2", "alert protocol version"), (None, "1.2,1.3", "")] {
+        let Some(reports) = python_calls(&authority, own, &["--versions", versions]).await else { return };
+        for report in reports {
+            assert!(report["error"].as_str().unwrap().contains(says), "{report}");
+            assert_eq!(report["replies"], json!([BAD_CREDENTIAL, OFFERED]), "{report}");
+        }
+    }
 }
