@@ -9,24 +9,34 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// An authority with a folder for its certificate and for those that it issues.
+/// An authority with a folder for its certificate and for those that it issues. The folder ends with it.
+#[derive(Debug)]
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 /// What is written into a certificate.
+#[derive(Debug)]
 pub struct Request {
     params: CertificateParams,
 }
 
 impl Request {
     /// For a server with these names and addresses, the first of which is its common name.
+    ///
+    /// # Panics
+    /// When there is none, or one that no certificate can have.
+    #[must_use]
     pub fn server(names: &[&str]) -> Self {
         Self::new(names, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// For a client with this common name.
+    ///
+    /// # Panics
+    /// When no certificate can have it.
+    #[must_use]
     pub fn client(name: &str) -> Self {
         Self::new(&[name], ExtendedKeyUsagePurpose::ClientAuth)
     }
@@ -45,6 +55,7 @@ impl Request {
     }
 
     /// Valid in these years alone, from January to January.
+    #[must_use]
     pub fn valid(mut self, from: i32, until: i32) -> Self {
         self.params.not_before = date_time_ymd(from, 1, 1);
         self.params.not_after = date_time_ymd(until, 1, 1);
@@ -53,13 +64,35 @@ impl Request {
 }
 
 /// A certificate and its key, as PEM files.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Issued {
+    /// The certificate.
     pub certificate: PathBuf,
+    /// The key that it is for.
     pub key: PathBuf,
 }
 
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Authority {
+    /// An authority with a key and a name of its own.
+    ///
+    /// # Panics
+    /// When its folder cannot be made.
+    ///
+    /// # Examples
+    /// ```
+    /// use xdr_tests::authority::{Authority, Request};
+    ///
+    /// let authority = Authority::new();
+    /// let issued = authority.issue("alice", &Request::client("alice"));
+    /// assert_eq!(issued.key, authority.folder().join("alicekey.pem"));
+    /// ```
+    #[must_use]
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name = DistinguishedName::new();
@@ -75,16 +108,21 @@ impl Authority {
     }
 
     /// The authority's own certificate.
+    #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("cacert.pem")
     }
 
     /// The folder that all is in.
+    #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Issues a certificate. The files are named after `name`, and written over if they are there.
+    ///
+    /// # Panics
+    /// When they cannot be written.
     pub fn issue(&self, name: &str, request: &Request) -> Issued {
         let key = KeyPair::generate().unwrap();
         let certificate = request.params.signed_by(&key, &self.issuer).unwrap();

@@ -1,5 +1,7 @@
 //! Shared pieces of the tests.
 
+#[cfg(feature = "authority")]
+pub mod authority; //    certificates for tests of TLS
 pub mod endless; //      fields without a maximum
 pub mod every_shape; //  a message with every shape that the derives offer
 pub mod foreign_c; //    C programs with rpcgen's output

@@ -32,10 +32,6 @@ mod client; //  the calls, and who sends them
 #[cfg(feature = "peers")]
 mod peers; //   servers in Rust, most with clients of their own
 #[cfg(feature = "peers")]
-#[path = "../../src/authority.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "it is shared with tests")]
-mod authority;
-#[cfg(feature = "peers")]
 mod tls; //     ours and tonic's with certificates
 mod servers; // ours, raw ones, libtirpc
 

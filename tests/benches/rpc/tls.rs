@@ -10,8 +10,8 @@ use rpc_frame::tokio::{Client as RpcClient, Server as RpcServer};
 use tokio::net::TcpStream;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig};
+use xdr_tests::authority::{Authority, Issued, Request};
 
-use crate::authority::{Authority, Issued, Request};
 use crate::client::{Caller, Scenario};
 use crate::peers::{Driven, TonicNull, call_tonic, runtime, with_client};
 use crate::servers::{Idle, Idler, PROGRAM, Server, on_tokio};
