@@ -200,6 +200,8 @@ fn what_is_wrong_is_named() {
         ("test+ssh://a%20b/default", "host 'a b' is not a name"),
         ("test+ssh://a%2Fb/default", "host 'a/b' is not a name"),
         ("test+ssh://-l@h/default", "user '-l' begins with '-'"),
+        ("test+ssh://a%3Bb@h/default", "user 'a;b' has other letters than"),
+        ("test+ssh://a%24(b)@h/default", "user 'a$(b)' has other letters than"),
         ("test+ssh://a%0Ab@h/default", "the user has a control character"),
         // Paths.
         ("test:///", "driver 'test' has no connection '/'; there is '/default'"),

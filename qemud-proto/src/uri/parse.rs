@@ -167,6 +167,12 @@ fn user(url: &Url) -> Result<Option<String>, UriError> {
     if user.starts_with('-') {
         return Err(UriError::invalid(format!("user '{user}'"), "begins with '-'"));
     }
+    // ssh hands it on to commands of its configuration.
+    let named = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | '@' | '+');
+    if !user.chars().all(named) {
+        let reason = "has other letters than letters, digits, '.', '_', '-', '@' and '+'";
+        return Err(UriError::invalid(format!("user '{user}'"), reason));
+    }
     Ok(Some(user).filter(|user| !user.is_empty()))
 }
 

@@ -127,6 +127,11 @@ fn a_client_with_a_certificate_calls_by_tls() {
     let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let peers = lines.iter().filter_map(|line| line["fields"]["peer"].as_str());
     assert!(peers.into_iter().any(|peer| peer.ends_with("C=DE,O=Example,CN=alice")), "{log}");
+    // And so does whatever else is said of the connection.
+    let closed = lines.iter().find(|line| line["fields"]["message"] == "connection closed").unwrap();
+    let span = &closed["spans"][0];
+    assert_eq!(span["name"], "connection");
+    assert!(span["peer"].as_str().unwrap().ends_with("C=DE,O=Example,CN=alice"), "{log}");
 }
 
 #[test]

@@ -120,7 +120,8 @@ impl ClientCertVerifier for AllowedNames {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.verifier.verify_client_cert(certificate, intermediates, now)?;
-        let subject = subject(certificate).unwrap_or_default();
+        // One that cannot be read would pass for nobody's.
+        let subject = subject(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
         let refused = |why| Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))));
         self.allow.check_name(&subject).map_err(refused)?;
         Ok(verified)

@@ -176,13 +176,14 @@ impl ServerTls {
         peer: Peer,
     ) -> Result<(TlsStream<IO>, Peer), TlsError> {
         let builder = &self.shared.builder;
+        // Before anything is computed for who may not connect anyway.
+        builder.allow.check_address(peer.address())?;
         let accepted = ::tokio::time::timeout(builder.handshake_timeout, TlsAcceptor::from(config).accept(io)).await;
         let stream = accepted.map_err(|_| TlsError::TimedOut)?.map_err(TlsError::handshake)?;
         let certificates = stream.get_ref().1.peer_certificates();
         let subject = certificates.and_then(<[_]>::first).and_then(name::subject);
         // Those who presented a certificate have been looked at already.
         builder.allow.check_name(subject.as_deref().unwrap_or_default())?;
-        builder.allow.check_address(peer.address())?;
         Ok((TlsStream::Server(stream), peer.over_tls(subject.map(Into::into))))
     }
 }

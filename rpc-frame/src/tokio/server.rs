@@ -11,6 +11,8 @@ use ::tokio::io::DuplexStream;
 use ::tokio::net::UdpSocket;
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use tracing::Instrument as _;
+
 use super::client::Client;
 use super::mailbox::Mailbox;
 use super::serve::serve;
@@ -220,7 +222,9 @@ impl<P: Programs> Server<P> {
         let shared = Arc::clone(&self.shared);
         let counted = Counted::new(Arc::clone(&self.shared));
         let read_only = self.read_only;
-        ::tokio::spawn(async move {
+        // Whatever is logged on the connection's account says whose it is.
+        let span = tracing::info_span!("connection", %peer);
+        let served = async move {
             let _held = (place, counted);
             let mut finishing = shared.phase.subscribe();
             let mut aborting = shared.phase.subscribe();
@@ -244,7 +248,8 @@ impl<P: Programs> Server<P> {
                 Some(Err(error)) => tracing::debug!(%peer, %error, "connection closed"),
                 None => tracing::warn!(%peer, "connection cut off"),
             }
-        });
+        };
+        ::tokio::spawn(served.instrument(span));
         mailbox
     }
 

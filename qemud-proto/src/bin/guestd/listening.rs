@@ -20,7 +20,7 @@ use crate::sockets::{Access, Socket, group};
 /// What is listened on. It ends when this is dropped, and the names of its sockets with it.
 pub(crate) struct Listening {
     tls: Option<ServerTls>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Listening {
@@ -75,7 +75,15 @@ impl Listening {
                 ways.serve(TlsListener::new(listener, tls.clone()).with_max_handshakes(settings.handshakes()), false);
             }
         }
-        Ok(Self { tls, _tasks: ways.tasks })
+        Ok(Self { tls, tasks: ways.tasks })
+    }
+
+    /// Ends when one of the sockets is served no more, which only a fault of ours can be the reason of.
+    pub(crate) async fn failed(&mut self) {
+        match self.tasks.join_next().await {
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
     }
 
     /// Reads the certificates anew. Where one is of no use, those of before stay.

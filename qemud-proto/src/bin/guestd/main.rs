@@ -118,7 +118,7 @@ async fn run(settings: &Settings, only_check: bool) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    let listening = Listening::begin(settings, &server).await?;
+    let mut listening = Listening::begin(settings, &server).await?;
     // Where nobody wants to know, nothing is sent.
     let tell = |state: &[NotifyState<'_>]| {
         if let Err(error) = sd_notify::notify(state) {
@@ -131,6 +131,7 @@ async fn run(settings: &Settings, only_check: bool) -> anyhow::Result<()> {
             _ = terminate.recv() => { tracing::info!("ending: SIGTERM"); break }
             _ = interrupt.recv() => { tracing::info!("ending: SIGINT"); break }
             _ = reload.recv() => listening.reload(),
+            () = listening.failed() => anyhow::bail!("one of the sockets is not served any more"),
         }
     }
     tell(&[NotifyState::Stopping]);
