@@ -156,6 +156,36 @@ async fn openssl_calls_our_server() {
     }
 }
 
+/// It knows no STARTTLS of RPC, so that it is joined to a connection on which the server has made its offer.
+#[tokio::test]
+async fn openssl_goes_on_in_tls_where_a_probe_was_answered() {
+    let Some(mut openssl) = OpenSsl::with_a_server().await else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (serving, tls) = (openssl.server.clone(), server_tls(&openssl.authority));
+    tokio::spawn(async move { serving.serve(StartTlsListener::required(listener, tls)).await });
+    let alice = client_certificate(&openssl.authority, "alice");
+
+    let mut begun = TcpStream::connect(address).await.unwrap();
+    begun.write_all(&record(&[1, 0, 2, WHO, 1, 0, 7, 0, 0, 0])).await.unwrap();
+    let mut offer = [0; 36];
+    begun.read_exact(&mut offer).await.unwrap();
+    let starttls = [*b"STAR", *b"TTLS"].map(u32::from_be_bytes);
+    assert_eq!(offer[..], record(&[&[1, 1, 0, 0, 8], &starttls[..], &[0]].concat()));
+
+    let relay = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    openssl.port = relay.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut client, _) = relay.accept().await.unwrap();
+        // Its end is the test's.
+        let _ = tokio::io::copy_bidirectional(&mut client, &mut begun).await;
+    });
+    let arguments = ["-brief", "-ign_eof", "-alpn", "sunrpc"];
+    let (reply, told) = exchange(openssl.s_client(Some(&alice), &arguments), &call(8, 0), 8).await;
+    assert_eq!(reply, null_reply(8), "{told}");
+    assert!(told.contains("Protocol version: TLSv1.3\n") && told.contains("Verification: OK\n"), "{told}");
+}
+
 #[tokio::test]
 async fn openssl_is_known_to_our_server_by_its_certificate() {
     let Some(openssl) = OpenSsl::with_a_server().await else { return };
