@@ -91,16 +91,21 @@ impl<S: BuildHasher> ReplyCache<S> {
         }
     }
 
-    /// Keeps the reply to a call in progress; the oldest of whoever holds most make room. One that was forgotten stays so.
+    /// Keeps the reply to a call in progress, unless it is longer than all room; the oldest of whoever holds most make room,
+    /// this one last. One that was forgotten stays so.
     pub(super) fn answer(&mut self, now: Duration, id: &CallId, reply: Option<&Bytes>) {
         let Some(known @ Known::InProgress) = self.calls.get_mut(id) else { return };
+        if cost(reply) > self.max_bytes {
+            self.calls.remove(id);
+            return;
+        }
         *known = Known::Answered(reply.cloned());
         self.bytes = self.bytes.saturating_add(cost(reply));
         self.answers = self.answers.saturating_add(1);
         self.answered.insert(self.answers, (now, *id));
         self.shares.add(holder(id.peer), self.answers, cost(reply));
-        while self.answered.len() > self.max_kept && self.drop_oldest_of(self.shares.most()) {}
-        while self.bytes > self.max_bytes && self.drop_oldest_of(self.shares.most_bytes()) {}
+        while self.answered.len() > self.max_kept && self.drop_oldest_of(self.shares.most(self.answers)) {}
+        while self.bytes > self.max_bytes && self.drop_oldest_of(self.shares.most_bytes(self.answers)) {}
     }
 
     /// Drops what has been kept for long enough.

@@ -1,6 +1,7 @@
 //! Who holds how much of the replies that are kept, so that nobody pushes out those of others.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use core::cmp::Reverse;
 use core::net::{IpAddr, SocketAddr};
 
 /// Whose a reply is: an address with all its ports.
@@ -12,10 +13,13 @@ pub(super) fn holder(peer: SocketAddr) -> IpAddr {
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     held: BTreeMap<IpAddr, Held>,
-    /// By the number of replies, and by their bytes.
-    by_number: BTreeSet<(usize, IpAddr)>,
-    by_bytes: BTreeSet<(usize, IpAddr)>,
+    /// By the number of replies, and by their bytes; among equals, who has the oldest comes last.
+    by_number: BTreeSet<Place>,
+    by_bytes: BTreeSet<Place>,
 }
+
+/// How much an address holds, its oldest entry, and the address.
+type Place = (usize, Reverse<u64>, IpAddr);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -23,10 +27,18 @@ struct Held {
     bytes: usize,
 }
 
+impl Held {
+    /// Its places by number and by bytes, where it holds anything.
+    fn places(&self, holder: IpAddr) -> Option<[Place; 2]> {
+        let oldest = Reverse(*self.oldest_first.front()?);
+        Some([self.oldest_first.len(), self.bytes].map(|much| (much, oldest, holder)))
+    }
+}
+
 impl Shares {
     /// Most bytes of memory that an entry takes here.
     pub(super) const PLACE: usize =
-        size_of::<u64>().saturating_add(size_of::<(IpAddr, Held)>()).saturating_add(2 * size_of::<(usize, IpAddr)>());
+        size_of::<u64>().saturating_add(size_of::<(IpAddr, Held)>()).saturating_add(2 * size_of::<Place>());
 
     /// Adds an address's latest entry.
     pub(super) fn add(&mut self, holder: IpAddr, entry: u64, bytes: usize) {
@@ -49,26 +61,34 @@ impl Shares {
         });
     }
 
-    /// Who holds the most entries.
-    pub(super) fn most(&self) -> Option<IpAddr> {
-        self.by_number.last().map(|(_, holder)| *holder)
+    /// Who holds the most entries, `newest` not being the only one.
+    pub(super) fn most(&self, newest: u64) -> Option<IpAddr> {
+        last_beside(&self.by_number, newest)
     }
 
-    /// Who holds the most bytes.
-    pub(super) fn most_bytes(&self) -> Option<IpAddr> {
-        self.by_bytes.last().map(|(_, holder)| *holder)
+    /// Who holds the most bytes, `newest` not being the only entry.
+    pub(super) fn most_bytes(&self, newest: u64) -> Option<IpAddr> {
+        last_beside(&self.by_bytes, newest)
     }
 
     fn change(&mut self, holder: IpAddr, change: impl FnOnce(&mut Held)) {
         let held = self.held.entry(holder).or_default();
-        self.by_number.remove(&(held.oldest_first.len(), holder));
-        self.by_bytes.remove(&(held.bytes, holder));
+        if let Some([number, bytes]) = held.places(holder) {
+            self.by_number.remove(&number);
+            self.by_bytes.remove(&bytes);
+        }
         change(held);
-        if held.oldest_first.is_empty() {
-            self.held.remove(&holder);
+        if let Some([number, bytes]) = held.places(holder) {
+            self.by_number.insert(number);
+            self.by_bytes.insert(bytes);
         } else {
-            self.by_number.insert((held.oldest_first.len(), holder));
-            self.by_bytes.insert((held.bytes, holder));
+            self.held.remove(&holder);
         }
     }
+}
+
+/// The last of those whose oldest entry is another than the newest of all; the newest goes only where it is alone.
+fn last_beside(places: &BTreeSet<Place>, newest: u64) -> Option<IpAddr> {
+    let beside = places.iter().rev().find(|(_, Reverse(oldest), _)| *oldest != newest);
+    beside.or_else(|| places.last()).map(|(.., holder)| *holder)
 }

@@ -82,9 +82,8 @@ fn the_oldest_replies_make_room_where_they_are_too_long() {
     assert_eq!(server.kept(), 2);
     assert!(is_kept(&mut server, Duration::ZERO, 2) && is_kept(&mut server, Duration::ZERO, 3));
     answer(&mut server, Duration::ZERO, 4, 30_000);
-    assert_eq!(server.kept(), 0, "one that is longer than all room is not kept");
-    answer(&mut server, Duration::ZERO, 5, 10_000);
-    assert_eq!(server.kept(), 1);
+    assert_eq!(server.kept(), 2, "one that is longer than all room is not kept, and pushes nothing out");
+    assert!(!is_kept(&mut server, Duration::ZERO, 4) && is_kept(&mut server, Duration::ZERO, 3));
 }
 
 #[test]
@@ -189,7 +188,29 @@ fn what_is_kept_is_shared_alike_by_those_who_want_more() {
 }
 
 #[test]
-fn a_reply_that_is_longer_than_all_room_pushes_out_its_own_peers_only() {
+fn the_latest_reply_stays_whoever_it_is_for_and_however_long_it_is() {
+    // Whose address sorts where, and who holds how many bytes, is nothing to the one who was answered just now.
+    let peers = ["192.0.2.1:700", "192.0.2.2:700", "192.0.2.3:700", "[fe80::1]:700"].map(address);
+    for latest in 0..peers.len() {
+        for length in [4, 8_000] {
+            let mut server = server_with(|config| {
+                config.max_kept = 3;
+                config.max_kept_bytes = 10_000;
+            });
+            for (peer, earlier) in peers.iter().enumerate().filter(|(peer, _)| *peer != latest) {
+                answer_to(&mut server, *earlier, peer as u32, 1_000);
+            }
+            answer_to(&mut server, peers[latest], 9, length);
+            assert!(
+                server.handle_datagram(Duration::ZERO, peers[latest], &call(9, &[])).is_none(),
+                "{latest}, {length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_reply_that_is_longer_than_all_room_pushes_out_nobodys() {
     let mut server = server_with(|config| config.max_kept_bytes = 25_000);
     for xid in 1..=3 {
         answer(&mut server, Duration::ZERO, xid, 1000);
