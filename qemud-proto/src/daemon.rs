@@ -146,6 +146,7 @@ impl Policy for GuestPolicy {
             && self.activation.is_active(procedure, cx.session().minor())
         {
             let message = format!("{} is not allowed on a read-only channel", procedure.name);
+            tracing::info!(procedure = procedure.name, xid = cx.xid(), caller = %cx.identity(), "refused: read-only");
             // The failure's arm is the same whatever the procedure returns.
             let refusal: Reply<()> = Err(Failure::new(Code::OperationDenied, message));
             return xdr::to_bytes(&refusal).map_or(Verdict::ProcUnavail, Verdict::Reply);
@@ -154,10 +155,24 @@ impl Policy for GuestPolicy {
     }
 }
 
+/// Logs who has called what and how it ended: calls that may change something for everybody to read, the others for those
+/// who look for a fault.
+fn log<T>(cx: &Context, reply: &Reply<T>) {
+    let (procedure, xid, caller) = (cx.procedure().name, cx.xid(), cx.identity());
+    let failure = reply.as_ref().err().map(tracing::field::display);
+    if cx.procedure().read_only {
+        tracing::debug!(procedure, xid, %caller, failure, "call");
+    } else {
+        tracing::info!(procedure, xid, %caller, failure, "call");
+    }
+}
+
 macro_rules! to_the_driver {
     ($($method:ident: $message:ident,)+) => {$(
         async fn $method(&self, cx: &Context, args: $message) -> <$message as Procedure>::Reply {
-            self.driver(cx)?.$method(args).await
+            let reply = self.driver(cx)?.$method(args).await;
+            log(cx, &reply);
+            reply
         }
     )+};
 }

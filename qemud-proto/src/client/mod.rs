@@ -96,7 +96,11 @@ mod without_programs {
     }
 }
 
-async fn unix(socket: &Path) -> Result<UnixStream, ConnectError> {
+/// Connects to a unix socket: at a path, or an abstract one (`@name`).
+///
+/// # Errors
+/// When nobody listens there, or we may not connect.
+pub async fn unix(socket: &Path) -> Result<UnixStream, ConnectError> {
     let failed = |source| ConnectError::Unix { socket: socket.to_owned(), source };
     match socket.to_str().and_then(|socket| socket.strip_prefix('@')) {
         Some(name) => abstract_socket(name).map_err(failed),

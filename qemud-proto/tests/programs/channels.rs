@@ -44,23 +44,67 @@ fn an_abstract_socket_has_no_file() {
     let daemon = Guestd::start_in(folder, &["--unix", &name]);
     assert_eq!(daemon.line(), format!("listening unix {name}"));
     assert_eq!(Ctl::new(uri(&name)).text(&["domname", "1"]), "test\n");
+    // The far side of ssh finds it as well.
+    let proxied = run_with(guestctl_command(&["proxy", &name]), &[0x80, 0, 0, 3, 1, 2, 3]);
+    assert!(proxied.status == 0 && proxied.stderr.is_empty(), "{proxied:?}");
     assert!(!Path::new(&name).exists());
     let ended = run_with(guestd_command(&["--unix", &name]), b"");
     assert!(ended.status == 1 && ended.stderr.contains("Address already in use"), "{ended:?}");
 }
 
 #[test]
-fn those_who_reach_tcp_from_elsewhere_change_nothing_unless_they_are_trusted() {
-    for (arguments, may) in [(&["--tcp", "0.0.0.0:0"][..], false), (&["--tcp", "0.0.0.0:0", "--tcp-trusted"], true)] {
-        let daemon = Guestd::start_in(tempfile::tempdir().unwrap(), arguments);
+fn those_who_reach_tcp_change_nothing_unless_they_are_trusted() {
+    for (host, trusted, may) in [
+        ("0.0.0.0", None, false),
+        ("127.0.0.1", None, false),
+        ("0.0.0.0", Some("--tcp-trusted"), true),
+        ("127.0.0.1", Some("--tcp-trusted"), true),
+    ] {
+        let address = format!("{host}:0");
+        let arguments: Vec<_> = ["--tcp", &address].into_iter().chain(trusted).collect();
+        let daemon = Guestd::start_in(tempfile::tempdir().unwrap(), &arguments);
         let line = daemon.line();
-        let port = line.strip_prefix("listening tcp 0.0.0.0:").unwrap();
+        let port = line.strip_prefix(&format!("listening tcp {host}:")).unwrap();
         let ctl = Ctl::new(format!("test+tcp://127.0.0.1:{port}/default"));
         match may {
             true => drop(ctl.text(&["destroy", "test"])),
             false => ctl.fails(&["destroy", "test"], DENIED),
         }
     }
+}
+
+#[test]
+fn the_log_tells_who_has_changed_what_and_who_was_not_allowed_to() {
+    let mut daemon = Guestd::start(&["--tcp", "127.0.0.1:0", "--log-format", "json"]);
+    let line = daemon.line();
+    let address = line.strip_prefix("listening tcp ").unwrap();
+    let ctl = Ctl::new(daemon.uri());
+    ctl.text(&["suspend", "test"]);
+    ctl.fails(&["undefine", "test"], "OperationInvalid (55): domain 'test' is active, it cannot be undefined");
+    Ctl::new(format!("test+tcp://{address}/default")).fails(&["destroy", "test"], DENIED);
+    daemon.signal("TERM");
+    let (_, log) = daemon.ended();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |message: &str| {
+        let lines = lines.iter().filter(|line| line["fields"]["message"] == message);
+        let told = lines.map(|line| {
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let fields = &line["fields"];
+            let peer = text(&line["span"]["peer"]);
+            [text(&fields["procedure"]), text(&fields["caller"]), text(&fields["failure"]), peer]
+        });
+        told.collect::<Vec<_>>()
+    };
+    let [suspended, undefined] = &told("call")[..] else { panic!("{log}") };
+    assert_eq!(suspended[0], "DomainSuspend");
+    assert_eq!(
+        (&*undefined[0], &*undefined[2]),
+        ("DomainUndefine", "OperationInvalid (55): domain 'test' is active, it cannot be undefined",)
+    );
+    // The kernel's word for who is at the other end of the unix socket, and no word but the address's for TCP.
+    assert!(suspended[3].contains("pid"), "{suspended:?}");
+    let [refused] = &told("refused: read-only")[..] else { panic!("{log}") };
+    assert!(refused[0] == "DomainDestroy" && refused[3].contains("127.0.0.1"), "{refused:?}");
 }
 
 #[test]

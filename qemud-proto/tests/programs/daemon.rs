@@ -230,6 +230,7 @@ fn what_it_cannot_do_it_says_and_does_not_begin() {
     for (arguments, says) in [
         (&["--switch-off", "Nothing", "--tcp", "127.0.0.1:0"][..], "no procedure is named 'Nothing'"),
         (&[], "give --unix PATH, since XDG_RUNTIME_DIR is not set"),
+        (&["--check"], "give --unix PATH, since XDG_RUNTIME_DIR is not set"),
         (&["--unix", "/nowhere/sock"], "cannot listen on '/nowhere/sock'"),
         (&["--unix", &long], "cannot listen on '/tmp/xxx"),
         (&["--tcp", &taken], "Address already in use"),

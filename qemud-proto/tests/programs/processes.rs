@@ -133,7 +133,10 @@ impl Guestd {
     /// A daemon on a TCP port of its own, and its address.
     #[track_caller]
     pub(crate) fn start_tcp(arguments: &[&str]) -> (Self, String) {
-        let daemon = Self::start_in(tempfile::tempdir().unwrap(), &[&["--tcp", "127.0.0.1:0"], arguments].concat());
+        let daemon = Self::start_in(
+            tempfile::tempdir().unwrap(),
+            &[&["--tcp", "127.0.0.1:0", "--tcp-trusted"], arguments].concat(),
+        );
         let line = daemon.line();
         let address = line.strip_prefix("listening tcp ").expect("the address").to_owned();
         (daemon, address)

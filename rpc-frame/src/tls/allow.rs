@@ -61,7 +61,8 @@ impl TlsAllow {
     ) -> Result<Self, MalformedNetwork> {
         let network = |text: &str| {
             let single = text.parse::<IpAddr>().map(IpNet::from);
-            single.or_else(|_| text.parse::<IpNet>()).map_err(|_| MalformedNetwork(text.to_string()))
+            let network = single.or_else(|_| text.parse::<IpNet>());
+            network.map(unmapped).map_err(|_| MalformedNetwork(text.to_string()))
         };
         let networks: Result<Vec<_>, _> = networks.into_iter().map(|text| network(text.as_ref())).collect();
         self.networks = Some(networks?);
@@ -90,6 +91,15 @@ impl TlsAllow {
             Some(address) if !self.allows_address(address.ip()) => Err(TlsError::AddressNotAllowed(address.ip())),
             _ => Ok(()),
         }
+    }
+}
+
+/// A network of IPv4 addresses in IPv6 ones is that network.
+fn unmapped(network: IpNet) -> IpNet {
+    let address = network.addr().to_canonical();
+    match network.prefix_len().checked_sub(96) {
+        Some(bits) if address.is_ipv4() && network.addr().is_ipv6() => IpNet::new(address, bits).unwrap_or(network),
+        _ => network,
     }
 }
 
@@ -164,7 +174,9 @@ mod tests {
 
     #[test]
     fn addresses_and_networks_of_both_families_are_told_apart() {
-        let allow = TlsAllow::default().with_networks(["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"]).unwrap();
+        let allow = TlsAllow::default()
+            .with_networks(["192.0.2.0/24", "2001:db8::/32", "198.51.100.7", "::ffff:203.0.113.0/120"])
+            .unwrap();
         for (address, allowed) in [
             ("192.0.2.255", true),
             ("192.0.3.0", false),
@@ -173,6 +185,8 @@ mod tests {
             ("2001:db9::1", false),
             ("198.51.100.7", true),
             ("198.51.100.8", false),
+            ("203.0.113.9", true),
+            ("::ffff:203.0.114.9", false),
         ] {
             assert_eq!(allow.allows_address(address.parse().unwrap()), allowed, "{address}");
         }

@@ -53,7 +53,6 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
         /// Why.
-        #[source]
         why: UnusableFile,
     },
     /// The TLS library does not take the configuration.
@@ -103,7 +102,9 @@ impl TlsError {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).cloned();
         match inner {
             None => Self::Io(error),
-            Some(rustls::Error::InvalidMessage(_)) => Self::PlainText,
+            Some(rustls::Error::InvalidMessage(
+                rustls::InvalidMessage::InvalidContentType | rustls::InvalidMessage::UnknownProtocolVersion,
+            )) => Self::PlainText,
             Some(rustls::Error::NoCertificatesPresented) => Self::NoCertificate,
             Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(why))) => {
                 match why.0.downcast_ref::<Self>() {

@@ -25,6 +25,8 @@ pub(crate) use link::Call;
 pub use listener::Listener;
 pub(crate) use mailbox::Mailbox;
 pub use negotiate::NegotiateError;
+#[cfg(feature = "tls")]
+pub(crate) use peer_limit::Place;
 pub use peer_limit::{LimitedListener, LimitedStream, PeerLimit};
 pub use reconnecting::{ReconnectPolicy, ReconnectingClient};
 pub use server::{Server, ServerBuilder};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -12,8 +12,8 @@ use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{Listener, Stream};
 use crate::session::Peer;
 
-/// A cap on the connections of one peer, over several listeners: of one certificate, of one user of this machine, or of
-/// one address.
+/// A cap on the connections of one peer, over several listeners: of one certificate, of one user of this machine, of one
+/// IPv4 address, or of one IPv6 network of 64 bits, which is the least that anybody is given.
 ///
 /// ```
 /// # async fn serve<P: rpc_frame::Programs>(server: rpc_frame::tokio::Server<P>) -> std::io::Result<()> {
@@ -48,8 +48,16 @@ impl Key {
             #[cfg(feature = "tls")]
             Peer::Tls { over, .. } => Self::of(over),
             Peer::Unix { uid, .. } => Some(Self::Uid(*uid)),
-            peer => peer.address().map(|address| Self::Address(address.ip().to_canonical())),
+            peer => peer.address().map(|address| Self::Address(network(address.ip().to_canonical()))),
         }
+    }
+}
+
+/// An IPv4 address, or the first 64 bits of one of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
     }
 }
 
@@ -67,7 +75,7 @@ impl PeerLimit {
     }
 
     /// A place for a connection of this peer; none where it has as many as it may have.
-    fn place(&self, peer: &Peer) -> Option<Place> {
+    pub(crate) fn place(&self, peer: &Peer) -> Option<Place> {
         let key = Key::of(peer);
         if let Some(key) = &key {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,9 +89,9 @@ impl PeerLimit {
     }
 }
 
-/// One of the places of a peer.
+/// One of the places of a peer, until it is dropped.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     key: Option<Key>,
     limit: PeerLimit,
 }
@@ -183,6 +191,9 @@ mod tests {
         assert!(limit.place(&tcp("192.0.2.1:2")).is_none());
         assert!(limit.place(&tcp("[::ffff:192.0.2.1]:2")).is_none());
         assert!(limit.place(&tcp("192.0.2.2:1")).is_some());
+        let _first = limit.place(&tcp("[2001:db8:0:1::1]:1")).unwrap();
+        assert!(limit.place(&tcp("[2001:db8:0:1:ffff::2]:1")).is_none());
+        assert!(limit.place(&tcp("[2001:db8:0:2::1]:1")).is_some());
         let unknown: Vec<_> = (0..3).map(|_| limit.place(&Peer::Unknown)).collect();
         assert!(unknown.iter().all(Option::is_some));
     }

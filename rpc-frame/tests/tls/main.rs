@@ -19,7 +19,7 @@ use rpc_frame::xdr::Xdr;
 use rpc_frame::{Context, ProcedureTable, program};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub(crate) const WHO: u32 = 0x2000_0046;
@@ -84,12 +84,23 @@ pub(crate) async fn serve(tls: ServerTlsBuilder) -> Running {
 
 impl Running {
     pub(crate) async fn stream(&self) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
+        self.stream_from([127, 0, 0, 1]).await
+    }
+
+    /// A connection of another address of this machine.
+    pub(crate) async fn stream_from(&self, host: [u8; 4]) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((host, 0).into()).unwrap();
+        socket.connect(([127, 0, 0, 1], self.port).into()).await.unwrap()
     }
 
     /// Who the server says that we are, or why it does not.
     pub(crate) async fn who(&self, tls: &ClientTls) -> Result<String, String> {
-        let stream = tls.connect(self.stream().await, "localhost").await.map_err(|error| error.to_string())?;
+        self.who_from([127, 0, 0, 1], tls).await
+    }
+
+    pub(crate) async fn who_from(&self, host: [u8; 4], tls: &ClientTls) -> Result<String, String> {
+        let stream = tls.connect(self.stream_from(host).await, "localhost").await.map_err(|error| error.to_string())?;
         let told = Client::new(stream).call(&WhoAmI).await;
         told.map(|told| told.name).map_err(|error| error.to_string())
     }

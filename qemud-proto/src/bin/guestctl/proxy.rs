@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use qemud_proto::client::ConnectError;
+use qemud_proto::client::unix;
 use qemud_proto::uri::Sockets;
 use tokio::io::{AsyncWriteExt, copy, stdin, stdout};
-use tokio::net::UnixStream;
 
 use crate::Error;
 
@@ -15,8 +14,7 @@ pub(crate) async fn proxy(socket: Option<&Path>) -> Result<(), Error> {
         Some(socket) => socket.to_owned(),
         None => Sockets::session()?.read_write,
     };
-    let stream = UnixStream::connect(&socket).await;
-    let (mut from_daemon, mut to_daemon) = stream.map_err(|source| ConnectError::Unix { socket, source })?.into_split();
+    let (mut from_daemon, mut to_daemon) = unix(&socket).await?.into_split();
     // The daemon answers what it was asked before it closes, so that its end is the end.
     let sending = tokio::spawn(async move {
         let sent = copy(&mut stdin(), &mut to_daemon).await;

@@ -28,9 +28,11 @@ impl Listening {
     pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
         settings.unix_group.as_deref().map(group).transpose()?;
         settings.tls_allow()?;
-        if settings.tls.is_some() {
+        let passed = Passed::take()?;
+        if settings.tls.is_some() || !passed.tls.is_empty() {
             tls(settings)?;
         }
+        unix_path(settings, &passed)?;
         Ok(())
     }
 
@@ -43,12 +45,17 @@ impl Listening {
         let mut ways = Ways { server, limit, tasks: JoinSet::new() };
 
         if let Some(path) = unix_path(settings, &passed)? {
-            let socket = Socket::bind(&path, Access { mode: settings.mode(), group })?;
+            if settings.unix.is_none() {
+                // The usual one, whose folder is ours.
+                let folder = path.parent().unwrap_or(Path::new("/"));
+                fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
+            }
+            let socket = Socket::bind(&path, Access { mode: settings.mode(), group }).await?;
             announce("unix", &path.display())?;
             ways.serve(socket, false);
         }
         if let Some(path) = &settings.unix_read_only {
-            let socket = Socket::bind(path, Access { mode: settings.read_only_mode(), group })?;
+            let socket = Socket::bind(path, Access { mode: settings.read_only_mode(), group }).await?;
             announce("unix-read-only", &path.display())?;
             ways.serve(socket, true);
         }
@@ -64,7 +71,7 @@ impl Listening {
 
         for listener in bound(settings.tcp, passed.tcp).await? {
             let address = listener.local_addr()?;
-            let read_only = !settings.tcp_trusted.unwrap_or(false) && !address.ip().to_canonical().is_loopback();
+            let read_only = !settings.tcp_trusted.unwrap_or(false);
             tracing::warn!(%address, read_only, "TCP is neither encrypted nor authenticated");
             announce("tcp", &address)?;
             ways.serve(listener, read_only);
@@ -116,10 +123,7 @@ fn unix_path(settings: &Settings, passed: &Passed) -> anyhow::Result<Option<Path
     if settings.unix.is_some() || settings.unix_read_only.is_some() || elsewhere {
         return Ok(settings.unix.clone());
     }
-    let path = Sockets::session().ok().context("give --unix PATH, since XDG_RUNTIME_DIR is not set")?.read_write;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder '{}'", folder.display()))?;
-    Ok(Some(path))
+    Ok(Some(Sockets::session().ok().context("give --unix PATH, since XDG_RUNTIME_DIR is not set")?.read_write))
 }
 
 async fn bound(address: Option<SocketAddr>, passed: Vec<StdTcpListener>) -> anyhow::Result<Vec<TcpListener>> {

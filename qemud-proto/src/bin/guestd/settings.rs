@@ -51,8 +51,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDRESS:PORT", env = "GUESTD_TCP")]
     pub(crate) tcp: Option<SocketAddr>,
 
-    /// Let everybody who reaches the TCP address change things, also where that is not an address of this machine alone,
-    /// such as 127.0.0.1, at which every user of the machine may
+    /// Let everybody who reaches the TCP address change things; at 127.0.0.1 that is every user of this machine
     #[arg(long, value_name = "BOOL", env = "GUESTD_TCP_TRUSTED", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) tcp_trusted: Option<bool>,
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
-use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream};
+use std::os::unix::net::{SocketAddr, UnixListener as StdListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -41,13 +41,13 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// A socket at a path, or an abstract one (`@name`). One that a dead daemon left behind is replaced.
-    pub(crate) fn bind(path: &Path, access: Access) -> anyhow::Result<Self> {
+    pub(crate) async fn bind(path: &Path, access: Access) -> anyhow::Result<Self> {
         if let Some(name) = path.to_str().and_then(|path| path.strip_prefix('@')) {
             let bound = SocketAddr::from_abstract_name(name).and_then(|address| StdListener::bind_addr(&address));
             let listener = bound.with_context(|| format!("cannot listen on '{}'", path.display()))?;
             return Ok(Self { access: Some(access), ..Self::passed(listener)? });
         }
-        let listener = listen(path, access)?;
+        let listener = listen(path, access).await?;
         Ok(Self { listener, access: None, _name: Some(RemovedAtEnd::new(path.to_owned())?) })
     }
 
@@ -91,13 +91,17 @@ impl Access {
     }
 }
 
-fn listen(path: &Path, access: Access) -> anyhow::Result<UnixListener> {
+async fn listen(path: &Path, access: Access) -> anyhow::Result<UnixListener> {
     if let Ok(metadata) = fs::symlink_metadata(path) {
         if !metadata.file_type().is_socket() {
             bail!("cannot listen on '{}': there is a file that is no socket", path.display());
         }
-        match StdStream::connect(path) {
+        match UnixStream::connect(path).await {
             Ok(_) => bail!("cannot listen on '{}': another daemon does", path.display()),
+            // It has more to do than it can.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                bail!("cannot listen on '{}': another daemon does", path.display())
+            }
             // Nobody does; whatever else is wrong may be so although somebody does.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(error) => {
@@ -107,17 +111,22 @@ fn listen(path: &Path, access: Access) -> anyhow::Result<UnixListener> {
         }
         fs::remove_file(path).with_context(|| format!("cannot replace the socket '{}'", path.display()))?;
     }
-    // Bound under a name of its own and then renamed, so that nobody connects before mode and group are set.
-    let begun = path.with_added_extension(format!("{}", std::process::id()));
-    let listener = UnixListener::bind(&begun).with_context(|| format!("cannot listen on '{}'", path.display()))?;
-    let named = fs::set_permissions(&begun, fs::Permissions::from_mode(0o000))
-        .and_then(|()| access.group.map_or(Ok(()), |group| chown(&begun, None, Some(group.as_raw()))))
-        .and_then(|()| fs::set_permissions(&begun, fs::Permissions::from_mode(access.mode)))
-        .and_then(|()| fs::rename(&begun, path));
-    if let Err(error) = named {
-        let _ = fs::remove_file(&begun);
-        return Err(error).with_context(|| format!("cannot listen on '{}'", path.display()));
-    }
+    bind_closed(path, access).with_context(|| format!("cannot listen on '{}'", path.display()))
+}
+
+/// A socket at a path, in the place of what is there. Nobody connects before its mode and group are set: it is bound in a
+/// folder that only we can enter, and then renamed.
+fn bind_closed(path: &Path, access: Access) -> io::Result<UnixListener> {
+    // One that is too long for those who want to connect.
+    SocketAddr::from_pathname(path)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Short, since a socket's path may be no longer than 107 bytes.
+    let folder = tempfile::Builder::new().prefix(".").rand_bytes(6).tempdir_in(parent)?;
+    let begun = folder.path().join("s");
+    let listener = UnixListener::bind(&begun)?;
+    access.group.map_or(Ok(()), |group| chown(&begun, None, Some(group.as_raw())))?;
+    fs::set_permissions(&begun, fs::Permissions::from_mode(access.mode))?;
+    fs::rename(&begun, path)?;
     Ok(listener)
 }
 
