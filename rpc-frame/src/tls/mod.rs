@@ -36,6 +36,7 @@ mod files; //    certificates and keys, and whether they are of use
 mod name; //     whose a certificate is
 mod allow; //    who may connect
 mod server; //   the server's end
+mod beginnings; // connections of which nothing is known yet
 mod listener; // a port that speaks TLS from its first byte
 mod client; //   the client's end
 mod start; //    a connection that begins in clear text, the client's side

@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use ::tokio::task::JoinSet;
 use bytes::Buf as _;
 use xdr_core::{Bytes, BytesMut};
 
+use super::beginnings::{self, BEGINNINGS, Beginnings};
 use super::start::STARTTLS;
 use super::{MaybeTls, ServerTls, TlsError};
 use crate::auth::{AuthFlavor, OpaqueAuth};
@@ -18,9 +18,6 @@ use crate::message::{AuthStat, CALL, CallBody, RPC_VERSION, RejectedReply};
 use crate::record::MARK;
 use crate::session::Peer;
 use crate::tokio::{Listener, Stream};
-
-/// Most connections at a time of which nothing is known yet.
-const BEGINNINGS: usize = 64;
 
 /// Longest record before TLS, in bytes: what is refused need not be long.
 const RECORD_MAX: usize = 64 * 1024;
@@ -47,30 +44,27 @@ enum ClearText {
 /// AUTH_REJECTEDCRED and goes on as it began.
 ///
 /// At most 64 connections are at their beginning at a time, for at most the handshake's time: one that is silent so long
-/// goes on in clear text where that is served, and is closed else.
+/// goes on in clear text where that is served, and is closed else. They are shared among addresses as
+/// [`TlsListener`](super::TlsListener) shares its handshakes.
 #[derive(Debug)]
 pub struct StartTlsListener<L: Listener> {
     listener: L,
     tls: ServerTls,
     clear_text: ClearText,
-    /// Each with who it is, as far as is known before.
-    beginnings: JoinSet<(Peer, Beginning<L::Io>)>,
+    beginnings: Beginnings<L::Io, Begun<L::Io>>,
 }
-
-/// How a beginning ends.
-type Beginning<IO> = Result<(Begun<IO>, Peer), TlsError>;
 
 impl<L: Listener> StartTlsListener<L> {
     /// Serves those who ask by TLS, and others in clear text: whoever is in between can keep clients from asking.
     #[must_use]
     pub fn opportunistic(listener: L, tls: ServerTls) -> Self {
-        Self { listener, tls, clear_text: ClearText::Served, beginnings: JoinSet::new() }
+        Self { listener, tls, clear_text: ClearText::Served, beginnings: Beginnings::new(BEGINNINGS) }
     }
 
     /// Serves no call in clear text.
     #[must_use]
     pub fn required(listener: L, tls: ServerTls) -> Self {
-        Self { listener, tls, clear_text: ClearText::Refused, beginnings: JoinSet::new() }
+        Self { listener, tls, clear_text: ClearText::Refused, beginnings: Beginnings::new(BEGINNINGS) }
     }
 }
 
@@ -78,24 +72,21 @@ impl<L: Listener> Listener for StartTlsListener<L> {
     type Io = Begun<L::Io>;
 
     async fn accept(&mut self) -> io::Result<(Self::Io, Peer)> {
-        loop {
-            ::tokio::select! {
-                Some(done) = self.beginnings.join_next() => match done {
-                    Ok((_, Ok(accepted))) => return Ok(accepted),
-                    Ok((peer, Err(error))) => tracing::warn!(%peer, %error, "refused a connection"),
-                    Err(error) => tracing::error!(%error, "a handshake was cut off"),
-                },
-                accepted = self.listener.accept(), if self.beginnings.len() < BEGINNINGS => {
-                    let (io, peer) = accepted?;
-                    let (tls, clear_text) = (self.tls.clone(), self.clear_text);
-                    self.beginnings.spawn(async move { (peer.clone(), begin(&tls, clear_text, io, peer).await) });
-                }
-            }
-        }
+        let (tls, clear_text) = (&self.tls, self.clear_text);
+        let begin = |io, peer| {
+            let tls = tls.clone();
+            async move { begin(&tls, clear_text, io, peer).await }
+        };
+        self.beginnings.next(&mut self.listener, begin).await
     }
 }
 
-async fn begin<IO: Stream>(tls: &ServerTls, clear_text: ClearText, mut io: IO, peer: Peer) -> Beginning<IO> {
+async fn begin<IO: Stream>(
+    tls: &ServerTls,
+    clear_text: ClearText,
+    mut io: IO,
+    peer: Peer,
+) -> beginnings::Begun<Begun<IO>> {
     let mut early = BytesMut::new();
     let asked = ::tokio::time::timeout(tls.handshake_timeout(), ask(&mut io, &mut early, clear_text)).await;
     match asked {
