@@ -4,10 +4,14 @@
 //!
 //! - `test`: everything in memory, always built
 //! - `events`: what happens to domains, and who listens
+//! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `node`: the machine the daemon runs on, for every driver
 
+mod disk;
 mod events;
 pub mod node;
+#[cfg(feature = "qemu")]
+mod store;
 pub mod test;
 
 pub use self::events::{EVENT_QUEUE, Events, Subscription};

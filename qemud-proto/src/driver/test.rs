@@ -17,6 +17,7 @@ use xmlwriter::XmlWriter;
 
 use self::domains::Domains;
 use self::networks::Networks;
+use super::disk::blocking;
 use super::node::node_info;
 use super::{Driver, Events, Subscription};
 use crate::failure::{Code, Failure, Reply};
@@ -129,15 +130,6 @@ impl Default for TestDriver {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Does what waits for a disk beside the connections' tasks, or here where there is no runtime.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Reply<T> + Send + 'static) -> Reply<T> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return work();
-    }
-    let lost = |_| Failure::new(Code::InternalError, "the task that works on the file was lost");
-    tokio::task::spawn_blocking(work).await.map_err(lost)?
 }
 
 #[async_trait]

@@ -7,12 +7,9 @@
 //! <domain …
 //! ```
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
+use crate::driver::disk;
 use crate::failure::{Code, Failure, Reply};
 use crate::messages::XML_MAX;
 
@@ -42,39 +39,18 @@ pub(super) fn path(path: &str) -> Reply<PathBuf> {
 ///
 /// This waits for the disk: call it where blocking is allowed.
 pub(super) fn write(path: &Path, saved: &Saved) -> Reply<()> {
-    let written = || -> std::io::Result<()> {
-        // What is renamed over is gone: a device or a pipe must not be.
-        if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
-            return Err(std::io::Error::new(ErrorKind::AlreadyExists, "there is something that is no regular file"));
-        }
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        // Made with mode 0600, and removed again unless it gets its name.
-        let mut file = NamedTempFile::new_in(folder)?;
-        let runstate = if saved.paused { "paused" } else { "running" };
-        let length = saved.xml.len();
-        write!(file, "{MAGIC}{VERSION}\nrunstate {runstate}\nlength {length}\n{}", saved.xml)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(folder)?.sync_all()
-    };
-    written().map_err(|error| system("cannot save to", path, &error))
+    let runstate = if saved.paused { "paused" } else { "running" };
+    let length = saved.xml.len();
+    let content = format!("{MAGIC}{VERSION}\nrunstate {runstate}\nlength {length}\n{}", saved.xml);
+    disk::replace(path, content.as_bytes()).map_err(|error| disk::failed("cannot save to", path, &error))
 }
 
 /// Reads a file that [`write`] wrote, and never more than such a file can hold.
 ///
 /// This waits for the disk: call it where blocking is allowed.
 pub(super) fn read(path: &Path) -> Reply<Saved> {
-    let content = || -> std::io::Result<Option<Vec<u8>>> {
-        // A pipe would keep its reader waiting.
-        if !fs::metadata(path)?.is_file() {
-            return Ok(None);
-        }
-        let mut content = Vec::new();
-        let most = u64::try_from(HEADER_MAX + XML_MAX + 1).unwrap_or(u64::MAX);
-        File::open(path)?.take(most).read_to_end(&mut content)?;
-        Ok(Some(content))
-    };
-    let content = content().map_err(|error| system("cannot restore from", path, &error))?;
+    let content = disk::read_at_most(path, HEADER_MAX + XML_MAX)
+        .map_err(|error| disk::failed("cannot restore from", path, &error))?;
     let found = match &content {
         Some(content) => understand(content),
         None => Err("is not a regular file".to_owned()),
@@ -110,10 +86,6 @@ fn understand(content: &[u8]) -> Result<Saved, String> {
         found if found > length => Err(format!("is damaged: more than {length} bytes follow")),
         _ => Ok(Saved { xml: xml.to_owned(), paused }),
     }
-}
-
-fn system(what: &str, path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Code::SystemError, format!("{what} '{}': {error}", path.display()))
 }
 
 #[cfg(test)]
