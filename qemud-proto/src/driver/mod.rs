@@ -5,11 +5,14 @@
 //! - `test`: everything in memory, always built
 //! - `events`: what happens to domains, and who listens
 //! - `disk`, `store`: files that are complete or absent, definitions that last
+//! - `qemu`: processes of QEMU
 //! - `node`: the machine the daemon runs on, for every driver
 
 mod disk;
 mod events;
 pub mod node;
+#[cfg(feature = "qemu")]
+mod qemu;
 #[cfg(feature = "qemu")]
 mod store;
 pub mod test;
