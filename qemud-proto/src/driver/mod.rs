@@ -7,7 +7,9 @@
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `qemu`: processes of QEMU
 //! - `node`: the machine the daemon runs on, for every driver
+//! - `capabilities`: what a host and its guests can do, as XML
 
+mod capabilities;
 mod disk;
 mod events;
 pub mod node;

@@ -13,10 +13,10 @@ mod saved;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use xmlwriter::XmlWriter;
 
 use self::domains::Domains;
 use self::networks::Networks;
+use super::capabilities::{Guest, capabilities_xml};
 use super::disk::blocking;
 use super::node::node_info;
 use super::{Driver, Events, Subscription};
@@ -321,41 +321,15 @@ fn count(names: &[String]) -> u32 {
 }
 
 fn capabilities(arch: &str) -> String {
-    let mut xml = XmlWriter::new(xmlwriter::Options {
-        use_single_quote: true,
-        indent: xmlwriter::Indent::Spaces(2),
-        ..xmlwriter::Options::default()
-    });
-    let text = |xml: &mut XmlWriter, name: &str, text: &str| {
-        xml.start_element(name);
-        xml.set_preserve_whitespaces(true);
-        xml.write_text(text);
-        xml.end_element();
-        xml.set_preserve_whitespaces(false);
+    let guest = Guest {
+        arch: arch.to_owned(),
+        word_size: usize::BITS,
+        emulator: None,
+        machines: Vec::new(),
+        types: ACCEPTED.iter().map(|accepted| accepted.as_str()).collect(),
+        features: &["acpi", "apic", "pae"],
     };
-    xml.start_element("capabilities");
-    xml.start_element("host");
-    xml.start_element("cpu");
-    text(&mut xml, "arch", arch);
-    xml.end_element();
-    xml.end_element();
-    xml.start_element("guest");
-    text(&mut xml, "os_type", "hvm");
-    xml.start_element("arch");
-    xml.write_attribute("name", arch);
-    text(&mut xml, "wordsize", &usize::BITS.to_string());
-    for accepted in ACCEPTED {
-        xml.start_element("domain");
-        xml.write_attribute("type", accepted.as_str());
-        xml.end_element();
-    }
-    xml.end_element();
-    xml.start_element("features");
-    for feature in ["acpi", "apic", "pae"] {
-        xml.start_element(feature);
-        xml.end_element();
-    }
-    xml.end_document()
+    capabilities_xml(arch, &[guest])
 }
 
 #[cfg(test)]
