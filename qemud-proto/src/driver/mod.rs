@@ -4,12 +4,16 @@
 //!
 //! - `test`: everything in memory, always built
 //! - `events`: what happens to domains, and who listens
+//! - `domains`: names, identities, ids and states, for every driver that keeps them itself
 //! - `disk`, `store`: files that are complete or absent, definitions that last
+//! - `saved`: how a file of a saved domain begins
 //! - `node`: the machine the daemon runs on, for every driver
 
 mod disk;
+mod domains;
 mod events;
 pub mod node;
+mod saved;
 #[cfg(feature = "qemu")]
 mod store;
 pub mod test;

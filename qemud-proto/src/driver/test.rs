@@ -3,7 +3,8 @@
 //! Everything means what it means to a real hypervisor, down to the failures; only nothing runs. Saved
 //! domains are the one thing that reaches the disk.
 //!
-//! - `domains`, `networks`: what there is and in which state
+//! - `domains`: what an active domain is here
+//! - `networks`: what there is and in which state
 //! - `saved`: the file of a saved domain
 
 mod domains;
@@ -15,11 +16,12 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use async_trait::async_trait;
 use xmlwriter::XmlWriter;
 
-use self::domains::Domains;
+use self::domains::Clock;
 use self::networks::Networks;
 use super::disk::blocking;
+use super::domains::Domains;
 use super::node::node_info;
-use super::{Driver, Events, Subscription};
+use super::{Driver, Events, Subscription, saved::path};
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;
@@ -74,7 +76,7 @@ const DEFAULT_NETWORK: &str = "\
 /// # Ok::<(), qemud_proto::failure::Failure>(())
 /// ```
 pub struct TestDriver {
-    domains: Mutex<Domains>,
+    domains: Mutex<Domains<Clock>>,
     networks: Mutex<Networks>,
     /// Read once: it takes a look into many files, and does not change.
     node: OnceLock<NodeInfo>,
@@ -117,7 +119,7 @@ impl TestDriver {
     }
 
     // Each change is made whole or not at all, so a lock that a panic left behind guards a sound state.
-    fn domains(&self) -> MutexGuard<'_, Domains> {
+    fn domains(&self) -> MutexGuard<'_, Domains<Clock>> {
         self.domains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -194,14 +196,14 @@ impl Driver for TestDriver {
     }
 
     async fn domain_save(&self, args: DomainSave) -> Reply<()> {
-        let path = saved::path(&args.path)?;
+        let path = path(&args.path)?;
         let saved = self.domains().snapshot(args.id)?;
         blocking(move || saved::write(&path, &saved)).await?;
         self.domains().stop(args.id)
     }
 
     async fn domain_restore(&self, args: DomainRestore) -> Reply<i32> {
-        let path = saved::path(&args.path)?;
+        let path = path(&args.path)?;
         let saved = blocking(move || saved::read(&path)).await?;
         let definition = DomainDefinition::parse(&saved.xml, ACCEPTED).map_err(|failure| {
             let message = format!("cannot restore: '{}' is damaged: {}", args.path, failure.message);
