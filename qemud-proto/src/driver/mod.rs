@@ -20,6 +20,8 @@ pub mod test;
 
 pub use self::events::{EVENT_QUEUE, Events, Subscription};
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::failure::{Code, Failure, Reply};
@@ -28,10 +30,12 @@ use crate::messages::*;
 use crate::uri::ConnectUri;
 
 /// What a driver says to a URI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Opening {
     /// It serves it.
     Accepted,
+    /// It serves it by this object, where each URI leads to a hypervisor of its own.
+    Through(Arc<dyn Driver>),
     /// It is another driver's.
     Declined,
 }
@@ -48,7 +52,7 @@ pub trait Driver: Send + Sync {
     /// Whether a connection with this URI is its own to serve. Drivers are asked in turn, and a failure ends the search.
     ///
     /// A driver that leaves this out accepts the URIs of its name, without parameters.
-    fn open(&self, uri: &ConnectUri) -> Reply<Opening> {
+    async fn open(&self, uri: &ConnectUri) -> Reply<Opening> {
         if uri.driver != self.name() {
             return Ok(Opening::Declined);
         }
@@ -61,9 +65,9 @@ pub trait Driver: Send + Sync {
         }
     }
 
-    /// Listens to what happens to the domains, from now on; none where the driver does not tell.
-    fn subscribe(&self) -> Option<Subscription> {
-        None
+    /// Listens to what happens to the domains, from now on.
+    async fn subscribe(&self) -> Reply<Subscription> {
+        Err(Failure::no_support("DomainEvents"))
     }
 
     /// Asks for the version of the hypervisor: major * 1,000,000 + minor * 1000 + micro.

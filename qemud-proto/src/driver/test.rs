@@ -140,8 +140,8 @@ impl Driver for TestDriver {
         "test"
     }
 
-    fn subscribe(&self) -> Option<Subscription> {
-        Some(self.domains().events.subscribe())
+    async fn subscribe(&self) -> Reply<Subscription> {
+        Ok(self.domains().events.subscribe())
     }
 
     async fn get_version(&self, _: GetVersion) -> Reply<u32> {
