@@ -52,6 +52,11 @@ impl Domains<Clock> {
         self.set_paused(id, false)
     }
 
+    /// Whether an active domain runs or is suspended.
+    pub(super) fn runstate(&self, id: i32) -> Reply<RunState> {
+        Ok(if self.active_of(id)?.paused { RunState::Paused } else { RunState::Running })
+    }
+
     /// What has to be written to save an active domain.
     pub(super) fn snapshot(&self, id: i32) -> Reply<Saved> {
         let active = self.active_of(id)?;
