@@ -4,11 +4,13 @@
 //!
 //! - `test`: everything in memory, always built
 //! - `events`: what happens to domains, and who listens
+//! - `networks`: what networks there are and in which state, for every driver
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `node`: the machine the daemon runs on, for every driver
 
 mod disk;
 mod events;
+mod networks;
 pub mod node;
 #[cfg(feature = "qemu")]
 mod store;
