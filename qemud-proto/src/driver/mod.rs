@@ -5,6 +5,7 @@
 //! - `test`: everything in memory, always built
 //! - `events`: what happens to domains, and who listens
 //! - `domains`: names, identities, ids and states, for every driver that keeps them itself
+//! - `networks`: what networks there are and in which state, for every driver
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `saved`: how a file of a saved domain begins
 //! - `node`: the machine the daemon runs on, for every driver
@@ -12,6 +13,7 @@
 mod disk;
 mod domains;
 mod events;
+mod networks;
 pub mod node;
 mod saved;
 #[cfg(feature = "qemu")]

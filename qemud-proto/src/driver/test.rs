@@ -4,12 +4,10 @@
 //! domains are the one thing that reaches the disk.
 //!
 //! - `domains`: what an active domain is here
-//! - `networks`: what there is and in which state
 //! - `saved`: the file of a saved domain
 //! - `screen`: what is seen of a domain
 
 mod domains;
-mod networks;
 mod saved;
 mod screen;
 
@@ -19,9 +17,9 @@ use async_trait::async_trait;
 use xmlwriter::XmlWriter;
 
 use self::domains::Clock;
-use self::networks::Networks;
 use super::disk::blocking;
 use super::domains::Domains;
+use super::networks::Networks;
 use super::node::node_info;
 use super::{Driver, Events, Picture, Subscription, saved::path};
 use crate::failure::{Code, Failure, Reply};
@@ -79,7 +77,7 @@ const DEFAULT_NETWORK: &str = "\
 /// ```
 pub struct TestDriver {
     domains: Mutex<Domains<Clock>>,
-    networks: Mutex<Networks>,
+    networks: Mutex<Networks<()>>,
     /// Read once: it takes a look into many files, and does not change.
     node: OnceLock<NodeInfo>,
 }
@@ -102,8 +100,8 @@ impl TestDriver {
         let uuid = driver.domains().define(domain)?.uuid;
         driver.domains().start(uuid)?;
         let network = NetworkDefinition::parse(DEFAULT_NETWORK)?;
-        let uuid = driver.networks().define(network)?.uuid;
-        driver.networks().start(uuid)?;
+        let uuid = driver.networks().define(network.clone())?.uuid;
+        driver.networks().launch(network, ())?;
         driver.networks().set_autostart(uuid, true)?;
         Ok(driver)
     }
@@ -125,7 +123,7 @@ impl TestDriver {
         self.domains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn networks(&self) -> MutexGuard<'_, Networks> {
+    fn networks(&self) -> MutexGuard<'_, Networks<()>> {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -265,7 +263,7 @@ impl Driver for TestDriver {
 
     async fn network_create(&self, args: NetworkCreate) -> Reply<Identity> {
         let definition = NetworkDefinition::parse(&args.xml)?;
-        self.networks().launch(definition)
+        self.networks().launch(definition, ())
     }
 
     async fn network_define(&self, args: NetworkDefine) -> Reply<Identity> {
@@ -278,7 +276,9 @@ impl Driver for TestDriver {
     }
 
     async fn network_start(&self, args: NetworkStart) -> Reply<()> {
-        self.networks().start(args.uuid)
+        let mut networks = self.networks();
+        let definition = networks.may_start(args.uuid)?;
+        networks.launch(definition, ()).map(|_| ())
     }
 
     async fn network_destroy(&self, args: NetworkDestroy) -> Reply<()> {
