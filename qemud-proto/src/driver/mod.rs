@@ -6,6 +6,8 @@
 //! - `events`: what happens to domains, and who listens
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `node`: the machine the daemon runs on, for every driver
+//!
+#![doc = include_str!("../../DRIVERS.md")]
 
 mod disk;
 mod events;
