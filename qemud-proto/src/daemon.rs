@@ -1,5 +1,6 @@
 //! The daemon's service: negotiation, the policy over calls, and the way to a driver.
 
+mod streams; //    pictures on their way to a client
 mod subscriber; // events on their way to a client
 
 use std::fmt;
@@ -11,6 +12,7 @@ use rpc_frame::{
     ActivationPolicy, Context, Peer, Policy, Procedure, ProcedureInfo, ProcedureTable, Program, Session, Verdict,
 };
 
+use self::streams::{Room, Streams};
 use self::subscriber::Subscriber;
 use crate::driver::{Driver, Opening};
 use crate::failure::{Code, Failure, Reply};
@@ -20,7 +22,7 @@ use crate::uri::{ConnectUri, Transport};
 /// The major version of the protocol: the version of the RPC program.
 pub const MAJOR: u32 = Guest::VERSION;
 
-/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39, minor 1 also 40 and 41.
+/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39, minor 1 also 40 to 45.
 pub const MINOR: u32 = 1;
 
 /// A server of the guest protocol.
@@ -31,13 +33,15 @@ pub struct Daemon {
     /// The first is the default.
     drivers: Vec<Arc<dyn Driver>>,
     activation: ActivationPolicy,
+    /// For the streams of all sessions.
+    room: Room,
 }
 
 impl Daemon {
     /// A daemon with this driver and every procedure switched on.
     #[must_use]
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self { drivers: vec![driver], activation: ActivationPolicy::default() }
+        Self { drivers: vec![driver], activation: ActivationPolicy::default(), room: Room::default() }
     }
 
     /// Adds a driver for connections that open one of its URIs. The drivers are asked in the order in which they came.
@@ -90,6 +94,7 @@ impl fmt::Debug for Daemon {
 struct Opened {
     driver: OnceLock<Arc<dyn Driver>>,
     subscriber: Subscriber,
+    streams: Streams,
 }
 
 impl Daemon {
@@ -206,6 +211,21 @@ impl GuestService for Daemon {
         Ok(())
     }
 
+    /// Has the driver take a picture, and keeps it until the client has read it.
+    async fn domain_screenshot(&self, cx: &Context, args: DomainScreenshot) -> Reply<Stream> {
+        let unsupported = || Failure::no_support(DomainScreenshot::NAME);
+        let streams = &cx.session().state::<Opened>().ok_or_else(unsupported)?.streams;
+        let place = streams.place()?;
+        let picture = self.driver(cx)?.domain_screenshot(args).await?;
+        streams.open(place, &self.room, picture)
+    }
+
+    /// Gives a piece of what the session holds.
+    async fn stream_read(&self, cx: &Context, args: StreamRead) -> Reply<StreamPiece> {
+        let unsupported = || Failure::no_support(StreamRead::NAME);
+        cx.session().state::<Opened>().ok_or_else(unsupported)?.streams.read(args)
+    }
+
     to_the_driver! {
         get_version: GetVersion,
         get_node_info: GetNodeInfo,
@@ -221,12 +241,14 @@ impl GuestService for Daemon {
         domain_suspend: DomainSuspend,
         domain_resume: DomainResume,
         domain_destroy: DomainDestroy,
+        domain_shutdown: DomainShutdown,
         domain_save: DomainSave,
         domain_restore: DomainRestore,
         domain_lookup_by_id: DomainLookupById,
         domain_lookup_by_uuid: DomainLookupByUuid,
         domain_lookup_by_name: DomainLookupByName,
         domain_get_info: DomainGetInfo,
+        domain_get_job_info: DomainGetJobInfo,
         domain_dump_xml: DomainDumpXml,
         domain_get_autostart: DomainGetAutostart,
         domain_set_autostart: DomainSetAutostart,

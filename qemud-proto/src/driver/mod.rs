@@ -38,7 +38,16 @@ pub enum Opening {
     Declined,
 }
 
-/// One method for each procedure that reaches a hypervisor, 1 to 38.
+/// A picture of a domain's screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Its format, for instance `image/png`.
+    pub mime: String,
+    /// The file's content.
+    pub bytes: Vec<u8>,
+}
+
+/// One method for each procedure that reaches a hypervisor: 1 to 38, 42, 43 and 45.
 ///
 /// A method that a driver leaves out answers [`Code::NoSupport`] with
 /// the procedure's name. What a method has to do is told in full at its message.
@@ -256,5 +265,20 @@ pub trait Driver: Send + Sync {
     /// Asks what the host and its guests can do, as XML.
     async fn get_capabilities(&self, _: GetCapabilities) -> Reply<Description> {
         Err(Failure::no_support("GetCapabilities"))
+    }
+
+    /// Asks the guest of an active domain to power off, and does not wait for it.
+    async fn domain_shutdown(&self, _: DomainShutdown) -> Reply<()> {
+        Err(Failure::no_support("DomainShutdown"))
+    }
+
+    /// Takes a picture of an active domain's screen, which the daemon hands to the client in pieces.
+    async fn domain_screenshot(&self, _: DomainScreenshot) -> Reply<Picture> {
+        Err(Failure::no_support("DomainScreenshot"))
+    }
+
+    /// Asks what a domain is busy with.
+    async fn domain_get_job_info(&self, _: DomainGetJobInfo) -> Reply<JobInfo> {
+        Err(Failure::no_support("DomainGetJobInfo"))
     }
 }

@@ -5,10 +5,12 @@
 //!
 //! - `domains`, `networks`: what there is and in which state
 //! - `saved`: the file of a saved domain
+//! - `screen`: what is seen of a domain
 
 mod domains;
 mod networks;
 mod saved;
+mod screen;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -19,7 +21,7 @@ use self::domains::Domains;
 use self::networks::Networks;
 use super::disk::blocking;
 use super::node::node_info;
-use super::{Driver, Events, Subscription};
+use super::{Driver, Events, Picture, Subscription};
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;
@@ -307,6 +309,22 @@ impl Driver for TestDriver {
 
     async fn get_capabilities(&self, _: GetCapabilities) -> Reply<Description> {
         Ok(Description { xml: capabilities(&self.node().model) })
+    }
+
+    /// The guest listens, and is off at once.
+    async fn domain_shutdown(&self, args: DomainShutdown) -> Reply<()> {
+        self.domains().stop(args.id)
+    }
+
+    async fn domain_screenshot(&self, args: DomainScreenshot) -> Reply<Picture> {
+        let runstate = self.domains().runstate(args.id)?;
+        screen::picture(args.id, runstate)
+    }
+
+    /// Nothing lasts here, so there is never anything to tell.
+    async fn domain_get_job_info(&self, args: DomainGetJobInfo) -> Reply<JobInfo> {
+        self.domains().of_uuid(args.uuid)?;
+        Ok(JobInfo { kind: JobKind::None, elapsed: 0, data_total: 0, data_processed: 0, data_remaining: 0 })
     }
 }
 

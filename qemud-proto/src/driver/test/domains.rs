@@ -263,6 +263,11 @@ impl Domains {
         Ok(())
     }
 
+    /// Whether an active domain runs or is suspended.
+    pub(super) fn runstate(&mut self, id: i32) -> Reply<RunState> {
+        Ok(self.active_mut(id)?.runstate())
+    }
+
     /// What has to be written to save an active domain.
     pub(super) fn snapshot(&mut self, id: i32) -> Reply<Saved> {
         let active = self.active_mut(id)?;
@@ -274,10 +279,7 @@ impl Domains {
         let (_, domain) = self.find(uuid)?;
         let (runstate, cpu_time) = match &domain.active {
             None => (RunState::Stopped, Duration::ZERO),
-            Some(active) => match active.running_since {
-                Some(_) => (RunState::Running, active.cpu_time()),
-                None => (RunState::Paused, active.cpu_time()),
-            },
+            Some(active) => (active.runstate(), active.cpu_time()),
         };
         let definition = domain.active.as_ref().map(|active| &active.definition);
         let definition = definition.or(domain.defined.as_ref()).ok_or_else(|| no_domain("uuid", &uuid))?;
@@ -326,6 +328,10 @@ impl Domain {
 }
 
 impl Active {
+    fn runstate(&self) -> RunState {
+        self.running_since.map_or(RunState::Paused, |_| RunState::Running)
+    }
+
     /// One processor is taken to be busy all the time the domain runs.
     fn cpu_time(&self) -> Duration {
         let running = self.running_since.map_or(Duration::ZERO, |since| since.elapsed());
