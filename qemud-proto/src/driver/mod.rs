@@ -9,6 +9,8 @@
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `saved`: how a file of a saved domain begins
 //! - `node`: the machine the daemon runs on, for every driver
+//!
+#![doc = include_str!("../../DRIVERS.md")]
 
 mod disk;
 mod domains;
