@@ -8,6 +8,7 @@
 //! - `networks`: what networks there are and in which state, for every driver
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `saved`: how a file of a saved domain begins
+//! - `qemu`: processes of QEMU
 //! - `node`: the machine the daemon runs on, for every driver
 //!
 #![doc = include_str!("../../DRIVERS.md")]
@@ -18,6 +19,8 @@ mod events;
 mod networks;
 pub mod node;
 mod saved;
+#[cfg(feature = "qemu")]
+pub mod qemu;
 #[cfg(feature = "qemu")]
 mod store;
 pub mod test;
