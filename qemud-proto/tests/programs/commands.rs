@@ -105,12 +105,12 @@ fn commands_about_the_daemon_and_its_machine() {
         assert!(roxmltree::Document::parse(&xml).unwrap().root_element().has_tag_name("capabilities"), "{xml}");
         if scene.json {
             let table = scene.ctl.json(&["procedures"]);
-            assert_eq!(table.as_array().unwrap().len(), 41);
+            assert_eq!(table.as_array().unwrap().len(), 45);
             assert_eq!(table[40], json!({"number": 41, "name": "DomainEvents", "since": "1.1", "active": true}));
             assert_eq!(table[4], json!({"number": 5, "name": "DomainCreate", "since": "1.0", "active": true}));
         } else {
             let table = scene.ctl.text(&["procedures"]);
-            assert_eq!(table.lines().count(), 42);
+            assert_eq!(table.lines().count(), 46);
             assert_eq!(table.lines().next().unwrap(), " Number  Name                  Since  Active");
             assert_eq!(table.lines().nth(5).unwrap(), " 5       DomainCreate          1.0    yes");
         }
