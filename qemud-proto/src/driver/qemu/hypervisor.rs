@@ -98,6 +98,7 @@ impl Hypervisor {
         let hypervisor = Arc::downgrade(self);
         self.beside(async move {
             tokio::select! {
+                biased;
                 () = machine.process.ended() => {}
                 () = listen(&hypervisor, &machine, told) => {}
             }
