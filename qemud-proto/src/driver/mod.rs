@@ -6,12 +6,15 @@
 //! - `events`: what happens to domains, and who listens
 //! - `networks`: what networks there are and in which state, for every driver
 //! - `disk`, `store`: files that are complete or absent, definitions that last
+//! - `qemu`: guests that run, and their networks
 //! - `node`: the machine the daemon runs on, for every driver
 
 mod disk;
 mod events;
 mod networks;
 pub mod node;
+#[cfg(feature = "qemu")]
+mod qemu;
 #[cfg(feature = "qemu")]
 mod store;
 pub mod test;
