@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::capabilities::Emulators;
-use super::command_line::Tap;
 use super::machine::Machine;
 use super::monitor::Told;
+use super::networks::QemuNetworks;
 use super::saving::{Job, busy};
 use super::starting::port_is_free;
 use super::state::StateFolder;
@@ -39,6 +39,7 @@ pub(super) struct Hypervisor {
     pub(super) store: Store,
     pub(super) state: StateFolder,
     pub(super) emulators: Emulators,
+    pub(super) networks: QemuNetworks,
     /// How long a monitor may keep silent.
     pub(super) limit: Duration,
     pub(super) jobs: Mutex<HashMap<Uuid, Arc<Job>>>,
@@ -200,18 +201,6 @@ impl Hypervisor {
         machine.monitor()?.execute(dump).await?;
         let bytes = blocking(move || read_picture(&picture)).await?;
         Ok(Picture { mime: "image/png".to_owned(), bytes })
-    }
-
-    /// The bridge of a network that is active.
-    pub(super) async fn bridge_of(&self, network: &str) -> Reply<String> {
-        let message = format!("network '{network}' cannot be used: this driver has no networks yet");
-        Err(Failure::new(Code::OperationFailed, message))
-    }
-
-    /// Puts the host's end of an interface into its bridge.
-    pub(super) async fn attach(&self, tap: &Tap) -> Reply<()> {
-        let message = format!("'{}' cannot join '{}': this driver has no networks yet", tap.name, tap.bridge);
-        Err(Failure::new(Code::OperationFailed, message))
     }
 }
 

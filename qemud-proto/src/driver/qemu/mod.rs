@@ -9,6 +9,7 @@
 //! - `state`: the folder that tells what runs
 //! - `command_line`: a definition as the arguments of QEMU
 //! - `capabilities`: the emulators of this machine, and what each can do
+//! - `networks`: bridges with addresses, forwarding and DHCP
 
 mod capabilities;
 mod command_line;
@@ -17,6 +18,7 @@ mod found;
 mod hypervisor;
 mod machine;
 mod monitor;
+mod networks;
 mod process;
 mod saving;
 mod starting;
@@ -30,6 +32,7 @@ use async_trait::async_trait;
 
 use self::capabilities::Emulators;
 use self::hypervisor::Hypervisor;
+use self::networks::QemuNetworks;
 use self::state::StateFolder;
 use super::disk::blocking;
 use super::domains::Domains;
@@ -38,12 +41,15 @@ use super::saved::path;
 use super::store::Store;
 use super::{Driver, EVENT_QUEUE, Events, Picture, Subscription};
 use crate::failure::{Code, Failure, Reply};
+use crate::identity::Uuid;
 use crate::messages::*;
 use crate::xml::DomainDefinition;
 use crate::xml::domain::DomainType;
 
 /// What it runs.
 const ACCEPTED: &[DomainType] = &[DomainType::Qemu, DomainType::Kvm];
+/// The folder of networks, below that of definitions and that of what runs.
+const NETWORKS: &str = "networks";
 /// How long a guest's monitor may keep silent, unless you say otherwise.
 pub const MONITOR_LIMIT: Duration = Duration::from_secs(10);
 
@@ -122,12 +128,15 @@ impl QemuDriver {
     /// folder cannot be used. A bad file in a folder is no error: it is left out, and the log tells why.
     pub async fn open(config: QemuConfig) -> Reply<Self> {
         let QemuConfig { definitions, state: state_folder, monitor_limit, event_queue } = config;
+        let folders = (definitions.clone(), state_folder.clone());
         let (store, state, locks) = blocking(move || {
             let opened = (Store::open(&definitions)?, StateFolder::open(&state_folder)?);
             let locks = [state::lock(&definitions)?, state::lock(&state_folder)?];
             Ok((opened.0, opened.1, locks))
         })
         .await?;
+        // Before the guests, which join them.
+        let networks = QemuNetworks::open(&folders.0.join(NETWORKS), &folders.1.join(NETWORKS)).await?;
         let mut domains = Domains::new();
         domains.events = Events::new(event_queue);
         let hypervisor = Arc::new(Hypervisor {
@@ -136,6 +145,7 @@ impl QemuDriver {
             store,
             state,
             emulators: Emulators::new(),
+            networks,
             limit: monitor_limit,
             jobs: Mutex::default(),
             tasks: Mutex::default(),
@@ -290,5 +300,65 @@ impl Driver for QemuDriver {
     async fn domain_screenshot(&self, args: DomainScreenshot) -> Reply<Picture> {
         let hypervisor = Arc::clone(&self.0);
         whole(async move { hypervisor.screenshot(args.id).await }).await
+    }
+
+    async fn num_networks(&self, args: NumNetworks) -> Reply<u32> {
+        self.0.networks.num_networks(args).await
+    }
+
+    async fn list_networks(&self, args: ListNetworks) -> Reply<NetworkNames> {
+        self.0.networks.list_networks(args).await
+    }
+
+    async fn num_defined_networks(&self, args: NumDefinedNetworks) -> Reply<u32> {
+        self.0.networks.num_defined_networks(args).await
+    }
+
+    async fn list_defined_networks(&self, args: ListDefinedNetworks) -> Reply<NetworkNames> {
+        self.0.networks.list_defined_networks(args).await
+    }
+
+    async fn network_lookup_by_uuid(&self, args: NetworkLookupByUuid) -> Reply<NetworkOfUuid> {
+        self.0.networks.network_lookup_by_uuid(args).await
+    }
+
+    async fn network_lookup_by_name(&self, args: NetworkLookupByName) -> Reply<Uuid> {
+        self.0.networks.network_lookup_by_name(args).await
+    }
+
+    async fn network_create(&self, args: NetworkCreate) -> Reply<Identity> {
+        self.0.networks.network_create(args).await
+    }
+
+    async fn network_define(&self, args: NetworkDefine) -> Reply<Identity> {
+        self.0.networks.network_define(args).await
+    }
+
+    async fn network_undefine(&self, args: NetworkUndefine) -> Reply<()> {
+        self.0.networks.network_undefine(args).await
+    }
+
+    async fn network_start(&self, args: NetworkStart) -> Reply<()> {
+        self.0.networks.network_start(args).await
+    }
+
+    async fn network_destroy(&self, args: NetworkDestroy) -> Reply<()> {
+        self.0.networks.network_destroy(args).await
+    }
+
+    async fn network_dump_xml(&self, args: NetworkDumpXml) -> Reply<Description> {
+        self.0.networks.network_dump_xml(args).await
+    }
+
+    async fn network_get_bridge_name(&self, args: NetworkGetBridgeName) -> Reply<BridgeName> {
+        self.0.networks.network_get_bridge_name(args).await
+    }
+
+    async fn network_get_autostart(&self, args: NetworkGetAutostart) -> Reply<bool> {
+        self.0.networks.network_get_autostart(args).await
+    }
+
+    async fn network_set_autostart(&self, args: NetworkSetAutostart) -> Reply<()> {
+        self.0.networks.network_set_autostart(args).await
     }
 }

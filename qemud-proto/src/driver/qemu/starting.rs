@@ -12,6 +12,7 @@ use super::hypervisor::Hypervisor;
 use super::command_line::{Launch, Tap, command_line};
 use super::machine::{Machine, spawn};
 use super::monitor::{Monitor, Told};
+use super::networks::attach;
 use super::process::{Process, marked};
 use super::state::{Files, Guest, Phase};
 use crate::driver::disk::blocking;
@@ -111,7 +112,7 @@ impl Hypervisor {
         let told = machine.connect().await?;
         let monitor = machine.monitor()?;
         for tap in taps {
-            self.attach(tap).await?;
+            attach(&tap.name, &tap.bridge).await?;
         }
         // Events are read later: they are few until the guest goes on.
         let process = machine.process.id;
@@ -140,7 +141,7 @@ impl Hypervisor {
         let mut bridges = BTreeMap::new();
         for interface in &definition.devices.interfaces {
             if let Link::Network { network } = &interface.link {
-                bridges.insert(network.clone(), self.bridge_of(network).await?);
+                bridges.insert(network.clone(), self.networks.bridge_of(network).await?);
             }
         }
         Ok(bridges)
