@@ -26,7 +26,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// A process that is killed and waited for when its test ends, well or not.
-struct Guarded(Child);
+pub(crate) struct Guarded(pub(crate) Child);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -53,7 +53,7 @@ fn text_of(mut stream: impl Read + Send + 'static) -> Receiver<String> {
 /// A program of ours, without what the environment of the test would tell it.
 pub(crate) fn program(path: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(path);
-    for variable in ["GUESTD_DEFAULT_URI", "XDG_RUNTIME_DIR", "RUST_LOG", "RUST_BACKTRACE"] {
+    for variable in ["GUESTD_DEFAULT_URI", "XDG_RUNTIME_DIR", "RUST_LOG", "RUST_BACKTRACE", "NO_COLOR"] {
         command.env_remove(variable);
     }
     // Nor is there a configuration.
