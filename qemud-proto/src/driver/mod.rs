@@ -3,6 +3,7 @@
 //! A connection opens a URI and the URI picks the driver, so a driver is an object behind one trait.
 //!
 //! - `test`: everything in memory, always built
+//! - `libvirt`: whatever libvirt manages
 //! - `events`: what happens to domains, and who listens
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `node`: the machine the daemon runs on, for every driver
@@ -11,6 +12,8 @@
 
 mod disk;
 mod events;
+#[cfg(feature = "libvirt")]
+pub mod libvirt;
 pub mod node;
 #[cfg(feature = "qemu")]
 mod store;
