@@ -3,6 +3,7 @@
 //! A connection opens a URI and the URI picks the driver, so a driver is an object behind one trait.
 //!
 //! - `test`: everything in memory, always built
+//! - `libvirt`: whatever libvirt manages
 //! - `events`: what happens to domains, and who listens
 //! - `domains`: names, identities, ids and states, for every driver that keeps them itself
 //! - `networks`: what networks there are and in which state, for every driver
@@ -18,6 +19,8 @@ mod capabilities;
 mod disk;
 mod domains;
 mod events;
+#[cfg(feature = "libvirt")]
+pub mod libvirt;
 mod networks;
 pub mod node;
 mod saved;
