@@ -3,22 +3,25 @@
 //! Everything means what it means to a real hypervisor, down to the failures; only nothing runs. Saved
 //! domains are the one thing that reaches the disk.
 //!
-//! - `domains`, `networks`: what there is and in which state
+//! - `domains`: what an active domain is here
 //! - `saved`: the file of a saved domain
+//! - `screen`: what is seen of a domain
 
 mod domains;
-mod networks;
 mod saved;
+mod screen;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use xmlwriter::XmlWriter;
 
-use self::domains::Domains;
-use self::networks::Networks;
+use self::domains::Clock;
+use super::capabilities::{Guest, capabilities_xml};
+use super::disk::blocking;
+use super::domains::Domains;
+use super::networks::Networks;
 use super::node::node_info;
-use super::{Driver, Events, Subscription};
+use super::{Driver, Events, Picture, Subscription, saved::path};
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;
@@ -73,8 +76,8 @@ const DEFAULT_NETWORK: &str = "\
 /// # Ok::<(), qemud_proto::failure::Failure>(())
 /// ```
 pub struct TestDriver {
-    domains: Mutex<Domains>,
-    networks: Mutex<Networks>,
+    domains: Mutex<Domains<Clock>>,
+    networks: Mutex<Networks<()>>,
     /// Read once: it takes a look into many files, and does not change.
     node: OnceLock<NodeInfo>,
 }
@@ -97,8 +100,8 @@ impl TestDriver {
         let uuid = driver.domains().define(domain)?.uuid;
         driver.domains().start(uuid)?;
         let network = NetworkDefinition::parse(DEFAULT_NETWORK)?;
-        let uuid = driver.networks().define(network)?.uuid;
-        driver.networks().start(uuid)?;
+        let uuid = driver.networks().define(network.clone())?.uuid;
+        driver.networks().launch(network, ())?;
         driver.networks().set_autostart(uuid, true)?;
         Ok(driver)
     }
@@ -116,11 +119,11 @@ impl TestDriver {
     }
 
     // Each change is made whole or not at all, so a lock that a panic left behind guards a sound state.
-    fn domains(&self) -> MutexGuard<'_, Domains> {
+    fn domains(&self) -> MutexGuard<'_, Domains<Clock>> {
         self.domains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn networks(&self) -> MutexGuard<'_, Networks> {
+    fn networks(&self) -> MutexGuard<'_, Networks<()>> {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -131,23 +134,14 @@ impl Default for TestDriver {
     }
 }
 
-/// Does what waits for a disk beside the connections' tasks, or here where there is no runtime.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Reply<T> + Send + 'static) -> Reply<T> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return work();
-    }
-    let lost = |_| Failure::new(Code::InternalError, "the task that works on the file was lost");
-    tokio::task::spawn_blocking(work).await.map_err(lost)?
-}
-
 #[async_trait]
 impl Driver for TestDriver {
     fn name(&self) -> &'static str {
         "test"
     }
 
-    fn subscribe(&self) -> Option<Subscription> {
-        Some(self.domains().events.subscribe())
+    async fn subscribe(&self) -> Reply<Subscription> {
+        Ok(self.domains().events.subscribe())
     }
 
     async fn get_version(&self, _: GetVersion) -> Reply<u32> {
@@ -202,14 +196,14 @@ impl Driver for TestDriver {
     }
 
     async fn domain_save(&self, args: DomainSave) -> Reply<()> {
-        let path = saved::path(&args.path)?;
+        let path = path(&args.path)?;
         let saved = self.domains().snapshot(args.id)?;
         blocking(move || saved::write(&path, &saved)).await?;
         self.domains().stop(args.id)
     }
 
     async fn domain_restore(&self, args: DomainRestore) -> Reply<i32> {
-        let path = saved::path(&args.path)?;
+        let path = path(&args.path)?;
         let saved = blocking(move || saved::read(&path)).await?;
         let definition = DomainDefinition::parse(&saved.xml, ACCEPTED).map_err(|failure| {
             let message = format!("cannot restore: '{}' is damaged: {}", args.path, failure.message);
@@ -269,7 +263,7 @@ impl Driver for TestDriver {
 
     async fn network_create(&self, args: NetworkCreate) -> Reply<Identity> {
         let definition = NetworkDefinition::parse(&args.xml)?;
-        self.networks().launch(definition)
+        self.networks().launch(definition, ())
     }
 
     async fn network_define(&self, args: NetworkDefine) -> Reply<Identity> {
@@ -282,7 +276,9 @@ impl Driver for TestDriver {
     }
 
     async fn network_start(&self, args: NetworkStart) -> Reply<()> {
-        self.networks().start(args.uuid)
+        let mut networks = self.networks();
+        let definition = networks.may_start(args.uuid)?;
+        networks.launch(definition, ()).map(|_| ())
     }
 
     async fn network_destroy(&self, args: NetworkDestroy) -> Reply<()> {
@@ -316,6 +312,22 @@ impl Driver for TestDriver {
     async fn get_capabilities(&self, _: GetCapabilities) -> Reply<Description> {
         Ok(Description { xml: capabilities(&self.node().model) })
     }
+
+    /// The guest listens, and is off at once.
+    async fn domain_shutdown(&self, args: DomainShutdown) -> Reply<()> {
+        self.domains().stop(args.id)
+    }
+
+    async fn domain_screenshot(&self, args: DomainScreenshot) -> Reply<Picture> {
+        let runstate = self.domains().runstate(args.id)?;
+        screen::picture(args.id, runstate)
+    }
+
+    /// Nothing lasts here, so there is never anything to tell.
+    async fn domain_get_job_info(&self, args: DomainGetJobInfo) -> Reply<JobInfo> {
+        self.domains().of_uuid(args.uuid)?;
+        Ok(JobInfo { kind: JobKind::None, elapsed: 0, data_total: 0, data_processed: 0, data_remaining: 0 })
+    }
 }
 
 /// The version of this crate, major * 1,000,000 + minor * 1000 + micro.
@@ -329,41 +341,15 @@ fn count(names: &[String]) -> u32 {
 }
 
 fn capabilities(arch: &str) -> String {
-    let mut xml = XmlWriter::new(xmlwriter::Options {
-        use_single_quote: true,
-        indent: xmlwriter::Indent::Spaces(2),
-        ..xmlwriter::Options::default()
-    });
-    let text = |xml: &mut XmlWriter, name: &str, text: &str| {
-        xml.start_element(name);
-        xml.set_preserve_whitespaces(true);
-        xml.write_text(text);
-        xml.end_element();
-        xml.set_preserve_whitespaces(false);
+    let guest = Guest {
+        arch: arch.to_owned(),
+        word_size: usize::BITS,
+        emulator: None,
+        machines: Vec::new(),
+        types: ACCEPTED.iter().map(|accepted| accepted.as_str()).collect(),
+        features: &["acpi", "apic", "pae"],
     };
-    xml.start_element("capabilities");
-    xml.start_element("host");
-    xml.start_element("cpu");
-    text(&mut xml, "arch", arch);
-    xml.end_element();
-    xml.end_element();
-    xml.start_element("guest");
-    text(&mut xml, "os_type", "hvm");
-    xml.start_element("arch");
-    xml.write_attribute("name", arch);
-    text(&mut xml, "wordsize", &usize::BITS.to_string());
-    for accepted in ACCEPTED {
-        xml.start_element("domain");
-        xml.write_attribute("type", accepted.as_str());
-        xml.end_element();
-    }
-    xml.end_element();
-    xml.start_element("features");
-    for feature in ["acpi", "apic", "pae"] {
-        xml.start_element(feature);
-        xml.end_element();
-    }
-    xml.end_document()
+    capabilities_xml(arch, &[guest])
 }
 
 #[cfg(test)]

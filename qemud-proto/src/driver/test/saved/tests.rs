@@ -3,9 +3,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use pollster::block_on;
 use tempfile::TempDir;
 
+use std::fs::{self, File};
+use std::io::Write;
+
 use super::*;
 use crate::driver::Driver;
 use crate::driver::test::TestDriver;
+use crate::failure::{Code, Failure};
 use crate::identity::Uuid;
 use crate::messages::*;
 
