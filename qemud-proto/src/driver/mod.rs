@@ -3,12 +3,13 @@
 //! A connection opens a URI and the URI picks the driver, so a driver is an object behind one trait.
 //!
 //! - `test`: everything in memory, always built
+//! - `libvirt`: whatever libvirt manages
 //! - `events`: what happens to domains, and who listens
 //! - `domains`: names, identities, ids and states, for every driver that keeps them itself
 //! - `networks`: what networks there are and in which state, for every driver
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `saved`: how a file of a saved domain begins
-//! - `qemu`: processes of QEMU
+//! - `qemu`: processes of QEMU, and their networks
 //! - `node`: the machine the daemon runs on, for every driver
 //! - `capabilities`: what a host and its guests can do, as XML
 //!
@@ -18,6 +19,8 @@ mod capabilities;
 mod disk;
 mod domains;
 mod events;
+#[cfg(feature = "libvirt")]
+pub mod libvirt;
 mod networks;
 pub mod node;
 mod saved;

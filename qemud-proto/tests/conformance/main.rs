@@ -20,6 +20,8 @@ mod together;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "libvirt")]
+use qemud_proto::driver::libvirt::LibvirtDriver;
 use qemud_proto::driver::test::TestDriver;
 
 use crate::subject::Subject;
@@ -49,6 +51,14 @@ async fn conforms(subject: Subject) {
     };
     tokio::time::timeout(PATIENCE, all).await.expect("the driver does not answer");
     subject.compare();
+}
+
+#[cfg(feature = "libvirt")]
+#[tokio::test(flavor = "multi_thread")]
+async fn libvirt_with_its_test_driver_does_what_the_table_says() {
+    // The guests of this URI are in this process, and every connection of it has the same.
+    let driver = LibvirtDriver::new().connect("test:///default").await.unwrap();
+    conforms(Subject::new("libvirt, test", driver, "test")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

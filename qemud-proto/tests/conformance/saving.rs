@@ -10,9 +10,11 @@ use crate::domains::{define, undefine};
 use crate::running::{create, state};
 use crate::subject::Subject;
 
-async fn save(subject: &Subject, id: i32, name: &str) {
+/// Whether it is saved; the driver may not be able to.
+pub(crate) async fn save(subject: &Subject, id: i32, name: &str) -> bool {
     let saved = subject.driver.domain_save(DomainSave { id, path: subject.path(name) }).await;
     subject.ended("saving an active domain", &saved);
+    saved.is_ok()
 }
 
 async fn restore(subject: &Subject, name: &str) -> qemud_proto::failure::Reply<i32> {
@@ -23,7 +25,10 @@ pub(crate) async fn saved_domains(subject: &Subject) {
     let driver = &subject.driver;
     let uuid = define(subject, "conform-save").await;
     let mut id = driver.domain_start(DomainStart { uuid }).await.unwrap();
-    save(subject, id, "a").await;
+    if !save(subject, id, "a").await {
+        driver.domain_destroy(DomainDestroy { id }).await.unwrap();
+        return undefine(subject, uuid).await;
+    }
     let private = fs::metadata(subject.file("a")).unwrap().permissions().mode() & 0o777 == 0o600;
     subject.is("others cannot read the file", private);
     let found = driver.domain_lookup_by_uuid(DomainLookupByUuid { uuid }).await;
@@ -37,7 +42,7 @@ pub(crate) async fn saved_domains(subject: &Subject) {
     subject.is("what ran runs", state(subject, uuid).await == RunState::Running);
     subject.ended("restoring what is active", &restore(subject, "a").await);
     driver.domain_suspend(DomainSuspend { id }).await.unwrap();
-    save(subject, id, "a").await;
+    assert!(save(subject, id, "a").await, "{}", subject.column);
     let id = restore(subject, "a").await.unwrap();
     subject.is("what was suspended is suspended", state(subject, uuid).await == RunState::Paused);
     driver.domain_destroy(DomainDestroy { id }).await.unwrap();
@@ -70,7 +75,9 @@ pub(crate) async fn files_that_are_refused(subject: &Subject) {
     subject.ended("restoring from an empty file", &restore(subject, "empty").await);
     fs::write(subject.file("other"), b"\x7fELF, and more that no driver has written").unwrap();
     subject.ended("restoring from a file of something else", &restore(subject, "other").await);
-    save(subject, id, "cut").await;
+    if !save(subject, id, "cut").await {
+        return driver.domain_destroy(DomainDestroy { id }).await.unwrap();
+    }
     let whole = fs::read(subject.file("cut")).unwrap();
     fs::write(subject.file("cut"), &whole[..whole.len() / 2]).unwrap();
     let cut = restore(subject, "cut").await;

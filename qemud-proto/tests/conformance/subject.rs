@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use qemud_proto::driver::Driver;
-use qemud_proto::failure::Reply;
+use qemud_proto::failure::{Code, Reply};
 use qemud_proto::identity::Uuid;
 use tempfile::TempDir;
 
@@ -98,7 +98,7 @@ impl Subject {
             Ok(_) => "succeeds".to_owned(),
             Err(failure) => {
                 assert!(!failure.message.is_empty(), "{}: '{rule}' fails without a word", self.column);
-                format!("{:?}", failure.code)
+                code(failure.code)
             }
         };
         self.did(rule, what);
@@ -118,6 +118,14 @@ impl Subject {
         let unknown = seen.iter().filter(|(rule, _)| !described.contains_key(*rule));
         wrong.extend(unknown.map(|(rule, was)| format!("'{rule}' is not in the table, it was '{was}'")));
         assert!(wrong.is_empty(), "{}:\n{}", self.column, wrong.join("\n"));
+    }
+}
+
+/// The name of a code, or its number where it has none.
+pub(crate) fn code(code: Code) -> String {
+    match code {
+        Code::Other(number) => number.to_string(),
+        named => format!("{named:?}"),
     }
 }
 

@@ -11,7 +11,8 @@ use qemud_proto::messages::*;
 use tokio::task::JoinSet;
 
 use crate::domains::{define, undefine};
-use crate::subject::Subject;
+use crate::saving::save;
+use crate::subject::{Subject, code};
 
 /// Clients at a time.
 const CLIENTS: usize = 8;
@@ -20,7 +21,7 @@ const CLIENTS: usize = 8;
 fn endings<T>(replies: Vec<Reply<T>>) -> (usize, BTreeSet<String>) {
     let failed: Vec<_> = replies.iter().filter_map(|reply| reply.as_ref().err()).collect();
     let succeeded = replies.len() - failed.len();
-    (succeeded, failed.iter().map(|failure| format!("{:?}", failure.code)).collect())
+    (succeeded, failed.iter().map(|failure| code(failure.code)).collect())
 }
 
 pub(crate) async fn clients_at_a_time(subject: &Subject) {
@@ -114,7 +115,9 @@ pub(crate) async fn events(subject: &Subject) {
 
     let id = driver.domain_create(DomainCreate { xml: subject.domain("conform-event", uuid) }).await.unwrap().id;
     driver.domain_suspend(DomainSuspend { id }).await.unwrap();
-    driver.domain_save(DomainSave { id, path: subject.path("event") }).await.unwrap();
+    if !save(subject, id, "event").await {
+        return driver.domain_destroy(DomainDestroy { id }).await.unwrap();
+    }
     let again = driver.domain_restore(DomainRestore { path: subject.path("event") }).await.unwrap();
     driver.domain_destroy(DomainDestroy { id: again }).await.unwrap();
     let mut told = Vec::new();
