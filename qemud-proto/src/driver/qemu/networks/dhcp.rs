@@ -126,7 +126,8 @@ fn arguments(plan: &Plan, dhcp: &DhcpPlan, files: &Files) -> Vec<OsString> {
         None => arguments.extend(["--port=0".into(), "--dhcp-option=option:router".into()]),
     }
     if !can_change_user() {
-        arguments.push("--user=root".into());
+        // Without a group there is none to become.
+        arguments.extend(["--user=root".into(), "--group=".into()]);
     }
     arguments
 }
