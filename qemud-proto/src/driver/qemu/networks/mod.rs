@@ -43,8 +43,8 @@ struct Shared {
     networks: Mutex<Networks<Plan>>,
     definitions: Store,
     host: Host,
-    /// Held by the change that is being made: they go one at a time.
-    turn: tokio::sync::Mutex<()>,
+    /// Held by the change that is being made: they go one at a time, in the order in which they came.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl QemuNetworks {
@@ -64,23 +64,24 @@ impl QemuNetworks {
         let folder = definitions.to_owned();
         let definitions = blocking(move || Store::open(&folder)).await?;
         let networks = Mutex::new(Networks::new());
-        let shared = Arc::new(Shared { networks, definitions, host, turn: tokio::sync::Mutex::new(()) });
+        let shared = Arc::new(Shared { networks, definitions, host, turn: Arc::default() });
         let networks = Self(shared);
         networks.change(async |shared| shared.begin().await).await?;
         Ok(networks)
     }
 
-    /// Makes a change to its end, also when whoever asked for it has left meanwhile.
+    /// Makes a change when its turn has come, and then to its end, also when whoever asked for it has left meanwhile.
     async fn change<T, F>(&self, change: impl FnOnce(Arc<Shared>) -> F) -> Reply<T>
     where
         T: Send + 'static,
         F: Future<Output = Reply<T>> + Send + 'static,
     {
-        let shared = Arc::clone(&self.0);
-        let change = change(Arc::clone(&shared));
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
+        let change = change(Arc::clone(&self.0));
         let task = tokio::spawn(async move {
-            let _turn = shared.turn.lock().await;
-            change.await
+            let reply = change.await;
+            drop(turn);
+            reply
         });
         task.await.map_err(|_| Failure::new(Code::InternalError, "the task that changes the networks was lost"))?
     }
