@@ -1,5 +1,6 @@
 //! The daemon's service: negotiation, the policy over calls, and the way to a driver.
 
+mod streams; //    pictures on their way to a client
 mod subscriber; // events on their way to a client
 
 use std::fmt;
@@ -11,6 +12,7 @@ use rpc_frame::{
     ActivationPolicy, Context, Peer, Policy, Procedure, ProcedureInfo, ProcedureTable, Program, Session, Verdict,
 };
 
+use self::streams::{Room, Streams};
 use self::subscriber::Subscriber;
 use crate::driver::{Driver, Opening};
 use crate::failure::{Code, Failure, Reply};
@@ -20,7 +22,7 @@ use crate::uri::{ConnectUri, Transport};
 /// The major version of the protocol: the version of the RPC program.
 pub const MAJOR: u32 = Guest::VERSION;
 
-/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39, minor 1 also 40 and 41.
+/// The highest minor version that this daemon speaks. Minor 0 has procedures 1 to 39, minor 1 also 40 to 45.
 pub const MINOR: u32 = 1;
 
 /// A server of the guest protocol.
@@ -31,13 +33,15 @@ pub struct Daemon {
     /// The first is the default.
     drivers: Vec<Arc<dyn Driver>>,
     activation: ActivationPolicy,
+    /// For the streams of all sessions.
+    room: Room,
 }
 
 impl Daemon {
     /// A daemon with this driver and every procedure switched on.
     #[must_use]
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self { drivers: vec![driver], activation: ActivationPolicy::default() }
+        Self { drivers: vec![driver], activation: ActivationPolicy::default(), room: Room::default() }
     }
 
     /// Adds a driver for connections that open one of its URIs. The drivers are asked in the order in which they came.
@@ -90,6 +94,7 @@ impl fmt::Debug for Daemon {
 struct Opened {
     driver: OnceLock<Arc<dyn Driver>>,
     subscriber: Subscriber,
+    streams: Streams,
 }
 
 impl Daemon {
@@ -101,7 +106,7 @@ impl Daemon {
     }
 
     /// The driver of a URI: the first that accepts it.
-    fn route(&self, text: &str) -> Reply<Arc<dyn Driver>> {
+    async fn route(&self, text: &str) -> Reply<Arc<dyn Driver>> {
         let refused = |message| Failure::new(Code::NoConnect, message);
         let names = || self.drivers.iter().map(|driver| driver.name()).collect::<Vec<_>>().join(", ");
         if text.is_empty() {
@@ -112,8 +117,10 @@ impl Daemon {
             return Err(refused(format!("'{text}' tells the way to another daemon, which this one does not go")));
         }
         for driver in &self.drivers {
-            if driver.open(&uri)? == Opening::Accepted {
-                return Ok(Arc::clone(driver));
+            match driver.open(&uri).await? {
+                Opening::Accepted => return Ok(Arc::clone(driver)),
+                Opening::Through(driver) => return Ok(driver),
+                Opening::Declined => {}
             }
         }
         Err(refused(format!("no driver serves '{text}'; there are: {}", names())))
@@ -180,8 +187,8 @@ impl GuestService for Daemon {
         if args.flags & !OPEN_READ_ONLY != 0 {
             return Err(Failure::new(Code::InvalidArg, format!("flags {:#x} are not known", args.flags)));
         }
-        let driver = self.route(&args.uri)?;
         let state = cx.session().state::<Opened>().ok_or_else(|| Failure::no_support(Open::NAME))?;
+        let driver = self.route(&args.uri).await?;
         let twice = |_| Failure::new(Code::OperationInvalid, "the connection is open already");
         state.driver.set(driver).map_err(twice)?;
         if args.flags & OPEN_READ_ONLY != 0 {
@@ -197,11 +204,26 @@ impl GuestService for Daemon {
         let subscriber = &cx.session().state::<Opened>().ok_or_else(unsupported)?.subscriber;
         if args.on {
             let client = cx.client().ok_or_else(unsupported)?;
-            subscriber.begin(client, self.driver(cx)?.subscribe().ok_or_else(unsupported)?).await;
+            subscriber.begin(client, self.driver(cx)?.subscribe().await?).await;
         } else {
             subscriber.end().await;
         }
         Ok(())
+    }
+
+    /// Has the driver take a picture, and keeps it until the client has read it.
+    async fn domain_screenshot(&self, cx: &Context, args: DomainScreenshot) -> Reply<Stream> {
+        let unsupported = || Failure::no_support(DomainScreenshot::NAME);
+        let streams = &cx.session().state::<Opened>().ok_or_else(unsupported)?.streams;
+        let place = streams.place()?;
+        let picture = self.driver(cx)?.domain_screenshot(args).await?;
+        streams.open(place, &self.room, picture)
+    }
+
+    /// Gives a piece of what the session holds.
+    async fn stream_read(&self, cx: &Context, args: StreamRead) -> Reply<StreamPiece> {
+        let unsupported = || Failure::no_support(StreamRead::NAME);
+        cx.session().state::<Opened>().ok_or_else(unsupported)?.streams.read(args)
     }
 
     to_the_driver! {
@@ -219,12 +241,14 @@ impl GuestService for Daemon {
         domain_suspend: DomainSuspend,
         domain_resume: DomainResume,
         domain_destroy: DomainDestroy,
+        domain_shutdown: DomainShutdown,
         domain_save: DomainSave,
         domain_restore: DomainRestore,
         domain_lookup_by_id: DomainLookupById,
         domain_lookup_by_uuid: DomainLookupByUuid,
         domain_lookup_by_name: DomainLookupByName,
         domain_get_info: DomainGetInfo,
+        domain_get_job_info: DomainGetJobInfo,
         domain_dump_xml: DomainDumpXml,
         domain_get_autostart: DomainGetAutostart,
         domain_set_autostart: DomainSetAutostart,

@@ -43,7 +43,7 @@ pub enum GuestEvents {
     /// It goes on after it was suspended.
     #[rpc(proc = 3, oneway)]
     DomainResumed(DomainEvent),
-    /// It was stopped: destroyed, or saved to a file. One that was never defined is gone.
+    /// It was stopped: powered off, destroyed, or saved to a file. One that was never defined is gone.
     #[rpc(proc = 4, oneway)]
     DomainStopped(DomainEvent),
     /// Its definition was kept, for the first time or in the place of another.

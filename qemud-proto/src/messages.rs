@@ -1,4 +1,4 @@
-//! The messages of the guest protocol, procedures 1 to 41, and their table.
+//! The messages of the guest protocol, procedures 1 to 45, and their table.
 //!
 //! A message is a procedure's arguments; its `#[rpc]` line carries the number, the reply and whether a
 //! read-only channel may call it. Every reply travels in [`Reply`]. Replies come first in this file,
@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use rpc_frame::ProcedureTable;
-use xdr_core::Xdr;
+use xdr_core::{Bytes, Xdr};
 
 use crate::failure::Reply;
 use crate::identity::Uuid;
@@ -34,6 +34,10 @@ pub const DEFINED_DOMAINS_MAX: usize = 1024;
 pub const NETWORKS_MAX: usize = 256;
 /// Most procedures a negotiation can list.
 pub const PROCEDURES_MAX: usize = 1024;
+/// Longest name of a picture's format, in bytes.
+pub const MIME_MAX: usize = 64;
+/// Longest piece of a stream, in bytes.
+pub const PIECE_MAX: usize = 65_536;
 /// How long a call may take that carries a domain's memory to or from a disk.
 pub const MEMORY_LIMIT: Duration = Duration::from_secs(3600);
 
@@ -184,6 +188,58 @@ pub struct Negotiated {
     /// Procedures that can be called, `unsigned int active<1024>`.
     #[xdr(max = PROCEDURES_MAX)]
     pub active: Vec<u32>,
+}
+
+/// Bytes that are too many for one reply, and wait to be read with [`StreamRead`].
+#[derive(Debug, Clone, PartialEq, Eq, Xdr)]
+pub struct Stream {
+    /// Its number, which means something to this session alone.
+    pub stream: u32,
+    /// How many bytes there are.
+    pub length: u64,
+    /// What they are, for instance `image/png`, `string<64>`.
+    #[xdr(max = MIME_MAX)]
+    pub mime: String,
+}
+
+/// A piece of a stream, the reply to [`StreamRead`].
+#[derive(Debug, Clone, PartialEq, Eq, Xdr)]
+pub struct StreamPiece {
+    /// `opaque<65536>`; shorter only where the stream ends, and empty behind its end.
+    #[xdr(max = PIECE_MAX)]
+    pub bytes: Bytes,
+}
+
+/// What a domain is busy with, the reply to [`DomainGetJobInfo`]. All but the kind is zero where it is idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+pub struct JobInfo {
+    /// Whether it is busy.
+    pub kind: JobKind,
+    /// Time since it began, in ms.
+    pub elapsed: u64,
+    /// Bytes that it has to carry, as far as is known by now; more may come.
+    pub data_total: u64,
+    /// Bytes that it has carried.
+    pub data_processed: u64,
+    /// Bytes that are left.
+    pub data_remaining: u64,
+}
+
+/// The kind of a job, an `enum` on the wire with the numbers of libvirt's `virDomainJobType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+pub enum JobKind {
+    /// The domain is idle.
+    None = 0,
+    /// Its end can be foreseen.
+    Bounded = 1,
+    /// Nobody knows when it ends.
+    Unbounded = 2,
+    /// It has ended, and is still being cleared away.
+    Completed = 3,
+    /// It has failed, and is still being cleared away.
+    Failed = 4,
+    /// It was given up, and is still being cleared away.
+    Cancelled = 5,
 }
 
 /// Asks for the version of the hypervisor: major * 1,000,000 + minor * 1000 + micro.
@@ -504,6 +560,42 @@ pub struct DomainEvents {
     pub on: bool,
 }
 
+/// Asks the guest of an active domain to power off, as its button does; a guest that does not listen goes on. The reply
+/// does not wait for it: the domain is stopped when the guest is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+#[rpc(program = GUEST, version = 1, proc = 42, reply = Reply<()>, since = 1)]
+pub struct DomainShutdown {
+    /// Id of an active domain.
+    pub id: i32,
+}
+
+/// Takes a picture of an active domain's screen. What it shows may be secret, so a read-only channel has none of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+#[rpc(program = GUEST, version = 1, proc = 43, reply = Reply<Stream>, since = 1)]
+pub struct DomainScreenshot {
+    /// Id of an active domain.
+    pub id: i32,
+}
+
+/// Reads a piece of one of the session's streams. The first read from its end on, whose piece is empty, closes the
+/// stream, as does the end of the connection; until then each piece can be read as often as one likes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+#[rpc(program = GUEST, version = 1, proc = 44, reply = Reply<StreamPiece>, since = 1)]
+pub struct StreamRead {
+    /// Number of the stream.
+    pub stream: u32,
+    /// The first byte to read, counted from 0.
+    pub offset: u64,
+}
+
+/// Asks what a domain is busy with, which is while it is saved or restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Xdr)]
+#[rpc(program = GUEST, version = 1, proc = 45, reply = Reply<JobInfo>, since = 1, read_only, idempotent)]
+pub struct DomainGetJobInfo {
+    /// Identity of the domain, `opaque[16]`.
+    pub uuid: Uuid,
+}
+
 /// The procedure table of program [`GUEST`], version 1.
 #[derive(Debug, Clone, PartialEq, Eq, ProcedureTable)]
 #[rpc(program = GUEST, version = 1, service = GuestService)]
@@ -590,4 +682,12 @@ pub enum Guest {
     Open(Open),
     /// [`DomainEvents`].
     DomainEvents(DomainEvents),
+    /// [`DomainShutdown`].
+    DomainShutdown(DomainShutdown),
+    /// [`DomainScreenshot`].
+    DomainScreenshot(DomainScreenshot),
+    /// [`StreamRead`].
+    StreamRead(StreamRead),
+    /// [`DomainGetJobInfo`].
+    DomainGetJobInfo(DomainGetJobInfo),
 }

@@ -12,6 +12,6 @@ fn the_messages_and_their_table_are_less_than_480_lines() {
     assert!(lines < MOST, "src/messages.rs has {lines} lines of code, not fewer than {MOST}");
     // Formatted, so that lines cannot be saved by making them long.
     assert!(source.lines().all(|line| line.chars().count() <= 120));
-    // And all of it is there: 41 messages with their numbers, 41 lines of the table.
-    assert_eq!(source.matches("#[rpc(program = GUEST, version = 1, proc = ").count(), 41);
+    // And all of it is there: 45 messages with their numbers, 45 lines of the table.
+    assert_eq!(source.matches("#[rpc(program = GUEST, version = 1, proc = ").count(), 45);
 }

@@ -337,6 +337,10 @@ UNSUPPORTED(network_set_autostart, network_set_autostart_args, void_reply)
 UNSUPPORTED(get_capabilities, void, get_capabilities_reply)
 UNSUPPORTED(open, open_args, void_reply)
 UNSUPPORTED(domain_events, domain_events_args, void_reply)
+UNSUPPORTED(domain_shutdown, domain_shutdown_args, void_reply)
+UNSUPPORTED(domain_screenshot, domain_screenshot_args, domain_screenshot_reply)
+UNSUPPORTED(stream_read, stream_read_args, stream_read_reply)
+UNSUPPORTED(domain_get_job_info, domain_get_job_info_args, domain_get_job_info_reply)
 
 /* ---- the listening socket and the loop ---- */
 

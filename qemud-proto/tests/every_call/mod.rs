@@ -62,6 +62,10 @@ pub(crate) async fn call_each(client: &Client, uuid: Uuid) -> Vec<(&'static str,
         ending(client, Negotiate { major: 1, minor: 1 }).await,
         ending(client, Open { uri: String::new(), flags: 0 }).await,
         ending(client, DomainEvents { on: true }).await,
+        ending(client, DomainShutdown { id }).await,
+        ending(client, DomainScreenshot { id }).await,
+        ending(client, StreamRead { stream: 1, offset: 0 }).await,
+        ending(client, DomainGetJobInfo { uuid }).await,
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Every procedure of the protocol over the wire: what it does, and each failure that it has.
 //!
 //! - `wire`: a client that keeps account of how each procedure ended
-//! - `host`, `domains`, `running`, `saving`, `networks`: what the procedures do
+//! - `host`, `domains`, `running`, `screens`, `saving`, `networks`: what the procedures do
 //! - below: that no procedure and no failure was left out, against the protocol's own table
 
 #![cfg(feature = "programs")]
@@ -13,6 +13,7 @@ mod host;
 mod networks;
 mod running;
 mod saving;
+mod screens;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ const RO: bool = true;
 const RW: bool = false;
 
 /// The table of the protocol as it was agreed upon, written out by hand.
-const TABLE: [Line; 41] = [
+const TABLE: [Line; 45] = [
     (1, "GetVersion", RO, &[]),
     (2, "GetNodeInfo", RO, &[]),
     (3, "ListDomains", RO, &[]),
@@ -73,6 +74,10 @@ const TABLE: [Line; 41] = [
     (39, "Negotiate", RO, &[]),
     (40, "Open", RO, &[NoConnect, InvalidArg, OperationInvalid]),
     (41, "DomainEvents", RO, &[]),
+    (42, "DomainShutdown", RW, &[InvalidDomain]),
+    (43, "DomainScreenshot", RW, &[InvalidDomain, OperationFailed]),
+    (44, "StreamRead", RW, &[InvalidArg]),
+    (45, "DomainGetJobInfo", RO, &[NoDomain]),
 ];
 
 #[test]
@@ -84,7 +89,7 @@ fn numbers_names_and_read_only_flags_are_those_of_the_protocol() {
 }
 
 #[test]
-fn every_procedure_but_the_last_two_is_there_from_the_first_minor_version_for_everyone() {
+fn every_procedure_but_the_last_six_is_there_from_the_first_minor_version_for_everyone() {
     for line in Guest::PROCEDURES {
         let flags = (line.program, line.version, line.since, line.until, line.auth, line.oneway);
         assert_eq!(flags, (GUEST, 1, u32::from(line.number > 39), None, false, false), "{}", line.name);
@@ -103,6 +108,7 @@ async fn each_procedure_has_been_seen_to_succeed_and_to_fail_in_each_of_its_ways
         host::endings().await,
         domains::endings().await,
         running::endings().await,
+        screens::endings().await,
         saving::endings().await,
         networks::endings().await,
     ] {
@@ -110,8 +116,8 @@ async fn each_procedure_has_been_seen_to_succeed_and_to_fail_in_each_of_its_ways
     }
     let mut described = BTreeSet::new();
     for (_, name, _, failures) in TABLE {
-        // No driver takes part in the opening of another.
-        let unsupported = (name != "Open").then_some(&NoSupport);
+        // No driver takes part in the opening of another, or in what the daemon keeps of a picture.
+        let unsupported = (!["Open", "StreamRead"].contains(&name)).then_some(&NoSupport);
         let failures = failures.iter().chain(unsupported).map(|code| Some(code.number()));
         described.extend([None].into_iter().chain(failures).map(|ending| (name, ending)));
     }

@@ -3,6 +3,7 @@
 use qemud_proto::failure::Code;
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
+use rpc_frame::tokio::CallError;
 
 use crate::domains::{create, define, listed, xml};
 use crate::wire::{Wire, proofs, refused};
@@ -15,6 +16,8 @@ proofs! {
     what_is_active_cannot_be_started_or_created_again,
     a_create_or_start_that_fails_leaves_nothing,
     info_tells_state_memory_and_processors,
+    a_guest_that_is_asked_to_powers_off,
+    a_domain_that_is_neither_saved_nor_restored_has_no_job,
     processor_time_stands_still_while_a_domain_is_suspended,
     live_xml_carries_the_id_and_the_real_vnc_port,
     defining_an_active_domain_changes_its_next_start_only,
@@ -97,6 +100,30 @@ async fn info_tells_state_memory_and_processors(wire: &Wire) {
     assert_eq!(running, DomainInfo { runstate: RunState::Running, cpu_time: running.cpu_time, ..facts });
     wire.call(DomainDestroy { id }).await.unwrap();
     assert_eq!(wire.call(DomainGetInfo { uuid }).await, Ok(facts));
+}
+
+async fn a_guest_that_is_asked_to_powers_off(wire: &Wire) {
+    let uuid = define(wire, "kept").await;
+    let id = wire.call(DomainStart { uuid }).await.unwrap();
+    let created = create(wire, "gone").await;
+    let unavailable = wire.client.call(&DomainShutdown { id }).await.unwrap_err();
+    assert!(matches!(unavailable, CallError::ProcUnavail { procedure: 42 }), "{unavailable}");
+    wire.call(Negotiate { major: 1, minor: 1 }).await.unwrap();
+    assert_eq!(wire.call(DomainShutdown { id }).await, Ok(()));
+    wire.call(DomainSuspend { id: created.id }).await.unwrap();
+    assert_eq!(wire.call(DomainShutdown { id: created.id }).await, Ok(()));
+    assert_eq!(listed(wire).await, (vec![], vec!["kept".to_owned()]));
+    refused(wire.call(DomainShutdown { id }).await, Code::InvalidDomain, &format!("no active domain with id {id}"));
+}
+
+async fn a_domain_that_is_neither_saved_nor_restored_has_no_job(wire: &Wire) {
+    wire.call(Negotiate { major: 1, minor: 1 }).await.unwrap();
+    let uuid = define(wire, "a").await;
+    let idle = JobInfo { kind: JobKind::None, elapsed: 0, data_total: 0, data_processed: 0, data_remaining: 0 };
+    assert_eq!(wire.call(DomainGetJobInfo { uuid }).await, Ok(idle));
+    wire.call(DomainStart { uuid }).await.unwrap();
+    assert_eq!(wire.call(DomainGetJobInfo { uuid }).await, Ok(idle));
+    refused(wire.call(DomainGetJobInfo { uuid: Uuid::random() }).await, Code::NoDomain, "no domain with uuid");
 }
 
 async fn processor_time_stands_still_while_a_domain_is_suspended(wire: &Wire) {

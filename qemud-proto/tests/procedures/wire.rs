@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use qemud_proto::daemon::Daemon;
+use qemud_proto::daemon::{Daemon, GuestServer};
 use qemud_proto::driver::Driver;
 use qemud_proto::driver::test::TestDriver;
 use qemud_proto::failure::{Code, Failure, Reply};
@@ -15,6 +15,7 @@ pub(crate) type Ending = (&'static str, Option<Code>);
 /// A client of a daemon of its own.
 pub(crate) struct Wire {
     pub(crate) client: Client,
+    server: GuestServer,
     endings: Mutex<Vec<Ending>>,
 }
 
@@ -26,7 +27,12 @@ impl Wire {
 
     pub(crate) fn with(driver: impl Driver + 'static) -> Self {
         let server = Daemon::new(Arc::new(driver)).into_server(ServerConfig::default());
-        Self { client: Client::new(server.connect_in_memory()), endings: Mutex::default() }
+        Self { client: Client::new(server.connect_in_memory()), server, endings: Mutex::default() }
+    }
+
+    /// A client of the same daemon with a session of its own.
+    pub(crate) fn another(&self) -> Client {
+        Client::new(self.server.connect_in_memory())
     }
 
     /// Calls, and keeps account of how it ended.

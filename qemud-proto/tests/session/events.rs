@@ -186,6 +186,16 @@ async fn a_read_only_channel_may_listen() {
 }
 
 #[tokio::test]
+async fn a_guest_that_powers_off_is_told_as_stopped_before_the_reply() {
+    let server = daemon(256);
+    let (client, mut events) = subscriber(&server).await;
+    done(&client, DomainShutdown { id: 1 }).await;
+    let (change, event) = events.try_recv().unwrap();
+    assert_eq!((change, event.name.as_str(), event.id), (Stopped, "test", Some(1)));
+    assert!(events.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn without_minor_1_there_are_no_events_to_ask_for() {
     let server = daemon(256);
     let client = Client::new(server.connect_in_memory());

@@ -91,7 +91,7 @@ async fn negotiation_is_allowed_and_does_not_lift_the_restriction() {
     let client = Client::new(read_only(daemon()).connect_in_memory());
     let negotiated = client.call(&Negotiate { major: 1, minor: 9 }).await.unwrap().unwrap();
     // The list tells what the daemon has, not what this channel may do.
-    assert_eq!(negotiated.active.len(), 41);
+    assert_eq!(negotiated.active.len(), 45);
     assert_eq!(client.call(&DomainSuspend { id: 1 }).await.unwrap(), Err(denied("DomainSuspend")));
     let null: Result<(), CallError> = client.null(GUEST, 1).await;
     assert!(null.is_ok(), "{null:?}");
