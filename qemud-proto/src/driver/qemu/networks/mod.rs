@@ -179,11 +179,10 @@ impl Shared {
         for (file, fault) in loaded.faults {
             tracing::warn!(file = %file.display(), fault, "a definition cannot be read");
         }
-        let taken = bridge::names().await?;
         let mut marked = Vec::new();
         for stored in loaded.definitions {
             let file = self.definitions.path(&stored.name);
-            match self.take(&stored, &taken).await {
+            match self.take(&stored).await {
                 Ok(uuid) if stored.autostart => marked.push((uuid, stored.name)),
                 Ok(_) => {}
                 Err(failure) => tracing::warn!(file = %file.display(), %failure, "a definition cannot be used"),
@@ -199,12 +198,13 @@ impl Shared {
     }
 
     /// Takes a definition from the disk.
-    async fn take(&self, stored: &Stored, taken: &BTreeSet<String>) -> Reply<Uuid> {
+    async fn take(&self, stored: &Stored) -> Reply<Uuid> {
         let definition = NetworkDefinition::parse(&stored.xml)?;
         if definition.name != stored.name {
             let message = format!("it is the definition of the network '{}'", definition.name);
             return Err(Failure::new(Code::XmlError, message));
         }
+        let taken = taken(&definition).await?;
         let definition = self.networks().may_define(definition, |bridge| !taken.contains(bridge))?;
         // Written by hand without an identity or a bridge, it keeps those that it has got.
         if definition.stored_xml() != stored.xml {
@@ -222,7 +222,7 @@ impl Shared {
     }
 
     async fn launch(&self, definition: NetworkDefinition) -> Reply<Identity> {
-        let taken = bridge::names().await?;
+        let taken = taken(&definition).await?;
         let definition = self.networks().may_launch(definition, |bridge| !taken.contains(bridge))?;
         let running = Running { plan: Plan::of(&definition)?, definition };
         let isolated = self.networks().made().filter(|plan| plan.forward.is_none()).cloned().collect::<Vec<_>>();
@@ -242,7 +242,7 @@ impl Shared {
     }
 
     async fn define(&self, definition: NetworkDefinition) -> Reply<Identity> {
-        let taken = bridge::names().await?;
+        let taken = taken(&definition).await?;
         let definition = self.networks().may_define(definition, |bridge| !taken.contains(bridge))?;
         self.keep(&definition).await?;
         self.networks().define(definition)
@@ -260,6 +260,14 @@ impl Shared {
         let definitions = self.definitions.clone();
         blocking(move || definitions.set_autostart(&name, autostart)).await?;
         self.networks().set_autostart(uuid, autostart)
+    }
+}
+
+/// The names that a bridge cannot have, where one is to be chosen.
+async fn taken(definition: &NetworkDefinition) -> Reply<BTreeSet<String>> {
+    match definition.bridge.name {
+        Some(_) => Ok(BTreeSet::new()),
+        None => bridge::names().await,
     }
 }
 

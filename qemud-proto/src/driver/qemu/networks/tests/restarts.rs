@@ -45,8 +45,8 @@ async fn what_an_active_network_has_lost_is_made_again() {
     drop(networks);
     attempt("nft", &["flush", "ruleset"]).unwrap();
     ip(&["address", "flush", "dev", "br0"]);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(killed.parse().unwrap()), nix::sys::signal::Signal::SIGKILL)
-        .unwrap();
+    let number = rustix::process::Pid::from_raw(killed.parse().unwrap()).unwrap();
+    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
     while line(&killed).is_some() {
         tokio::task::yield_now().await;
     }
