@@ -51,7 +51,7 @@ async fn main() -> ExitCode {
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            eprintln!("error: {}", output::printable(&error.to_string()));
+            eprintln!("error: {}", told(&error));
             1
         }
     };
@@ -60,6 +60,17 @@ async fn main() -> ExitCode {
         std::process::exit(status.into());
     }
     ExitCode::from(status)
+}
+
+/// One line, unless a program of ours has said more: ssh's warnings are long.
+fn told(error: &Error) -> String {
+    let text = error.to_string();
+    match error {
+        Error::Connect(ConnectError::Program { .. }) => {
+            text.lines().map(output::printable).collect::<Vec<_>>().join("\n")
+        }
+        _ => output::printable(&text),
+    }
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Error> {
