@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::authority::{Authority, Request};
 use crate::foreign_tool::require;
-use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, run_with, until};
+use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, program, run_with, until};
 
 fn at(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
@@ -234,6 +235,40 @@ fn a_start_with_bad_certificates_fails_and_names_them() {
         let named = format!("'{}': the certificate has expired", expired.certificate.display());
         assert!(ended.stderr.contains(&named), "{ended:?}");
     }
+}
+
+/// Where root runs the test, another user has to run the daemon: root's does not look there.
+#[test]
+fn a_users_daemon_finds_the_users_certificates() {
+    const OTHER: u32 = 65_534;
+    let pki = Pki::new();
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".pki/guestd");
+    fs::create_dir_all(&folder).unwrap();
+    for file in ["cacert.pem", "servercert.pem", "serverkey.pem"] {
+        fs::copy(pki.authority.folder().join(file), folder.join(file)).unwrap();
+    }
+    let check = |mut command: Command| {
+        command.env("HOME", home.path());
+        run_with(command, b"")
+    };
+    let arguments = ["--tls", "127.0.0.1:0", "--check"];
+    let right = Ended::new(0, "all is right\n", "");
+    if fs::metadata(home.path()).unwrap().uid() != 0 {
+        assert_eq!(check(guestd_command(&arguments)), right);
+        return;
+    }
+    let ended = check(guestd_command(&arguments));
+    assert!(ended.status == 1 && ended.stderr.contains("'/etc/pki/"), "{ended:?}");
+    // Where the programs are built, others may have no access.
+    let copy = home.path().join("guestd");
+    fs::copy(env!("CARGO_BIN_EXE_guestd"), &copy).unwrap();
+    for path in [home.path(), &folder.join("serverkey.pem")] {
+        std::os::unix::fs::chown(path, Some(OTHER), None).unwrap();
+    }
+    let mut command = program(copy.to_str().unwrap(), &arguments);
+    command.uid(OTHER);
+    assert_eq!(check(command), right);
 }
 
 // ---- configuration ----

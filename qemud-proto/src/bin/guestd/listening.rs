@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use nix::unistd::Uid;
 use qemud_proto::daemon::GuestServer;
 use qemud_proto::uri::Sockets;
 use rpc_frame::tls::{ServerTls, TlsListener};
@@ -140,7 +141,8 @@ async fn bound(address: Option<SocketAddr>, passed: Vec<StdTcpListener>) -> anyh
 }
 
 fn tls(settings: &Settings) -> anyhow::Result<ServerTls> {
-    let builder = ServerTls::builder(settings.tls_files()).allow(settings.tls_allow()?);
+    let files = settings.tls_files(Uid::effective().is_root());
+    let builder = ServerTls::builder(files).allow(settings.tls_allow()?);
     builder.build().context("TLS")
 }
 
