@@ -12,8 +12,8 @@ use qemud_proto::uri::{ConfigError, ConnectUri, Transport, UriConfig, probe};
 #[command(name = "guestctl", version)]
 pub(crate) struct Arguments {
     /// The daemon, as a URI or as an alias of the configuration [default: uri_default of the configuration, else a
-    /// daemon that answers on /run/guestd/guestd-sock or on $XDG_RUNTIME_DIR/guestd/guestd-sock, else test:///default,
-    /// inside this program]
+    /// daemon that answers on /run/guestd/guestd-sock (with --readonly guestd-sock-ro) or on
+    /// $XDG_RUNTIME_DIR/guestd/guestd-sock, else test:///default, inside this program]
     #[arg(short, long, global = true, value_name = "URI", env = "GUESTD_DEFAULT_URI")]
     pub(crate) connect: Option<String>,
 
@@ -49,7 +49,7 @@ impl Arguments {
                 .exit()
         };
         match config.resolve(given) {
-            Ok(None) => Ok(probe().await.with_read_only(self.readonly)),
+            Ok(None) => Ok(probe(self.readonly).await),
             Ok(Some(uri)) => match uri.socket() {
                 Err(error) if matches!(uri.transport, Transport::Unix { .. }) => mistaken(&error),
                 _ => Ok(uri.with_read_only(self.readonly)),
