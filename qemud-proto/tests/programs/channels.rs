@@ -330,6 +330,18 @@ fn manual_pages_and_completions_come_from_the_command_line() {
     }
 }
 
+#[test]
+fn the_manual_of_guestctl_has_a_page_for_each_command() {
+    let manual = run_with(guestctl_command(&["generate", "man"]), b"").stdout;
+    let title = |line: &str| Some(line.strip_prefix(".TH ")?.split(' ').next()?.to_owned());
+    let titles: Vec<String> = manual.lines().filter_map(title).collect();
+    assert_eq!(titles[..2], ["guestctl", "guestctl-ping"]);
+    let referred = manual.lines().filter_map(|line| line.strip_suffix("(1)")).map(|name| name.replace('\\', ""));
+    assert_eq!(titles[1..], referred.collect::<Vec<_>>());
+    // And what only one of them takes.
+    assert!(manual.contains("Only inactive ones"), "{manual}");
+}
+
 // ---- systemd ----
 
 #[test]

@@ -193,7 +193,7 @@ impl Document {
     pub(crate) fn write(self, out: &mut impl io::Write) -> io::Result<()> {
         let mut command = Arguments::command();
         let shell = match self {
-            Self::Man => return clap_mangen::Man::new(command).render(out),
+            Self::Man => return write_pages(command, out),
             Self::Bash => clap_complete::Shell::Bash,
             Self::Fish => clap_complete::Shell::Fish,
             Self::Zsh => clap_complete::Shell::Zsh,
@@ -201,6 +201,15 @@ impl Document {
         clap_complete::generate(shell, &mut command, "guestctl", out);
         Ok(())
     }
+}
+
+/// The program's page, and behind it, in the same file, those of the commands that it refers to.
+fn write_pages(command: clap::Command, out: &mut impl io::Write) -> io::Result<()> {
+    let mut command = command.disable_help_subcommand(true);
+    // Only then they have names of their own, such as guestctl-list.
+    command.build();
+    let pages = std::iter::once(&command).chain(command.get_subcommands().filter(|command| !command.is_hide_set()));
+    pages.into_iter().try_for_each(|command| clap_mangen::Man::new(command.clone()).render(out))
 }
 
 /// A domain, by any of its keys.
