@@ -209,6 +209,18 @@ fn a_client_that_may_not_connect_is_refused_and_the_log_says_why() {
 }
 
 #[test]
+fn who_does_not_have_the_daemon_verified_is_warned() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let (_daemon, port) = pki.daemon(&[]);
+    // The daemon knows this client, which does not know the daemon's authority.
+    fs::copy(other.authority.folder().join("cacert.pem"), pki.authority.folder().join("cacert.pem")).unwrap();
+    let ended = guestctl(&["--connect", &format!("{}&no_verify=1", pki.uri(&port)), "domname", "1"]);
+    assert_eq!(ended, Ended::new(0, "test\n", " WARN the server's certificate is not verified\n"));
+    let ended = guestctl(&["--connect", &pki.uri(&port), "domname", "1"]);
+    assert!(ended.status == 1 && ended.stderr.contains("UnknownIssuer"), "{ended:?}");
+}
+
+#[test]
 fn sighup_has_certificates_read_anew() {
     let pki = Pki::new();
     let (daemon, port) = pki.daemon(&[]);

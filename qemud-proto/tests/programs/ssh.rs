@@ -150,6 +150,7 @@ fn what_ssh_says_reaches_the_user() {
     // A host that nobody knows is taken where the user says so.
     let ended = through(&sshd.uri("unknown", &format!("{socket}&no_verify=1")), &["list"]);
     assert!(ended.stderr.contains("cannot connect to the socket '/nowhere/sock'"), "{ended:?}");
+    assert!(ended.stderr.contains("WARN the host's key is not checked host=\"127.0.0.1\""), "{ended:?}");
 }
 
 /// A program in the place of ssh that runs nothing, and its path.

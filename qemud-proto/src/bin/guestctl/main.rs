@@ -8,6 +8,7 @@ mod networks; //  commands about networks
 mod proxy; //     the far side of ssh
 mod output; //    tables for people, JSON for programs
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,6 +17,9 @@ use qemud_proto::failure::Failure;
 use qemud_proto::messages::XML_MAX;
 use qemud_proto::uri::{ConfigError, NoSocket};
 use rpc_frame::tokio::{CallError, Client, ClosedError};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::arguments::{Arguments, Command};
 use crate::output::Output;
@@ -46,6 +50,7 @@ enum Error {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    log();
     let status: u8 = match run(&arguments).await {
         Ok(()) => 0,
         // Whoever read the output has seen enough.
@@ -60,6 +65,14 @@ async fn main() -> ExitCode {
         std::process::exit(status.into());
     }
     ExitCode::from(status)
+}
+
+/// What the user should know although all goes well, such as that nothing is verified; or what RUST_LOG selects.
+fn log() {
+    let selected = std::env::var("RUST_LOG").ok().and_then(|selected| selected.parse().ok());
+    let filter = selected.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+    tracing_subscriber::registry().with(lines.with_ansi(std::io::stderr().is_terminal())).with(filter).init();
 }
 
 /// One line, unless a program of ours has said more: ssh's warnings are long.
