@@ -350,6 +350,13 @@ fn the_manual_of_guestctl_has_a_page_for_each_command() {
     assert_eq!(titles[..2], ["guestctl", "guestctl-ping"]);
     let referred = manual.lines().filter_map(|line| line.strip_suffix("(1)")).map(|name| name.replace('\\', ""));
     assert_eq!(titles[1..], referred.collect::<Vec<_>>());
+    // URIs are a user's only way to a daemon: each transport and parameter is told of, here and by --help.
+    let help = run_with(guestctl_command(&["--help"]), b"").stdout;
+    let parameters = "socket mode pkipath no_verify command keyfile no_tty netcat proxy name".split(' ');
+    let transports = ["\nunix, or none", "\ntls, or none", "\ntcp:", "\nssh:", "\next:"].map(str::to_owned);
+    for told in parameters.map(|name| format!("{name}=")).chain(transports) {
+        assert!(manual.replace('\\', "").contains(&told) && help.contains(&told), "{told:?}");
+    }
     // And what only one of them takes.
     assert!(manual.contains("Only inactive ones"), "{manual}");
 }

@@ -9,7 +9,7 @@ use qemud_proto::uri::{ConfigError, ConnectUri, Transport, UriConfig, probe};
 
 /// Manage guests through a daemon of the guest protocol.
 #[derive(Parser)]
-#[command(name = "guestctl", version)]
+#[command(name = "guestctl", version, after_long_help = include_str!("uris.txt"))]
 pub(crate) struct Arguments {
     /// The daemon, as a URI or as an alias of the configuration [default: uri_default of the configuration, else a
     /// daemon that answers on /run/guestd/guestd-sock (with --readonly guestd-sock-ro) or on
