@@ -10,16 +10,23 @@ const SYSTEM: &str = "/etc/pki/guestd";
 /// Those who vouch for this machine's peers.
 const AUTHORITIES: &str = "/etc/pki/CA/cacert.pem";
 
-/// The files of a daemon: `cacert.pem`, `servercert.pem` and `serverkey.pem` in `folder`, or else
+/// The files of a machine's daemon: `cacert.pem`, `servercert.pem` and `serverkey.pem` in `folder`, or else
 /// `/etc/pki/CA/cacert.pem`, `/etc/pki/guestd/servercert.pem` and `/etc/pki/guestd/private/serverkey.pem`.
 #[must_use]
 pub fn server(folder: Option<&Path>) -> TlsFiles {
     match folder {
         Some(folder) => of_folder(folder, "server"),
-        None => {
-            TlsFiles::new(AUTHORITIES).with_certificate(in_system("servercert.pem"), in_system("private/serverkey.pem"))
-        }
+        None => server_of(None, Path::new(AUTHORITIES), Path::new(SYSTEM)),
     }
+}
+
+/// The files of a user's own daemon: `cacert.pem`, and `servercert.pem` with `serverkey.pem`, of `~/.pki/guestd/` if they
+/// are there; in place of the others those of the machine's daemon.
+///
+/// Not for a daemon of root's: whom root trusts as a client need not vouch for the machine's clients.
+#[must_use]
+pub fn users_server() -> TlsFiles {
+    server_of(own_folder().as_deref(), Path::new(AUTHORITIES), Path::new(SYSTEM))
 }
 
 /// The files of a client: `cacert.pem`, `clientcert.pem` and `clientkey.pem` in `folder`.
@@ -32,24 +39,41 @@ pub fn client(folder: Option<&Path>) -> TlsFiles {
     if let Some(folder) = folder {
         return of_folder(folder, "client");
     }
-    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-    let own = home.map(|home| PathBuf::from(home).join(".pki").join("guestd"));
-    client_of(own.as_deref(), Path::new(AUTHORITIES), Path::new(SYSTEM))
+    client_of(own_folder().as_deref(), Path::new(AUTHORITIES), Path::new(SYSTEM))
+}
+
+/// `~/.pki/guestd`.
+fn own_folder() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty())?;
+    Some(PathBuf::from(home).join(".pki").join("guestd"))
 }
 
 fn client_of(own: Option<&Path>, authorities: &Path, system: &Path) -> TlsFiles {
-    let own_authorities = own.map(|own| own.join("cacert.pem")).filter(|file| file.exists());
-    let files = TlsFiles::new(own_authorities.unwrap_or_else(|| authorities.to_owned()));
-    let pairs = [
-        own.map(|own| (own.join("clientcert.pem"), own.join("clientkey.pem"))),
-        Some((system.join("clientcert.pem"), system.join("private/clientkey.pem"))),
-    ];
-    // One without the other is a mistake, which the file that is missing is named for.
-    let pair = pairs.into_iter().flatten().find(|(certificate, key)| certificate.exists() || key.exists());
-    match pair {
+    let files = TlsFiles::new(authorities_of(own, authorities));
+    match pair(own, system, "client") {
         Some((certificate, key)) => files.with_certificate(certificate, key),
         None => files,
     }
+}
+
+fn server_of(own: Option<&Path>, authorities: &Path, system: &Path) -> TlsFiles {
+    let files = TlsFiles::new(authorities_of(own, authorities));
+    // A daemon cannot do without: where there is none, the machine's is missed.
+    let (certificate, key) = pair(own, system, "server").unwrap_or_else(|| in_system(system, "server"));
+    files.with_certificate(certificate, key)
+}
+
+fn authorities_of(own: Option<&Path>, authorities: &Path) -> PathBuf {
+    let own = own.map(|own| own.join("cacert.pem")).filter(|file| file.exists());
+    own.unwrap_or_else(|| authorities.to_owned())
+}
+
+/// The first certificate that is there, with its key. One without the other is a mistake, which the file that is missing
+/// is named for.
+fn pair(own: Option<&Path>, system: &Path, whose: &str) -> Option<(PathBuf, PathBuf)> {
+    let own = own.map(|own| (own.join(format!("{whose}cert.pem")), own.join(format!("{whose}key.pem"))));
+    let mut pairs = own.into_iter().chain([in_system(system, whose)]);
+    pairs.find(|(certificate, key)| certificate.exists() || key.exists())
 }
 
 fn of_folder(folder: &Path, whose: &str) -> TlsFiles {
@@ -57,8 +81,8 @@ fn of_folder(folder: &Path, whose: &str) -> TlsFiles {
     TlsFiles::new(folder.join("cacert.pem")).with_certificate(file("cert"), file("key"))
 }
 
-fn in_system(file: &str) -> PathBuf {
-    Path::new(SYSTEM).join(file)
+fn in_system(system: &Path, whose: &str) -> (PathBuf, PathBuf) {
+    (system.join(format!("{whose}cert.pem")), system.join(format!("private/{whose}key.pem")))
 }
 
 #[cfg(test)]
@@ -67,7 +91,9 @@ mod tests {
 
     use super::*;
 
-    fn files(own: &[&str], system: &[&str]) -> [Option<PathBuf>; 3] {
+    type Search = fn(Option<&Path>, &Path, &Path) -> TlsFiles;
+
+    fn files(search: Search, own: &[&str], system: &[&str]) -> [Option<PathBuf>; 3] {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("system/private")).unwrap();
@@ -77,7 +103,7 @@ mod tests {
                 fs::write(at(place).join(name), "").unwrap();
             }
         }
-        let files = client_of(Some(&at("own")), &at("ca"), &at("system"));
+        let files = search(Some(&at("own")), &at("ca"), &at("system"));
         [Some(files.authorities), files.certificate, files.key]
             .map(|file| file.map(|file| file.strip_prefix(folder.path()).unwrap().to_owned()))
     }
@@ -88,6 +114,7 @@ mod tests {
 
     #[test]
     fn a_users_own_files_come_before_the_machines() {
+        let files = |own: &[&str], system: &[&str]| files(client_of, own, system);
         let both = ["clientcert.pem", "clientkey.pem"];
         let machines = ["clientcert.pem", "private/clientkey.pem"];
         let of_machine = ["ca", "system/clientcert.pem", "system/private/clientkey.pem"];
@@ -98,6 +125,19 @@ mod tests {
         assert_eq!(files(&both, &machines), paths(["ca", "own/clientcert.pem", "own/clientkey.pem"]));
         // One of them alone stands for both, so that the other is missed.
         assert_eq!(files(&both[1..], &machines), paths(["ca", "own/clientcert.pem", "own/clientkey.pem"]));
+    }
+
+    #[test]
+    fn so_do_those_of_a_users_own_daemon_and_the_machines_are_missed() {
+        let files = |own: &[&str], system: &[&str]| files(server_of, own, system);
+        let both = ["servercert.pem", "serverkey.pem"];
+        let machines = ["servercert.pem", "private/serverkey.pem"];
+        let of_machine = ["ca", "system/servercert.pem", "system/private/serverkey.pem"];
+        assert_eq!(files(&[], &[]), paths(of_machine));
+        assert_eq!(files(&["clientcert.pem"], &machines), paths(of_machine));
+        assert_eq!(files(&["cacert.pem"], &machines), paths(["own/cacert.pem", of_machine[1], of_machine[2]]));
+        assert_eq!(files(&both, &machines), paths(["ca", "own/servercert.pem", "own/serverkey.pem"]));
+        assert_eq!(files(&both[..1], &machines), paths(["ca", "own/servercert.pem", "own/serverkey.pem"]));
     }
 
     #[test]

@@ -144,7 +144,8 @@ async fn listen(program: PathBuf, errors: ChildStderr, said: Said) {
             _ => break,
         };
         let len = line.len();
-        tracing::warn!(program = %program.display(), "{}", String::from_utf8_lossy(line).trim_end());
+        // If the connection fails for it, the error has it as well.
+        tracing::info!(program = %program.display(), "{}", String::from_utf8_lossy(line).trim_end());
         {
             let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
             said.extend_from_slice(line);

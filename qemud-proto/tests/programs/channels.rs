@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::authority::{Authority, Request};
 use crate::foreign_tool::require;
-use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, run_with, until};
+use crate::processes::{Ctl, Ended, Guestd, guestctl, guestctl_command, guestd_command, program, run_with, until};
 
 fn at(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
@@ -208,6 +209,18 @@ fn a_client_that_may_not_connect_is_refused_and_the_log_says_why() {
 }
 
 #[test]
+fn who_does_not_have_the_daemon_verified_is_warned() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let (_daemon, port) = pki.daemon(&[]);
+    // The daemon knows this client, which does not know the daemon's authority.
+    fs::copy(other.authority.folder().join("cacert.pem"), pki.authority.folder().join("cacert.pem")).unwrap();
+    let ended = guestctl(&["--connect", &format!("{}&no_verify=1", pki.uri(&port)), "domname", "1"]);
+    assert_eq!(ended, Ended::new(0, "test\n", " WARN the server's certificate is not verified\n"));
+    let ended = guestctl(&["--connect", &pki.uri(&port), "domname", "1"]);
+    assert!(ended.status == 1 && ended.stderr.contains("UnknownIssuer"), "{ended:?}");
+}
+
+#[test]
 fn sighup_has_certificates_read_anew() {
     let pki = Pki::new();
     let (daemon, port) = pki.daemon(&[]);
@@ -234,6 +247,40 @@ fn a_start_with_bad_certificates_fails_and_names_them() {
         let named = format!("'{}': the certificate has expired", expired.certificate.display());
         assert!(ended.stderr.contains(&named), "{ended:?}");
     }
+}
+
+/// Where root runs the test, another user has to run the daemon: root's does not look there.
+#[test]
+fn a_users_daemon_finds_the_users_certificates() {
+    const OTHER: u32 = 65_534;
+    let pki = Pki::new();
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".pki/guestd");
+    fs::create_dir_all(&folder).unwrap();
+    for file in ["cacert.pem", "servercert.pem", "serverkey.pem"] {
+        fs::copy(pki.authority.folder().join(file), folder.join(file)).unwrap();
+    }
+    let check = |mut command: Command| {
+        command.env("HOME", home.path());
+        run_with(command, b"")
+    };
+    let arguments = ["--tls", "127.0.0.1:0", "--check"];
+    let right = Ended::new(0, "all is right\n", "");
+    if fs::metadata(home.path()).unwrap().uid() != 0 {
+        assert_eq!(check(guestd_command(&arguments)), right);
+        return;
+    }
+    let ended = check(guestd_command(&arguments));
+    assert!(ended.status == 1 && ended.stderr.contains("'/etc/pki/"), "{ended:?}");
+    // Where the programs are built, others may have no access.
+    let copy = home.path().join("guestd");
+    fs::copy(env!("CARGO_BIN_EXE_guestd"), &copy).unwrap();
+    for path in [home.path(), &folder.join("serverkey.pem")] {
+        std::os::unix::fs::chown(path, Some(OTHER), None).unwrap();
+    }
+    let mut command = program(copy.to_str().unwrap(), &arguments);
+    command.uid(OTHER);
+    assert_eq!(check(command), right);
 }
 
 // ---- configuration ----
@@ -295,6 +342,25 @@ fn manual_pages_and_completions_come_from_the_command_line() {
         command.args(["-n", "-c", &script]);
         assert!(command.status().unwrap().success());
     }
+}
+
+#[test]
+fn the_manual_of_guestctl_has_a_page_for_each_command() {
+    let manual = run_with(guestctl_command(&["generate", "man"]), b"").stdout;
+    let title = |line: &str| Some(line.strip_prefix(".TH ")?.split(' ').next()?.to_owned());
+    let titles: Vec<String> = manual.lines().filter_map(title).collect();
+    assert_eq!(titles[..2], ["guestctl", "guestctl-ping"]);
+    let referred = manual.lines().filter_map(|line| line.strip_suffix("(1)")).map(|name| name.replace('\\', ""));
+    assert_eq!(titles[1..], referred.collect::<Vec<_>>());
+    // URIs are a user's only way to a daemon: each transport and parameter is told of, here and by --help.
+    let help = run_with(guestctl_command(&["--help"]), b"").stdout;
+    let parameters = "socket mode pkipath no_verify command keyfile no_tty netcat proxy name".split(' ');
+    let transports = ["\nunix, or none", "\ntls, or none", "\ntcp:", "\nssh:", "\next:"].map(str::to_owned);
+    for told in parameters.map(|name| format!("{name}=")).chain(transports) {
+        assert!(manual.replace('\\', "").contains(&told) && help.contains(&told), "{told:?}");
+    }
+    // And what only one of them takes.
+    assert!(manual.contains("Only inactive ones"), "{manual}");
 }
 
 // ---- systemd ----

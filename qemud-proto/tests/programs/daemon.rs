@@ -246,6 +246,32 @@ fn what_it_cannot_do_it_says_and_does_not_begin() {
 }
 
 #[test]
+fn a_check_tells_of_sockets_that_cannot_be_there() {
+    let daemon = Guestd::start(&[]);
+    let check = |arguments: &[&str]| run_with(guestd_command(&[arguments, &["--check"]].concat()), b"");
+    let socket = daemon.socket();
+    let file = daemon.folder.path().join("precious");
+    fs::write(&file, "precious").unwrap();
+    let (socket, file) = (socket.to_str().unwrap(), file.to_str().unwrap());
+    let long = "x".repeat(200);
+    for (arguments, says) in [
+        (&["--unix", "/nowhere/sock"][..], "No such file or directory"),
+        (&["--unix-read-only", "/nowhere/sock"], "No such file or directory"),
+        (&["--unix", file], "there is a file that is no socket"),
+        (&["--unix", &format!("/tmp/{long}")], "cannot listen on '/tmp/xxx"),
+        (&["--unix", &format!("@{long}")], "cannot listen on '@xxx"),
+        (&["--unix", "@guestd", "--unix-read-only", "@guestd"], "'@guestd' cannot be the socket for all calls and"),
+    ] {
+        let ended = check(arguments);
+        assert_eq!((ended.status, ended.stdout.as_str()), (1, ""), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains(says), "{arguments:?}: {ended:?}");
+    }
+    // The daemon that runs will have ended when the next one begins.
+    assert_eq!(check(&["--unix", socket]), Ended::new(0, "all is right\n", ""));
+    assert_eq!(Ctl::new(daemon.uri()).text(&["ping"]), "The daemon answers\n");
+}
+
+#[test]
 fn when_the_second_socket_fails_the_first_is_taken_away_again() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempfile::tempdir().unwrap();

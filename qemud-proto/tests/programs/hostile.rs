@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use crate::processes::{Ctl, Guestd, PATIENCE};
@@ -106,6 +106,26 @@ fn calls_that_cannot_be_understood_are_answered_and_the_connection_goes_on() {
         stream.read_exact(&mut answer).unwrap();
         assert_eq!(answer[..], reply(u32::from(wire[7]), status));
     }
+}
+
+#[test]
+fn who_claims_to_be_root_by_tcp_changes_nothing_and_the_log_has_it_as_a_claim() {
+    let mut daemon = Guestd::start(&["--tcp", "127.0.0.1:0"]);
+    let line = daemon.line();
+    let mut stream = TcpStream::connect(line.strip_prefix("listening tcp ").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // AUTH_SYS: stamp, a machine's name of four letters, uid 0, gid 0, no further groups.
+    let claim = [1, 24, 0, 4, u32::from_be_bytes(*b"host"), 0, 0, 0];
+    let suspend = [&[2, 0x2000_1a64, 1, 9][..], &claim, &[0, 0]].concat();
+    stream.write_all(&call(7, &suspend, &1_u32.to_be_bytes())).unwrap();
+    let mut answer = [0; 36];
+    stream.read_exact(&mut answer).unwrap();
+    // Accepted, and OperationDenied.
+    assert_eq!((&answer[4..28], &answer[28..]), (&reply(7, 0)[4..], &[0, 0, 0, 1, 0, 0, 0, 29][..]));
+    answers(&daemon);
+    daemon.signal("TERM");
+    let (_, log) = daemon.ended();
+    assert!(log.contains("procedure=\"DomainSuspend\" xid=7 caller=claims uid 0, gid 0"), "{log}");
 }
 
 #[test]

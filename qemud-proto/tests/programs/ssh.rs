@@ -150,6 +150,36 @@ fn what_ssh_says_reaches_the_user() {
     // A host that nobody knows is taken where the user says so.
     let ended = through(&sshd.uri("unknown", &format!("{socket}&no_verify=1")), &["list"]);
     assert!(ended.stderr.contains("cannot connect to the socket '/nowhere/sock'"), "{ended:?}");
+    assert!(ended.stderr.contains("WARN the host's key is not checked host=\"127.0.0.1\""), "{ended:?}");
+}
+
+/// A program in the place of ssh that runs nothing, and its path.
+fn program_that(folder: &Path, does: &str) -> PathBuf {
+    let script = folder.join("in-the-place-of-ssh");
+    fs::write(&script, format!("#!/bin/sh\n{does}\n")).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+#[test]
+fn ssh_asks_nothing_unless_the_user_lets_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = program_that(folder.path(), "echo \"$@\" >&2");
+    for (parameters, asks) in [("", false), ("&no_tty=1", false), ("&no_tty=0", true)] {
+        let uri = format!("test+ssh://host/default?command={}{parameters}", script.display());
+        let told = through(&uri, &["list"]).stderr;
+        assert!(told.contains("-T -e none"), "{told}");
+        assert_eq!(told.contains("-o BatchMode=yes"), !asks, "{told}");
+    }
+}
+
+#[test]
+fn what_ssh_says_in_lines_for_a_terminal_reaches_the_user_in_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = program_that(folder.path(), "printf 'one\\r\\n\\033[31mtwo\\r\\n' >&2");
+    let ended = through(&format!("test+ssh://host/default?command={}", script.display()), &["list"]);
+    let says = format!("error: '{}' does not lead to a daemon: one\n\\u{{1b}}[31mtwo\n", script.display());
+    assert_eq!(ended, Ended::new(1, "", &says));
 }
 
 #[test]

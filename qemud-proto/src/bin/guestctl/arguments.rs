@@ -14,11 +14,11 @@ use crate::waiting::Wait;
 
 /// Manage guests through a daemon of the guest protocol.
 #[derive(Parser)]
-#[command(name = "guestctl", version)]
+#[command(name = "guestctl", version, after_long_help = include_str!("uris.txt"))]
 pub(crate) struct Arguments {
     /// The daemon, as a URI or as an alias of the configuration [default: uri_default of the configuration, else a
-    /// daemon that answers on /run/guestd/guestd-sock or on $XDG_RUNTIME_DIR/guestd/guestd-sock, else test:///default,
-    /// inside this program]
+    /// daemon that answers on /run/guestd/guestd-sock (with --readonly guestd-sock-ro) or on
+    /// $XDG_RUNTIME_DIR/guestd/guestd-sock, else test:///default, inside this program]
     #[arg(short, long, global = true, value_name = "URI", env = "GUESTD_DEFAULT_URI")]
     pub(crate) connect: Option<String>,
 
@@ -54,7 +54,7 @@ impl Arguments {
                 .exit()
         };
         match config.resolve(given) {
-            Ok(None) => Ok(probe().await.with_read_only(self.readonly)),
+            Ok(None) => Ok(probe(self.readonly).await),
             Ok(Some(uri)) => match uri.socket() {
                 Err(error) if matches!(uri.transport, Transport::Unix { .. }) => mistaken(&error),
                 _ => Ok(uri.with_read_only(self.readonly)),
@@ -251,12 +251,21 @@ impl Document {
             (_, None) => {}
         }
         match self {
-            Self::Man => clap_mangen::Man::new(Arguments::command()).render(out),
+            Self::Man => write_pages(Arguments::command(), out),
             Self::Bash => completion::registration(completion::BASH, out),
             Self::Fish => completion::registration(completion::FISH, out),
             Self::Zsh => completion::registration(completion::ZSH, out),
         }
     }
+}
+
+/// The program's page, and behind it, in the same file, those of the commands that it refers to.
+fn write_pages(command: clap::Command, out: &mut impl io::Write) -> io::Result<()> {
+    let mut command = command.disable_help_subcommand(true);
+    // Only then they have names of their own, such as guestctl-list.
+    command.build();
+    let pages = std::iter::once(&command).chain(command.get_subcommands().filter(|command| !command.is_hide_set()));
+    pages.into_iter().try_for_each(|command| clap_mangen::Man::new(command.clone()).render(out))
 }
 
 /// How to look at the domains.

@@ -142,7 +142,7 @@ async fn daemon(words: Vec<OsString>) -> Option<ConnectUri> {
     let text = given.try_get_one::<String>("connect").ok()?.map(String::as_str).filter(|text| !text.is_empty());
     match config.ok()?.resolve(text).ok()? {
         Some(uri) => Some(uri.with_read_only(true)),
-        None => Some(probe().await.with_read_only(true)),
+        None => Some(probe(true).await),
     }
 }
 

@@ -13,6 +13,7 @@ mod screenshot; // a picture in a file
 mod top; //        the domains and what they use, again and again
 mod waiting; //    until a domain is as it shall be
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ use qemud_proto::failure::Failure;
 use qemud_proto::messages::XML_MAX;
 use qemud_proto::uri::{ConfigError, NoSocket};
 use rpc_frame::tokio::{CallError, Client, ClosedError};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::arguments::{Arguments, Command};
 use crate::output::Output;
@@ -66,12 +70,13 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn command() -> ExitCode {
     let arguments = Arguments::parse();
+    log();
     let status: u8 = match run(&arguments).await {
         Ok(()) => 0,
         // Whoever read the output has seen enough.
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            eprintln!("error: {}", output::printable(&error.to_string()));
+            eprintln!("error: {}", told(&error));
             1
         }
     };
@@ -80,6 +85,25 @@ async fn command() -> ExitCode {
         std::process::exit(status.into());
     }
     ExitCode::from(status)
+}
+
+/// What the user should know although all goes well, such as that nothing is verified; or what RUST_LOG selects.
+fn log() {
+    let selected = std::env::var("RUST_LOG").ok().and_then(|selected| selected.parse().ok());
+    let filter = selected.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+    tracing_subscriber::registry().with(lines.with_ansi(std::io::stderr().is_terminal())).with(filter).init();
+}
+
+/// One line, unless a program of ours has said more: ssh's warnings are long.
+fn told(error: &Error) -> String {
+    let text = error.to_string();
+    match error {
+        Error::Connect(ConnectError::Program { .. }) => {
+            text.lines().map(output::printable).collect::<Vec<_>>().join("\n")
+        }
+        _ => output::printable(&text),
+    }
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Error> {

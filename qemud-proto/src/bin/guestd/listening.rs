@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use nix::unistd::Uid;
 use qemud_proto::daemon::GuestServer;
 use qemud_proto::uri::Sockets;
 use rpc_frame::tls::{ServerTls, TlsListener};
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::activation::Passed;
 use crate::settings::Settings;
-use crate::sockets::{Access, Socket, group};
+use crate::sockets::{self, Access, Socket, group};
 
 /// What is listened on. It ends when this is dropped, and the names of its sockets with it.
 pub(crate) struct Listening {
@@ -32,8 +33,9 @@ impl Listening {
         if settings.tls.is_some() || !passed.tls.is_empty() {
             tls(settings)?;
         }
-        unix_path(settings, &passed)?;
-        Ok(())
+        // The usual one's folder is made where it is missing.
+        let all = unix_path(settings, &passed)?.filter(|_| settings.unix.is_some());
+        all.iter().chain(&settings.unix_read_only).try_for_each(|path| sockets::check(path))
     }
 
     /// Listens on every socket of the settings, and on those that were passed.
@@ -119,6 +121,9 @@ impl Ways<'_> {
 
 /// The unix socket that is asked for, or the usual one where nothing is.
 fn unix_path(settings: &Settings, passed: &Passed) -> anyhow::Result<Option<PathBuf>> {
+    if let (Some(all), Some(reading)) = (&settings.unix, &settings.unix_read_only) {
+        anyhow::ensure!(all != reading, "'{}' cannot be the socket for all calls and the read-only one", all.display());
+    }
     let elsewhere = settings.tcp.is_some() || settings.tls.is_some() || !passed.is_empty();
     if settings.unix.is_some() || settings.unix_read_only.is_some() || elsewhere {
         return Ok(settings.unix.clone());
@@ -140,7 +145,8 @@ async fn bound(address: Option<SocketAddr>, passed: Vec<StdTcpListener>) -> anyh
 }
 
 fn tls(settings: &Settings) -> anyhow::Result<ServerTls> {
-    let builder = ServerTls::builder(settings.tls_files()).allow(settings.tls_allow()?);
+    let files = settings.tls_files(Uid::effective().is_root());
+    let builder = ServerTls::builder(files).allow(settings.tls_allow()?);
     builder.build().context("TLS")
 }
 

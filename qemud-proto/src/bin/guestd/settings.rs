@@ -60,8 +60,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDRESS:PORT", env = "GUESTD_TLS")]
     pub(crate) tls: Option<SocketAddr>,
 
-    /// The folder with cacert.pem, servercert.pem and serverkey.pem [default: /etc/pki/CA/cacert.pem, and
-    /// /etc/pki/guestd/servercert.pem with private/serverkey.pem]
+    /// The folder with cacert.pem, servercert.pem and serverkey.pem [default: those that are in ~/.pki/guestd, unless root
+    /// runs the daemon, else /etc/pki/CA/cacert.pem, and /etc/pki/guestd/servercert.pem with private/serverkey.pem]
     #[arg(long, value_name = "FOLDER", env = "GUESTD_PKI_PATH")]
     pub(crate) pki_path: Option<PathBuf>,
 
@@ -302,9 +302,12 @@ impl Settings {
         self.unix_read_only_mode.map_or(0o666, |mode| mode.0)
     }
 
-    /// Certificates and key.
-    pub(crate) fn tls_files(&self) -> TlsFiles {
-        let usual = qemud_proto::pki::server(self.pki_path.as_deref());
+    /// Certificates and key. A user's own are not looked for where the user is root.
+    pub(crate) fn tls_files(&self, is_root: bool) -> TlsFiles {
+        let usual = match self.pki_path.as_deref() {
+            None if !is_root => qemud_proto::pki::users_server(),
+            folder => qemud_proto::pki::server(folder),
+        };
         let pick = |given: &Option<PathBuf>, usual: Option<PathBuf>| given.clone().or(usual).unwrap_or_default();
         TlsFiles::new(pick(&self.tls_ca, Some(usual.authorities)))
             .with_certificate(pick(&self.tls_certificate, usual.certificate), pick(&self.tls_key, usual.key))

@@ -42,7 +42,7 @@ pub(crate) struct Socket {
 impl Socket {
     /// A socket at a path, or an abstract one (`@name`). One that a dead daemon left behind is replaced.
     pub(crate) async fn bind(path: &Path, access: Access) -> anyhow::Result<Self> {
-        if let Some(name) = path.to_str().and_then(|path| path.strip_prefix('@')) {
+        if let Some(name) = abstract_name(path) {
             let bound = SocketAddr::from_abstract_name(name).and_then(|address| StdListener::bind_addr(&address));
             let listener = bound.with_context(|| format!("cannot listen on '{}'", path.display()))?;
             return Ok(Self { access: Some(access), ..Self::passed(listener)? });
@@ -91,11 +91,33 @@ impl Access {
     }
 }
 
+fn abstract_name(path: &Path) -> Option<&str> {
+    path.to_str()?.strip_prefix('@')
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Looks whether a socket can have this name: it is short enough for those who want to connect, its folder is there, and
+/// no other file is. Whether somebody listens there already is not asked.
+pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot listen on '{}'", path.display());
+    if let Some(name) = abstract_name(path) {
+        SocketAddr::from_abstract_name(name).with_context(failed)?;
+        return Ok(());
+    }
+    SocketAddr::from_pathname(path).with_context(failed)?;
+    fs::metadata(folder(path)).with_context(failed)?;
+    if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.file_type().is_socket()) {
+        bail!("cannot listen on '{}': there is a file that is no socket", path.display());
+    }
+    Ok(())
+}
+
 async fn listen(path: &Path, access: Access) -> anyhow::Result<UnixListener> {
-    if let Ok(metadata) = fs::symlink_metadata(path) {
-        if !metadata.file_type().is_socket() {
-            bail!("cannot listen on '{}': there is a file that is no socket", path.display());
-        }
+    check(path)?;
+    if fs::symlink_metadata(path).is_ok() {
         match UnixStream::connect(path).await {
             Ok(_) => bail!("cannot listen on '{}': another daemon does", path.display()),
             // It has more to do than it can.
@@ -117,11 +139,8 @@ async fn listen(path: &Path, access: Access) -> anyhow::Result<UnixListener> {
 /// A socket at a path, in the place of what is there. Nobody connects before its mode and group are set: it is bound in a
 /// folder that only we can enter, and then renamed.
 fn bind_closed(path: &Path, access: Access) -> io::Result<UnixListener> {
-    // One that is too long for those who want to connect.
-    SocketAddr::from_pathname(path)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Short, since a socket's path may be no longer than 107 bytes.
-    let folder = tempfile::Builder::new().prefix(".").rand_bytes(6).tempdir_in(parent)?;
+    let folder = tempfile::Builder::new().prefix(".").rand_bytes(6).tempdir_in(folder(path))?;
     let begun = folder.path().join("s");
     let listener = UnixListener::bind(&begun)?;
     access.group.map_or(Ok(()), |group| chown(&begun, None, Some(group.as_raw())))?;

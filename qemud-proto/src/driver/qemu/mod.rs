@@ -14,6 +14,10 @@
 mod capabilities;
 mod command_line;
 mod definitions;
+#[cfg(test)]
+#[path = "../../../../tests/src/foreign_tool.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is public in the package that it is from")]
+mod foreign_tool;
 mod found;
 mod hypervisor;
 mod machine;

@@ -1,9 +1,6 @@
 //! Emulators that are none, or broken, and the one of this machine.
 
 mod emulators;
-#[path = "../../../../../tests/src/foreign_tool.rs"]
-#[allow(dead_code, unreachable_pub, reason = "it is public in the package that it is from")]
-pub(in crate::driver::qemu) mod foreign_tool;
 mod installed;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
+use crate::driver::qemu::foreign_tool;
 use crate::failure::{Code, Failure};
 
 /// What a small emulator answers.

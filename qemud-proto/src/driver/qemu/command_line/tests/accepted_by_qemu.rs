@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::driver::qemu::capabilities::Emulators;
-use crate::driver::qemu::capabilities::tests::foreign_tool;
+use crate::driver::qemu::foreign_tool;
 
 /// Guests take memory and time: one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

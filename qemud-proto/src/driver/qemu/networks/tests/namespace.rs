@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use super::foreign_tool::{missing, require};
+use crate::driver::qemu::foreign_tool::{missing, require};
 
 /// Set inside of the namespace.
 const INSIDE: &str = "GUESTD_TESTS_NETWORKS_INSIDE";
