@@ -4,6 +4,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
+#[cfg(feature = "qemu")]
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::failure::{Code, Failure, Reply};
@@ -35,6 +37,14 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync(folder)
+}
+
+/// Makes a folder of mode 0700 where there is none. Those that it is in hold other things as well, such as sockets, and are
+/// open to others as the daemon's umask has it.
+#[cfg(feature = "qemu")]
+pub(super) fn make_private(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder.parent().unwrap_or(folder))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Makes what was renamed or removed in a folder last.

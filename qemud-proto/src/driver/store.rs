@@ -1,9 +1,9 @@
 //! Definitions on disk: for each a file `NAME.xml` of mode 0600, and beside them a folder `autostart` of symbolic links to
 //! those that start together with the daemon.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::disk;
@@ -43,8 +43,11 @@ pub(super) struct Stored {
 impl Store {
     /// Uses a folder, which is made where there is none, with mode 0700.
     pub(super) fn open(folder: &Path) -> Reply<Self> {
-        let make = |folder: &Path| DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        make(&folder.join(AUTOSTART)).map_err(|error| disk::failed("cannot make the folder", folder, &error))?;
+        let made = || {
+            disk::make_private(folder)?;
+            disk::make_private(&folder.join(AUTOSTART))
+        };
+        made().map_err(|error| disk::failed("cannot make the folder", folder, &error))?;
         Ok(Self { folder: folder.to_owned() })
     }
 

@@ -4,9 +4,9 @@
 //! is written before anything runs, and every process bears its path as a mark: whenever the daemon dies, either nothing
 //! runs or what runs is found.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl StateFolder {
     /// Uses a folder, which is made where there is none, with mode 0700.
     pub(super) fn open(folder: &Path) -> Reply<Self> {
         let failed = |error| disk::failed("cannot make the folder", folder, &error);
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        disk::make_private(folder).map_err(failed)?;
         let folder = Self(fs::canonicalize(folder).map_err(failed)?);
         let longest = folder.files(i32::MAX).migration;
         if longest.as_os_str().len() > SOCKET_PATH_MAX {

@@ -27,6 +27,7 @@ fn what_is_written_is_loaded_in_the_order_of_names() {
     assert_eq!(store.load().unwrap().definitions, [stored("a.xml", "<a/>", false), stored("b", "<bb/>", true)]);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     assert_eq!((mode(&store.path("b")), mode(&store.folder)), (0o600, 0o700));
+    assert_ne!(mode(store.folder.parent().unwrap()) & 0o005, 0, "others can read what else is there");
     assert_eq!(fs::read_link(store.mark("b")).unwrap(), store.path("b"));
 }
 
