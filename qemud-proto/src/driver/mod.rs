@@ -5,16 +5,27 @@
 //! - `test`: everything in memory, always built
 //! - `libvirt`: whatever libvirt manages
 //! - `events`: what happens to domains, and who listens
+//! - `domains`: names, identities, ids and states, for every driver that keeps them itself
+//! - `networks`: what networks there are and in which state, for every driver
 //! - `disk`, `store`: files that are complete or absent, definitions that last
+//! - `saved`: how a file of a saved domain begins
+//! - `qemu`: processes of QEMU
 //! - `node`: the machine the daemon runs on, for every driver
+//! - `capabilities`: what a host and its guests can do, as XML
 //!
 #![doc = include_str!("../../DRIVERS.md")]
 
+mod capabilities;
 mod disk;
+mod domains;
 mod events;
 #[cfg(feature = "libvirt")]
 pub mod libvirt;
+mod networks;
 pub mod node;
+mod saved;
+#[cfg(feature = "qemu")]
+pub mod qemu;
 #[cfg(feature = "qemu")]
 mod store;
 pub mod test;

@@ -1,4 +1,8 @@
-//! The networks of the test driver.
+//! The networks of a driver: names, identities and bridges, what is defined and what is active.
+//!
+//! A driver says what an active network is to it (`A`): nothing at all, or what it has made on the host. What is here is
+//! in memory: a driver that changes the host or the disk asks with a `may_` method, does its work, and then makes the
+//! change, one at a time.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +12,26 @@ use crate::messages::{BridgeName, Description, Identity, NETWORKS_MAX, NetworkOf
 use crate::xml::NetworkDefinition;
 
 /// All networks under their names; each is active, defined or both.
-pub(super) struct Networks {
-    by_name: BTreeMap<String, Network>,
+pub(super) struct Networks<A> {
+    by_name: BTreeMap<String, Network<A>>,
     pub(super) max: usize,
 }
 
-struct Network {
+struct Network<A> {
     uuid: Uuid,
     defined: Option<NetworkDefinition>,
-    active: Option<NetworkDefinition>,
+    active: Option<Active<A>>,
     autostart: bool,
 }
 
-impl Networks {
+/// A network that has a bridge now.
+struct Active<A> {
+    /// What it was started with, which need not be what is defined now.
+    definition: NetworkDefinition,
+    made: A,
+}
+
+impl<A> Networks<A> {
     pub(super) fn new() -> Self {
         Self { by_name: BTreeMap::new(), max: NETWORKS_MAX }
     }
@@ -41,14 +52,8 @@ impl Networks {
         network.map(|network| network.uuid).ok_or_else(|| no_network("name", &name))
     }
 
-    fn find(&self, uuid: Uuid) -> Reply<(&str, &Network)> {
+    fn find(&self, uuid: Uuid) -> Reply<(&str, &Network<A>)> {
         let found = self.by_name.iter().find(|(_, network)| network.uuid == uuid);
-        let (name, network) = found.ok_or_else(|| no_network("uuid", &uuid))?;
-        Ok((name, network))
-    }
-
-    fn find_mut(&mut self, uuid: Uuid) -> Reply<(&str, &mut Network)> {
-        let found = self.by_name.iter_mut().find(|(_, network)| network.uuid == uuid);
         let (name, network) = found.ok_or_else(|| no_network("uuid", &uuid))?;
         Ok((name, network))
     }
@@ -69,10 +74,10 @@ impl Networks {
     }
 
     /// Checks that no other network has the bridge, or assigns one: that of the network's other
-    /// definition, or else the first free `virbr0`, `virbr1`, …
-    fn settle_bridge(&self, definition: &mut NetworkDefinition) -> Reply<()> {
+    /// definition, or else the first of `virbr0`, `virbr1`, … that no network has and that `is_free` on the host.
+    fn settle_bridge(&self, definition: &mut NetworkDefinition, is_free: impl Fn(&str) -> bool) -> Reply<()> {
         let bridges = self.by_name.iter().flat_map(|(name, network)| {
-            let definitions = network.active.iter().chain(&network.defined);
+            let definitions = network.active.iter().map(|active| &active.definition).chain(&network.defined);
             definitions.filter_map(move |one| Some((name, one.bridge.name.as_deref()?)))
         });
         let bridges: Vec<_> = bridges.collect();
@@ -89,9 +94,12 @@ impl Networks {
         }
         let bridge = match own.last() {
             Some((_, bridge)) => Some((*bridge).to_owned()),
-            None => (0..=others.len()).map(|number| format!("virbr{number}")).find(|bridge| owner(bridge).is_none()),
+            None => (0..=u16::MAX)
+                .map(|number| format!("virbr{number}"))
+                .find(|bridge| owner(bridge).is_none() && is_free(bridge)),
         };
-        definition.assign_bridge(&bridge.unwrap_or_default());
+        let bridge = bridge.ok_or_else(|| Failure::new(Code::OperationFailed, "no name for a bridge is free"))?;
+        definition.assign_bridge(&bridge);
         Ok(())
     }
 
@@ -103,73 +111,103 @@ impl Networks {
         Ok(())
     }
 
-    /// Starts a network; when it fails, nothing has changed.
-    pub(super) fn launch(&mut self, mut definition: NetworkDefinition) -> Reply<Identity> {
+    /// The definition as it can be started, its bridge included. `is_free` tells of a bridge that no network has whether
+    /// anything else has it.
+    pub(super) fn may_launch(
+        &self,
+        mut definition: NetworkDefinition,
+        is_free: impl Fn(&str) -> bool,
+    ) -> Reply<NetworkDefinition> {
         self.refuse_other(&definition)?;
-        let identity = Identity { uuid: definition.uuid, name: definition.name.clone() };
-        let present = self.by_name.get(&identity.name);
+        let present = self.by_name.get(&definition.name);
         if present.is_some_and(|network| network.active.is_some()) {
-            return Err(active_already(&identity.name));
+            return Err(active_already(&definition.name));
         }
         self.refuse_more(self.names(true).len(), "active")?;
-        self.settle_bridge(&mut definition)?;
-        self.entry(&identity).active = Some(definition);
+        self.settle_bridge(&mut definition, is_free)?;
+        Ok(definition)
+    }
+
+    /// A network has started; when this fails, nothing has changed.
+    pub(super) fn launch(&mut self, definition: NetworkDefinition, made: A) -> Reply<Identity> {
+        let definition = self.may_launch(definition, |_| true)?;
+        let identity = Identity { uuid: definition.uuid, name: definition.name.clone() };
+        self.entry(&identity).active = Some(Active { definition, made });
         Ok(identity)
     }
 
-    pub(super) fn define(&mut self, mut definition: NetworkDefinition) -> Reply<Identity> {
+    /// The definition that an inactive network starts with.
+    pub(super) fn may_start(&self, uuid: Uuid) -> Reply<NetworkDefinition> {
+        let (name, network) = self.find(uuid)?;
+        match (&network.active, &network.defined) {
+            (None, Some(definition)) => Ok(definition.clone()),
+            _ => Err(active_already(name)),
+        }
+    }
+
+    /// The definition as it can be kept, its bridge included.
+    pub(super) fn may_define(
+        &self,
+        mut definition: NetworkDefinition,
+        is_free: impl Fn(&str) -> bool,
+    ) -> Reply<NetworkDefinition> {
         self.refuse_other(&definition)?;
-        let identity = Identity { uuid: definition.uuid, name: definition.name.clone() };
-        let present = self.by_name.get(&identity.name);
+        let present = self.by_name.get(&definition.name);
         if present.is_none_or(|network| network.defined.is_none()) {
             let defined = self.by_name.values().filter(|network| network.defined.is_some());
             self.refuse_more(defined.count(), "defined")?;
         }
-        self.settle_bridge(&mut definition)?;
+        self.settle_bridge(&mut definition, is_free)?;
+        Ok(definition)
+    }
+
+    pub(super) fn define(&mut self, definition: NetworkDefinition) -> Reply<Identity> {
+        let definition = self.may_define(definition, |_| true)?;
+        let identity = Identity { uuid: definition.uuid, name: definition.name.clone() };
         self.entry(&identity).defined = Some(definition);
         Ok(identity)
     }
 
-    fn entry(&mut self, identity: &Identity) -> &mut Network {
-        self.by_name.entry(identity.name.clone()).or_insert(Network {
-            uuid: identity.uuid,
-            defined: None,
-            active: None,
-            autostart: false,
-        })
+    fn entry(&mut self, identity: &Identity) -> &mut Network<A> {
+        let (uuid, name) = (identity.uuid, identity.name.clone());
+        let new = || Network { uuid, defined: None, active: None, autostart: false };
+        self.by_name.entry(name).or_insert_with(new)
     }
 
-    pub(super) fn start(&mut self, uuid: Uuid) -> Reply<()> {
-        let (name, network) = self.find(uuid)?;
-        let definition = match (&network.active, &network.defined) {
-            (None, Some(definition)) => definition.clone(),
-            _ => return Err(active_already(name)),
-        };
-        self.launch(definition).map(|_| ())
-    }
-
-    /// Forgets an inactive network, its autostart mark included.
-    pub(super) fn undefine(&mut self, uuid: Uuid) -> Reply<()> {
+    /// The name of a network that can be forgotten.
+    pub(super) fn may_undefine(&self, uuid: Uuid) -> Reply<String> {
         let (name, network) = self.find(uuid)?;
         if network.active.is_some() {
             let message = format!("network '{name}' is active, it cannot be undefined");
             return Err(Failure::new(Code::OperationInvalid, message));
         }
-        let name = name.to_owned();
+        Ok(name.to_owned())
+    }
+
+    /// Forgets an inactive network, its autostart mark included.
+    pub(super) fn undefine(&mut self, uuid: Uuid) -> Reply<()> {
+        let name = self.may_undefine(uuid)?;
         self.by_name.remove(&name);
         Ok(())
     }
 
-    /// Stops an active network; one that was never defined is gone.
-    pub(super) fn stop(&mut self, uuid: Uuid) -> Reply<()> {
-        let (name, network) = self.find_mut(uuid)?;
-        if network.active.take().is_none() {
-            let message = format!("network '{name}' is not active");
-            return Err(Failure::new(Code::OperationInvalid, message));
+    /// The name of an active network, and what was made for it.
+    pub(super) fn may_stop(&self, uuid: Uuid) -> Reply<(&str, &A)> {
+        let (name, network) = self.find(uuid)?;
+        match &network.active {
+            Some(active) => Ok((name, &active.made)),
+            None => Err(inactive(name)),
         }
-        if network.defined.is_none() {
-            let name = name.to_owned();
-            self.by_name.remove(&name);
+    }
+
+    /// An active network has stopped; one that was never defined is gone.
+    pub(super) fn stop(&mut self, uuid: Uuid) -> Reply<()> {
+        let name = self.may_stop(uuid)?.0.to_owned();
+        if let Some(network) = self.by_name.get_mut(&name) {
+            network.active = None;
+            if network.defined.is_none() {
+                self.by_name.remove(&name);
+            }
         }
         Ok(())
     }
@@ -177,8 +215,8 @@ impl Networks {
     /// The definition it runs with, or would.
     fn definition(&self, uuid: Uuid) -> Reply<&NetworkDefinition> {
         let (_, network) = self.find(uuid)?;
-        let definition = network.active.as_ref().or(network.defined.as_ref());
-        definition.ok_or_else(|| no_network("uuid", &uuid))
+        let active = network.active.as_ref().map(|active| &active.definition);
+        active.or(network.defined.as_ref()).ok_or_else(|| no_network("uuid", &uuid))
     }
 
     pub(super) fn xml(&self, uuid: Uuid) -> Reply<Description> {
@@ -195,15 +233,27 @@ impl Networks {
         Ok(self.find(uuid)?.1.autostart)
     }
 
-    pub(super) fn set_autostart(&mut self, uuid: Uuid, autostart: bool) -> Reply<()> {
-        let (name, network) = self.find_mut(uuid)?;
+    /// The name of a network that can be marked.
+    pub(super) fn may_set_autostart(&self, uuid: Uuid) -> Reply<String> {
+        let (name, network) = self.find(uuid)?;
         if network.defined.is_none() {
             let message = format!("network '{name}' is not defined, so it has no autostart mark");
             return Err(Failure::new(Code::OperationInvalid, message));
         }
-        network.autostart = autostart;
+        Ok(name.to_owned())
+    }
+
+    pub(super) fn set_autostart(&mut self, uuid: Uuid, autostart: bool) -> Reply<()> {
+        let name = self.may_set_autostart(uuid)?;
+        if let Some(network) = self.by_name.get_mut(&name) {
+            network.autostart = autostart;
+        }
         Ok(())
     }
+}
+
+fn inactive(name: &str) -> Failure {
+    Failure::new(Code::OperationInvalid, format!("network '{name}' is not active"))
 }
 
 fn active_already(name: &str) -> Failure {
