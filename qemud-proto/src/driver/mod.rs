@@ -9,7 +9,7 @@
 //! - `networks`: what networks there are and in which state, for every driver
 //! - `disk`, `store`: files that are complete or absent, definitions that last
 //! - `saved`: how a file of a saved domain begins
-//! - `qemu`: processes of QEMU
+//! - `qemu`: processes of QEMU, and their networks
 //! - `node`: the machine the daemon runs on, for every driver
 //! - `capabilities`: what a host and its guests can do, as XML
 //!

@@ -42,6 +42,11 @@ impl<A> Networks<A> {
         chosen.map(|(name, _)| name.clone()).collect()
     }
 
+    /// What was made for the active networks.
+    pub(super) fn made(&self) -> impl Iterator<Item = &A> {
+        self.by_name.values().filter_map(|network| network.active.as_ref()).map(|active| &active.made)
+    }
+
     pub(super) fn of_uuid(&self, uuid: Uuid) -> Reply<NetworkOfUuid> {
         let (name, _) = self.find(uuid)?;
         Ok(NetworkOfUuid { name: name.to_owned() })

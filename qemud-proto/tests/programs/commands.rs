@@ -146,16 +146,18 @@ fn domains_are_listed_and_counted_by_their_state() {
     });
 }
 
-const LIFE: [&str; 16] = [
+const LIFE: [&str; 18] = [
     "define",
     "start",
     "suspend",
     "resume",
     "save",
     "restore",
+    "shutdown",
     "destroy",
     "undefine",
     "dominfo",
+    "domjobinfo",
     "domstate",
     "domid",
     "domuuid",
@@ -203,7 +205,17 @@ fn a_domain_lives_through_all_of_its_commands() {
         scene.shows(&["save", "web", &saved], &format!("Domain 'web' saved to {saved}"), &web(Value::Null));
         scene.shows(&["domstate", "web"], "shut off", &json!({"state": "shut off"}));
         scene.shows(&["restore", &saved], &format!("Domain restored from {saved}, id 3"), &json!({"id": 3}));
-        scene.shows(&["destroy", "3"], "Domain 'web' destroyed", &web(Value::Null));
+        let idle = json!({
+            "job_type": "none", "time_elapsed_ms": 0, "data_total_bytes": 0, "data_processed_bytes": 0,
+            "data_remaining_bytes": 0,
+        });
+        let text = " Job type:              none\n Time elapsed ms:       0\n Data total bytes:      0\n \
+                    Data processed bytes:  0\n Data remaining bytes:  0";
+        scene.shows(&["domjobinfo", "web"], text, &idle);
+        scene.shows(&["destroy", "3", "--wait"], "Domain 'web' destroyed", &web(Value::Null));
+        scene.shows(&["start", "web", "--wait", "60"], "Domain 'web' started, id 4", &web(json!(4)));
+        scene.shows(&["shutdown", "web"], "Domain 'web' is being shut down", &web(json!(4)));
+        scene.shows(&["domstate", "web"], "shut off", &json!({"state": "shut off"}));
         scene.shows(&["undefine", "web"], "Domain 'web' undefined", &web(Value::Null));
         let test = json!([{"id": 1, "name": "test", "state": "running"}]);
         scene.shows(&["list", "--all"], " Id  Name  State\n 1   test  running", &test);
@@ -264,7 +276,10 @@ fn a_network_lives_through_all_of_its_commands() {
 /// Tested in `events`: it runs until it is ended.
 const EVENTS: [&str; 1] = ["event"];
 
-/// Tested in `ssh` and `channels`: they call no daemon.
+/// Tested in modules of their names.
+const PICTURES: [&str; 2] = ["screenshot", "top"];
+
+/// Tested in `ssh`, `channels` and `completion`: they call no daemon.
 const OTHERS: [&str; 2] = ["proxy", "generate"];
 
 #[test]
@@ -274,8 +289,27 @@ fn no_command_is_left_out() {
     let (_, commands) = help.stdout.split_once("Commands:\n").unwrap();
     let (commands, _) = commands.split_once("\n\n").unwrap();
     let commands: BTreeSet<_> = commands.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
-    let tested = HOST.iter().chain(&LISTS).chain(&LIFE).chain(&NETWORKS).chain(&EVENTS).chain(&OTHERS).copied();
+    let tested =
+        HOST.iter().chain(&LISTS).chain(&LIFE).chain(&NETWORKS).chain(&EVENTS).chain(&PICTURES).chain(&OTHERS).copied();
     assert_eq!(commands, tested.chain(["help"]).collect());
+}
+
+#[test]
+fn each_command_has_a_manual_page_of_its_own_which_the_first_one_names() {
+    let first = guestctl(&["generate", "man"]).stdout;
+    for (command, says) in
+        [("shutdown", "\\-\\-wait"), ("screenshot", "\\-\\-force"), ("top", "\\-\\-batch"), ("list", "\\-\\-all")]
+    {
+        let ended = guestctl(&["generate", "man", command]);
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+        assert!(ended.stdout.contains(&format!(".TH guestctl-{command} 1")), "{}", ended.stdout);
+        assert!(ended.stdout.contains(says), "{}", ended.stdout);
+        assert!(first.contains(&format!("guestctl\\-{command}(1)")), "{first}");
+    }
+    for arguments in [["generate", "man", "nothing"], ["generate", "bash", "list"]] {
+        let ended = guestctl(&arguments);
+        assert!(ended.status == 2 && ended.stdout.is_empty() && ended.stderr.starts_with("error: "), "{ended:?}");
+    }
 }
 
 #[test]

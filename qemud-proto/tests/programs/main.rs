@@ -3,6 +3,10 @@
 //! - `processes`: a daemon with its sockets, and programs that run to their end
 //! - `commands`: every command of guestctl, for people and for programs
 //! - `events`: `guestctl event`
+//! - `screenshot`, `top`: these commands
+//! - `patience`: `--wait`, and the progress of a save or restore
+//! - `completion`: names that a shell completes
+//! - `terminal`: programs on a terminal; `slow`: a daemon that takes its time
 //! - `refusals`: what guestctl says when it cannot do what it was asked
 //! - `daemon`: how guestd begins, listens and ends
 //! - `channels`: the sockets of guestd, TLS, its configuration, and how systemd starts it; needs systemd's tools
@@ -16,12 +20,18 @@
 mod authority;
 mod channels;
 mod commands;
+mod completion;
 mod daemon;
 mod events;
 #[path = "../../../tests/src/foreign_tool.rs"]
 #[expect(unreachable_pub, reason = "it is public in the package that it is from")]
 mod foreign_tool;
 mod hostile;
+mod patience;
 mod processes;
 mod refusals;
+mod screenshot;
+mod slow;
 mod ssh;
+mod terminal;
+mod top;

@@ -26,7 +26,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// A process that is killed and waited for when its test ends, well or not.
-struct Guarded(Child);
+pub(crate) struct Guarded(pub(crate) Child);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
@@ -53,7 +53,7 @@ fn text_of(mut stream: impl Read + Send + 'static) -> Receiver<String> {
 /// A program of ours, without what the environment of the test would tell it.
 pub(crate) fn program(path: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(path);
-    for variable in ["GUESTD_DEFAULT_URI", "XDG_RUNTIME_DIR", "RUST_LOG", "RUST_BACKTRACE"] {
+    for variable in ["GUESTD_DEFAULT_URI", "XDG_RUNTIME_DIR", "RUST_LOG", "RUST_BACKTRACE", "NO_COLOR"] {
         command.env_remove(variable);
     }
     // Nor is there a configuration.
@@ -66,8 +66,11 @@ pub(crate) fn guestctl_command(arguments: &[&str]) -> Command {
     program(env!("CARGO_BIN_EXE_guestctl"), arguments)
 }
 
+/// A daemon of the test driver: the folders of real guests are this machine's.
 pub(crate) fn guestd_command(arguments: &[&str]) -> Command {
-    program(env!("CARGO_BIN_EXE_guestd"), arguments)
+    let mut command = program(env!("CARGO_BIN_EXE_guestd"), arguments);
+    command.env("GUESTD_DRIVERS", "test");
+    command
 }
 
 /// How a program ended.

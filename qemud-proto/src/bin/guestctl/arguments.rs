@@ -2,10 +2,15 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use qemud_proto::uri::{ConfigError, ConnectUri, Transport, UriConfig, probe};
+
+use crate::completion;
+use crate::top::Order;
+use crate::waiting::Wait;
 
 /// Manage guests through a daemon of the guest protocol.
 #[derive(Parser)]
@@ -76,33 +81,56 @@ pub(crate) enum Command {
     /// Create and start a domain from an XML file, without keeping its definition
     Create {
         /// XML file, - for standard input
+        #[arg(value_hint = ValueHint::FilePath)]
         file: String,
     },
     /// Define a domain from an XML file
     Define {
         /// XML file, - for standard input
+        #[arg(value_hint = ValueHint::FilePath)]
         file: String,
     },
     /// Forget the definition of an inactive domain
     Undefine(Domain),
     /// Start an inactive domain
-    Start(Domain),
+    Start {
+        #[command(flatten)]
+        domain: Domain,
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Halt a domain's processors
     Suspend(Domain),
     /// Let a suspended domain go on
     Resume(Domain),
+    /// Ask a domain's guest to power off
+    Shutdown {
+        #[command(flatten)]
+        domain: Domain,
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Stop a domain at once
-    Destroy(Domain),
+    Destroy {
+        #[command(flatten)]
+        domain: Domain,
+        #[command(flatten)]
+        wait: Wait,
+    },
     /// Save a domain to a file and stop it
     Save {
         #[command(flatten)]
         domain: Domain,
         /// File on the daemon's machine, an absolute path
+        #[arg(value_hint = ValueHint::FilePath)]
         file: String,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Start a domain from a saved file
     Restore {
         /// File on the daemon's machine, an absolute path
+        #[arg(value_hint = ValueHint::FilePath)]
         file: String,
     },
     /// Show what is known about a domain
@@ -117,6 +145,21 @@ pub(crate) enum Command {
     Domname(Domain),
     /// Show a domain's XML
     Dumpxml(Domain),
+    /// Show how far the saving or restoring of a domain is
+    Domjobinfo(Domain),
+    /// Take a picture of a domain's screen
+    Screenshot {
+        #[command(flatten)]
+        domain: Domain,
+        /// File on this machine, - for standard output
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Overwrite a file that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show the domains and what they use, again and again, until q is pressed
+    Top(Top),
     /// Start a domain together with the daemon
     Autostart {
         #[command(flatten)]
@@ -130,10 +173,12 @@ pub(crate) enum Command {
         /// The socket [default: $XDG_RUNTIME_DIR/guestd/guestd-sock]
         socket: Option<PathBuf>,
     },
-    /// Print the manual page or the completions of a shell
+    /// Print a manual page or the completions of a shell
     Generate {
         /// What to print
         what: Document,
+        /// The command whose manual page is meant
+        command: Option<String>,
     },
     /// Print what happens to domains as it happens, until interrupted
     Event {
@@ -149,11 +194,13 @@ pub(crate) enum Command {
     /// Create and start a network from an XML file, without keeping its definition
     NetCreate {
         /// XML file, - for standard input
+        #[arg(value_hint = ValueHint::FilePath)]
         file: String,
     },
     /// Define a network from an XML file
     NetDefine {
         /// XML file, - for standard input
+        #[arg(value_hint = ValueHint::FilePath)]
         file: String,
     },
     /// Forget the definition of an inactive network
@@ -190,17 +237,57 @@ pub(crate) enum Document {
 }
 
 impl Document {
-    pub(crate) fn write(self, out: &mut impl io::Write) -> io::Result<()> {
-        let mut command = Arguments::command();
-        let shell = match self {
-            Self::Man => return clap_mangen::Man::new(command).render(out),
-            Self::Bash => clap_complete::Shell::Bash,
-            Self::Fish => clap_complete::Shell::Fish,
-            Self::Zsh => clap_complete::Shell::Zsh,
-        };
-        clap_complete::generate(shell, &mut command, "guestctl", out);
-        Ok(())
+    /// Prints it, of one command or of all together. Completions are of all together.
+    pub(crate) fn write(self, command: Option<&str>, out: &mut impl io::Write) -> io::Result<()> {
+        let usage = |message| -> ! { Arguments::command().error(ErrorKind::InvalidValue, message).exit() };
+        let mut all = Arguments::command();
+        all.build();
+        match (self, command) {
+            (Self::Man, Some(name)) => match all.find_subcommand(name) {
+                Some(command) => return clap_mangen::Man::new(command.clone()).render(out),
+                None => usage(format!("there is no command '{name}'")),
+            },
+            (_, Some(_)) => usage("only manual pages are of a single command".to_owned()),
+            (_, None) => {}
+        }
+        match self {
+            Self::Man => clap_mangen::Man::new(Arguments::command()).render(out),
+            Self::Bash => completion::registration(completion::BASH, out),
+            Self::Fish => completion::registration(completion::FISH, out),
+            Self::Zsh => completion::registration(completion::ZSH, out),
+        }
     }
+}
+
+/// How to look at the domains.
+#[derive(Args)]
+pub(crate) struct Top {
+    /// Seconds between two looks, at least 0.1
+    #[arg(short, long, value_name = "SECONDS", default_value = "2", value_parser = delay)]
+    pub(crate) delay: Duration,
+    /// Print one table after the other, for files and programs; with --json a line each
+    #[arg(short, long)]
+    pub(crate) batch: bool,
+    /// End after so many tables
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) iterations: Option<u64>,
+    /// What comes first
+    #[arg(short = 'o', long, value_name = "ORDER", default_value = "cpu")]
+    pub(crate) sort: Order,
+    /// Inactive domains as well
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// A time in seconds, which need not be whole.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn delay(text: &str) -> Result<Duration, String> {
+    let shortest = Duration::from_millis(100);
+    seconds(text).and_then(|delay| if delay < shortest { Err("less than 0.1 seconds".to_owned()) } else { Ok(delay) })
 }
 
 /// A domain, by any of its keys.

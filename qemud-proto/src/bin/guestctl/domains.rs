@@ -3,23 +3,25 @@
 use qemud_proto::failure::{Code, Failure, Reply};
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
-use rpc_frame::tokio::Client;
+use rpc_frame::tokio::{CallOptions, Client};
 use serde_json::Value;
 
 use crate::arguments::{Domain, Which};
 use crate::output::Output;
+use crate::progress::{self, Followed};
+use crate::waiting::Wait;
 use crate::{Error, read_xml};
 
 /// A domain that was found by one of its keys.
-struct Found {
+pub(crate) struct Found {
     /// None while it is inactive.
-    id: Option<i32>,
-    uuid: Uuid,
-    name: String,
+    pub(crate) id: Option<i32>,
+    pub(crate) uuid: Uuid,
+    pub(crate) name: String,
 }
 
 /// Looks a domain up as virsh does: a number is an id first, then a UUID, then a name.
-async fn find(client: &Client, key: &Domain) -> Result<Found, Error> {
+pub(crate) async fn find(client: &Client, key: &Domain) -> Result<Found, Error> {
     let key = key.domain.as_str();
     if let Ok(id) = key.parse() {
         match client.call(&DomainLookupById { id }).await? {
@@ -45,7 +47,7 @@ fn active(id: i32) -> Option<i32> {
 
 impl Found {
     /// The id that calls about active domains need.
-    fn active_id(&self) -> Result<i32, Error> {
+    pub(crate) fn active_id(&self) -> Result<i32, Error> {
         let inactive = || Failure::new(Code::OperationInvalid, format!("domain '{}' is not active", self.name));
         Ok(self.id.ok_or_else(inactive)?)
     }
@@ -55,7 +57,7 @@ impl Found {
     }
 }
 
-const fn state_name(state: RunState) -> &'static str {
+pub(crate) const fn state_name(state: RunState) -> &'static str {
     match state {
         RunState::Running => "running",
         RunState::Paused => "paused",
@@ -64,7 +66,7 @@ const fn state_name(state: RunState) -> &'static str {
 }
 
 /// A reply about a domain that may be gone by now.
-fn still_there<T>(reply: Reply<T>) -> Result<Option<T>, Error> {
+pub(crate) fn still_there<T>(reply: Reply<T>) -> Result<Option<T>, Error> {
     match reply {
         Ok(value) => Ok(Some(value)),
         Err(failure) if matches!(failure.code, Code::NoDomain | Code::InvalidDomain) => Ok(None),
@@ -122,9 +124,10 @@ pub(crate) async fn undefine(client: &Client, output: &Output, domain: &Domain) 
     Ok(output.done(&format!("Domain '{}' undefined", found.name), &found.facts())?)
 }
 
-pub(crate) async fn start(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+pub(crate) async fn start(client: &Client, output: &Output, domain: &Domain, wait: &Wait) -> Result<(), Error> {
     let found = find(client, domain).await?;
     let id = client.call(&DomainStart { uuid: found.uuid }).await??;
+    wait.until_running(client, &found).await?;
     let found = Found { id: Some(id), ..found };
     Ok(output.done(&format!("Domain '{}' started, id {id}", found.name), &found.facts())?)
 }
@@ -141,22 +144,51 @@ pub(crate) async fn resume(client: &Client, output: &Output, domain: &Domain) ->
     Ok(output.done(&format!("Domain '{}' resumed", found.name), &found.facts())?)
 }
 
-pub(crate) async fn destroy(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+pub(crate) async fn shutdown(client: &Client, output: &Output, domain: &Domain, wait: &Wait) -> Result<(), Error> {
     let found = find(client, domain).await?;
-    client.call(&DomainDestroy { id: found.active_id()? }).await??;
+    let id = found.active_id()?;
+    client.call(&DomainShutdown { id }).await??;
+    if !wait.is_wanted() {
+        return Ok(output.done(&format!("Domain '{}' is being shut down", found.name), &found.facts())?);
+    }
+    wait.until_shut_off(client, &found, id).await?;
+    let found = Found { id: None, ..found };
+    Ok(output.done(&format!("Domain '{}' is shut off", found.name), &found.facts())?)
+}
+
+pub(crate) async fn destroy(client: &Client, output: &Output, domain: &Domain, wait: &Wait) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    let id = found.active_id()?;
+    client.call(&DomainDestroy { id }).await??;
+    wait.until_shut_off(client, &found, id).await?;
     let found = Found { id: None, ..found };
     Ok(output.done(&format!("Domain '{}' destroyed", found.name), &found.facts())?)
 }
 
-pub(crate) async fn save(client: &Client, output: &Output, domain: &Domain, file: &str) -> Result<(), Error> {
+/// The same connection for calls that carry a domain's memory: the daemon says how long they may take.
+fn patient(client: &Client) -> Client {
+    client.clone().with_options(CallOptions::default().with_timeout(None))
+}
+
+pub(crate) async fn save(
+    client: &Client,
+    output: &Output,
+    domain: &Domain,
+    file: &str,
+    wait: &Wait,
+) -> Result<(), Error> {
     let found = find(client, domain).await?;
-    client.call(&DomainSave { id: found.active_id()?, path: file.to_owned() }).await??;
+    let id = found.active_id()?;
+    let (patient, save) = (patient(client), DomainSave { id, path: file.to_owned() });
+    progress::shown(client, "Saving", Followed::Known(found.uuid), patient.call(&save)).await??;
+    wait.until_shut_off(client, &found, id).await?;
     let found = Found { id: None, ..found };
     Ok(output.done(&format!("Domain '{}' saved to {file}", found.name), &found.facts())?)
 }
 
 pub(crate) async fn restore(client: &Client, output: &Output, file: &str) -> Result<(), Error> {
-    let id = client.call(&DomainRestore { path: file.to_owned() }).await??;
+    let (patient, restore) = (patient(client), DomainRestore { path: file.to_owned() });
+    let id = progress::shown(client, "Restoring", Followed::New, patient.call(&restore)).await??;
     Ok(output.done(&format!("Domain restored from {file}, id {id}"), &[("Id", id.into())])?)
 }
 
@@ -201,6 +233,26 @@ pub(crate) async fn dump_xml(client: &Client, output: &Output, domain: &Domain) 
     let found = find(client, domain).await?;
     let description = client.call(&DomainDumpXml { uuid: found.uuid }).await??;
     Ok(output.document("xml", &description.xml)?)
+}
+
+pub(crate) async fn job_info(client: &Client, output: &Output, domain: &Domain) -> Result<(), Error> {
+    let found = find(client, domain).await?;
+    let job = client.call(&DomainGetJobInfo { uuid: found.uuid }).await??;
+    let kind = match job.kind {
+        JobKind::None => "none",
+        JobKind::Bounded => "bounded",
+        JobKind::Unbounded => "unbounded",
+        JobKind::Completed => "completed",
+        JobKind::Failed => "failed",
+        JobKind::Cancelled => "cancelled",
+    };
+    Ok(output.facts(&[
+        ("Job type", kind.into()),
+        ("Time elapsed ms", job.elapsed.into()),
+        ("Data total bytes", job.data_total.into()),
+        ("Data processed bytes", job.data_processed.into()),
+        ("Data remaining bytes", job.data_remaining.into()),
+    ])?)
 }
 
 pub(crate) async fn autostart(client: &Client, output: &Output, domain: &Domain, autostart: bool) -> Result<(), Error> {

@@ -1,14 +1,20 @@
 //! `guestctl`: a client of the guest protocol, named and shaped as users of virsh expect.
 
-mod arguments; // the command line
-mod domains; //   commands about domains
-mod events; //    what happens to domains, as it happens
-mod host; //      commands about the daemon and its machine
-mod networks; //  commands about networks
-mod proxy; //     the far side of ssh
-mod output; //    tables for people, JSON for programs
+mod arguments; //  the command line
+mod completion; // names for the shell to complete
+mod domains; //    commands about domains
+mod events; //     what happens to domains, as it happens
+mod host; //       commands about the daemon and its machine
+mod networks; //   commands about networks
+mod progress; //   how far a save or restore is
+mod proxy; //      the far side of ssh
+mod output; //     tables for people, JSON for programs
+mod screenshot; // a picture in a file
+mod top; //        the domains and what they use, again and again
+mod waiting; //    until a domain is as it shall be
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use qemud_proto::client::{ConnectError, connect};
@@ -19,6 +25,8 @@ use rpc_frame::tokio::{CallError, Client, ClosedError};
 
 use crate::arguments::{Arguments, Command};
 use crate::output::Output;
+use crate::screenshot::ScreenshotError;
+use crate::top::TopError;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +47,24 @@ enum Error {
     File { path: String, source: std::io::Error },
     #[error("'{0}' is longer than {XML_MAX} bytes, the longest description that can be sent")]
     TooLong(String),
+    #[error("domain '{name}' is not {state} after {} s", .limit.as_secs_f64())]
+    Late { name: String, state: &'static str, limit: Duration },
+    #[error(transparent)]
+    Screenshot(#[from] ScreenshotError),
+    #[error(transparent)]
+    Top(#[from] TopError),
     #[error("cannot write: {0}")]
     Output(#[from] std::io::Error),
 }
 
+fn main() -> ExitCode {
+    // Where a shell asks what could follow, it is told here, and the program ends.
+    completion::answer();
+    command()
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+async fn command() -> ExitCode {
     let arguments = Arguments::parse();
     let status: u8 = match run(&arguments).await {
         Ok(()) => 0,
@@ -63,12 +83,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Error> {
-    let output = Output { json: arguments.json };
+    let output = Output::new(arguments.json);
     if let Command::Proxy { socket } = &arguments.command {
         return proxy::proxy(socket.as_deref()).await;
     }
-    if let Command::Generate { what } = &arguments.command {
-        return Ok(what.write(&mut std::io::stdout().lock())?);
+    if let Command::Generate { what, command } = &arguments.command {
+        return Ok(what.write(command.as_deref(), &mut std::io::stdout().lock())?);
     }
     let daemon = arguments.daemon().await?;
     // The daemon calls as well.
@@ -92,11 +112,12 @@ async fn dispatch(client: &Client, command: &Command, output: &Output) -> Result
         Command::Create { file } => domains::create(client, output, file).await,
         Command::Define { file } => domains::define(client, output, file).await,
         Command::Undefine(domain) => domains::undefine(client, output, domain).await,
-        Command::Start(domain) => domains::start(client, output, domain).await,
+        Command::Start { domain, wait } => domains::start(client, output, domain, wait).await,
         Command::Suspend(domain) => domains::suspend(client, output, domain).await,
         Command::Resume(domain) => domains::resume(client, output, domain).await,
-        Command::Destroy(domain) => domains::destroy(client, output, domain).await,
-        Command::Save { domain, file } => domains::save(client, output, domain, file).await,
+        Command::Shutdown { domain, wait } => domains::shutdown(client, output, domain, wait).await,
+        Command::Destroy { domain, wait } => domains::destroy(client, output, domain, wait).await,
+        Command::Save { domain, file, wait } => domains::save(client, output, domain, file, wait).await,
         Command::Restore { file } => domains::restore(client, output, file).await,
         Command::Dominfo(domain) => domains::info(client, output, domain).await,
         Command::Domstate(domain) => domains::state(client, output, domain).await,
@@ -104,6 +125,11 @@ async fn dispatch(client: &Client, command: &Command, output: &Output) -> Result
         Command::Domuuid(domain) => domains::uuid(client, output, domain).await,
         Command::Domname(domain) => domains::name(client, output, domain).await,
         Command::Dumpxml(domain) => domains::dump_xml(client, output, domain).await,
+        Command::Domjobinfo(domain) => domains::job_info(client, output, domain).await,
+        Command::Screenshot { domain, file, force } => {
+            screenshot::screenshot(client, output, domain, file, *force).await
+        }
+        Command::Top(top) => top::top(client, output, top).await,
         Command::Autostart { domain, disable } => domains::autostart(client, output, domain, !disable).await,
         Command::NetList(which) => networks::list(client, output, which).await,
         Command::NetCreate { file } => networks::create(client, output, file).await,

@@ -1,16 +1,26 @@
 //! Tables for people, JSON for programs.
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{Table, presets};
+use comfy_table::{Cell, Color, Table, presets};
 use serde_json::Value;
 
 /// How to print.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     pub(crate) json: bool,
+    colour: bool,
 }
 
 impl Output {
+    /// In colour only where a terminal shows it and nobody is against it (<https://no-color.org>).
+    pub(crate) fn new(json: bool) -> Self {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let shown = io::stdout().is_terminal() && set("TERM").is_some_and(|terminal| terminal != "dumb");
+        Self { json, colour: shown && set("NO_COLOR").is_none() }
+    }
+
     /// Facts about one thing: names and values, aligned.
     pub(crate) fn facts(&self, facts: &[(&str, Value)]) -> io::Result<()> {
         if self.json {
@@ -27,6 +37,11 @@ impl Output {
 
     /// Things of one kind: a line each under a head.
     pub(crate) fn table(&self, head: &[&str], rows: &[Vec<Value>]) -> io::Result<()> {
+        line(&self.rows(head, rows))
+    }
+
+    /// The same as a text.
+    pub(crate) fn rows(&self, head: &[&str], rows: &[Vec<Value>]) -> String {
         if self.json {
             let object = |row: &Vec<Value>| -> Value {
                 head.iter()
@@ -35,12 +50,25 @@ impl Output {
                     .collect::<serde_json::Map<_, _>>()
                     .into()
             };
-            return line(&Value::Array(rows.iter().map(object).collect()).to_string());
+            return Value::Array(rows.iter().map(object).collect()).to_string();
         }
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_header(head.to_vec());
-        table.add_rows(rows.iter().map(|row| row.iter().map(text).collect::<Vec<_>>()));
-        line(&trimmed(&table))
+        // It is decided here what is coloured, not by what the library sees of the terminal.
+        if self.colour {
+            table.enforce_styling()
+        } else {
+            table.force_no_tty()
+        };
+        let cell = |(name, value): (&&str, &Value)| match (*name, text(value)) {
+            ("State", state) => match colour(&state) {
+                Some(colour) => Cell::new(state).fg(colour),
+                None => Cell::new(state),
+            },
+            (_, text) => Cell::new(text),
+        };
+        table.add_rows(rows.iter().map(|row| head.iter().zip(row).map(cell).collect::<Vec<_>>()));
+        trimmed(&table)
     }
 
     /// One value: alone for people, named for programs.
@@ -59,15 +87,24 @@ impl Output {
     }
 }
 
-fn line(text: &str) -> io::Result<()> {
+/// What runs is green, and what waits for somebody yellow.
+fn colour(state: &str) -> Option<Color> {
+    match state {
+        "running" | "active" => Some(Color::Green),
+        "paused" => Some(Color::Yellow),
+        _ => None,
+    }
+}
+
+pub(crate) fn line(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
 }
 
-/// `Used memory` as `used_memory`.
+/// `Used memory` as `used_memory`, `CPU %` as `cpu_percent`.
 fn key(name: &str) -> String {
-    name.to_lowercase().replace(' ', "_")
+    name.to_lowercase().replace(' ', "_").replace('%', "percent")
 }
 
 fn text(value: &Value) -> String {

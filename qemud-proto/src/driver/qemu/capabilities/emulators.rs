@@ -95,8 +95,11 @@ impl Emulators {
         if arch == self.host {
             names.push("qemu-kvm".to_owned());
         }
-        let places = names.iter().flat_map(|name| self.folders.iter().map(move |folder| folder.join(name)));
-        match places.into_iter().find(|place| is_program(place)) {
+        let place = {
+            let mut places = names.iter().flat_map(|name| self.folders.iter().map(move |folder| folder.join(name)));
+            places.find(|place| is_program(place))
+        };
+        match place {
             Some(place) => self.at(&place).await,
             None => {
                 let message = format!("no emulator for {arch}: there is no {} in PATH", names.join(" and no "));
