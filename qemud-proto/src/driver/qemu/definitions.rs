@@ -46,7 +46,8 @@ impl Hypervisor {
     pub(super) async fn autostart(self: &Arc<Self>) {
         let marked: Vec<_> = {
             let domains = self.domains();
-            let uuids = domains.inactive().into_iter().filter_map(|name| Some((domains.of_name(&name).ok()?.uuid, name)));
+            let uuids =
+                domains.inactive().into_iter().filter_map(|name| Some((domains.of_name(&name).ok()?.uuid, name)));
             uuids.filter(|(uuid, _)| domains.autostart(*uuid) == Ok(true)).collect()
         };
         for (uuid, name) in marked {

@@ -51,7 +51,9 @@ impl Hypervisor {
                 files.remove();
                 return;
             }
-            Phase::Ready { process } | Phase::Running { process } | Phase::Saving { process, .. } => Process::find(*process),
+            Phase::Ready { process } | Phase::Running { process } | Phase::Saving { process, .. } => {
+                Process::find(*process)
+            }
         };
         // Its file has its name already: it was saved, and only its end is missing.
         if let (Phase::Saving { partial, .. }, Some(process)) = (&guest.phase, &process)

@@ -169,7 +169,13 @@ impl Hypervisor {
     pub(super) async fn job_info(&self, uuid: Uuid) -> Reply<JobInfo> {
         let machine = self.domains().look(uuid)?.1.map(|active| Arc::clone(&active.machine));
         let Some(job) = self.jobs().get(&uuid).map(Arc::clone) else {
-            return Ok(JobInfo { kind: JobKind::None, elapsed: 0, data_total: 0, data_processed: 0, data_remaining: 0 });
+            return Ok(JobInfo {
+                kind: JobKind::None,
+                elapsed: 0,
+                data_total: 0,
+                data_processed: 0,
+                data_remaining: 0,
+            });
         };
         let elapsed = u64::try_from(job.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let done = job.done.load(Ordering::Relaxed);

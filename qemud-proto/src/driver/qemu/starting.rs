@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use qapi::qmp::{balloon, cont, query_vnc};
 
-use super::hypervisor::Hypervisor;
 use super::command_line::{Launch, Tap, command_line};
+use super::hypervisor::Hypervisor;
 use super::machine::{Machine, spawn};
 use super::monitor::{Monitor, Told};
 use super::networks::attach;

@@ -172,7 +172,8 @@ pub(super) fn lock(folder: &Path) -> Reply<File> {
     let path = folder.join("lock");
     let failed = |error: io::Error| disk::failed("cannot lock", &path, &error);
     let mut options = OpenOptions::new();
-    let mut file = options.create(true).read(true).write(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+    let mut file =
+        options.create(true).read(true).write(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
     // A child that a daemon was about to make when it was killed has the lock until it runs its own program: a moment.
     for _ in 0..20 {
         match file.try_lock() {
