@@ -106,7 +106,7 @@ impl Daemon {
     }
 
     /// The driver of a URI: the first that accepts it.
-    fn route(&self, text: &str) -> Reply<Arc<dyn Driver>> {
+    async fn route(&self, text: &str) -> Reply<Arc<dyn Driver>> {
         let refused = |message| Failure::new(Code::NoConnect, message);
         let names = || self.drivers.iter().map(|driver| driver.name()).collect::<Vec<_>>().join(", ");
         if text.is_empty() {
@@ -117,8 +117,10 @@ impl Daemon {
             return Err(refused(format!("'{text}' tells the way to another daemon, which this one does not go")));
         }
         for driver in &self.drivers {
-            if driver.open(&uri)? == Opening::Accepted {
-                return Ok(Arc::clone(driver));
+            match driver.open(&uri).await? {
+                Opening::Accepted => return Ok(Arc::clone(driver)),
+                Opening::Through(driver) => return Ok(driver),
+                Opening::Declined => {}
             }
         }
         Err(refused(format!("no driver serves '{text}'; there are: {}", names())))
@@ -185,8 +187,8 @@ impl GuestService for Daemon {
         if args.flags & !OPEN_READ_ONLY != 0 {
             return Err(Failure::new(Code::InvalidArg, format!("flags {:#x} are not known", args.flags)));
         }
-        let driver = self.route(&args.uri)?;
         let state = cx.session().state::<Opened>().ok_or_else(|| Failure::no_support(Open::NAME))?;
+        let driver = self.route(&args.uri).await?;
         let twice = |_| Failure::new(Code::OperationInvalid, "the connection is open already");
         state.driver.set(driver).map_err(twice)?;
         if args.flags & OPEN_READ_ONLY != 0 {
@@ -202,7 +204,7 @@ impl GuestService for Daemon {
         let subscriber = &cx.session().state::<Opened>().ok_or_else(unsupported)?.subscriber;
         if args.on {
             let client = cx.client().ok_or_else(unsupported)?;
-            subscriber.begin(client, self.driver(cx)?.subscribe().ok_or_else(unsupported)?).await;
+            subscriber.begin(client, self.driver(cx)?.subscribe().await?).await;
         } else {
             subscriber.end().await;
         }

@@ -118,6 +118,20 @@ pub enum Code {
 }
 
 impl Code {
+    /// The kind with this number.
+    ///
+    /// # Examples
+    /// ```
+    /// use qemud_proto::failure::Code;
+    ///
+    /// assert_eq!(Code::from_number(42), Code::NoDomain);
+    /// assert_eq!(Code::from_number(84), Code::Other(84));
+    /// ```
+    #[must_use]
+    pub fn from_number(number: i32) -> Self {
+        xdr_core::from_slice(&number.to_be_bytes()).unwrap_or(Self::Other(number))
+    }
+
     /// The number on the wire.
     #[must_use]
     pub const fn number(self) -> i32 {

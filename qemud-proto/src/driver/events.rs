@@ -31,6 +31,12 @@ impl Events {
         }
     }
 
+    /// Whether anybody listens.
+    #[cfg(feature = "libvirt")]
+    pub(super) fn is_heard(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
+
     /// Listens from now on.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {

@@ -3,18 +3,36 @@
 //! A connection opens a URI and the URI picks the driver, so a driver is an object behind one trait.
 //!
 //! - `test`: everything in memory, always built
+//! - `libvirt`: whatever libvirt manages
 //! - `events`: what happens to domains, and who listens
+//! - `domains`: names, identities, ids and states, for every driver that keeps them itself
+//! - `networks`: what networks there are and in which state, for every driver
 //! - `disk`, `store`: files that are complete or absent, definitions that last
+//! - `saved`: how a file of a saved domain begins
+//! - `qemu`: processes of QEMU, and their networks
 //! - `node`: the machine the daemon runs on, for every driver
+//! - `capabilities`: what a host and its guests can do, as XML
+//!
+#![doc = include_str!("../../DRIVERS.md")]
 
+mod capabilities;
 mod disk;
+mod domains;
 mod events;
+#[cfg(feature = "libvirt")]
+pub mod libvirt;
+mod networks;
 pub mod node;
+mod saved;
+#[cfg(feature = "qemu")]
+pub mod qemu;
 #[cfg(feature = "qemu")]
 mod store;
 pub mod test;
 
 pub use self::events::{EVENT_QUEUE, Events, Subscription};
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -24,10 +42,12 @@ use crate::messages::*;
 use crate::uri::ConnectUri;
 
 /// What a driver says to a URI.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Opening {
     /// It serves it.
     Accepted,
+    /// It serves it by this object, where each URI leads to a hypervisor of its own.
+    Through(Arc<dyn Driver>),
     /// It is another driver's.
     Declined,
 }
@@ -53,7 +73,7 @@ pub trait Driver: Send + Sync {
     /// Whether a connection with this URI is its own to serve. Drivers are asked in turn, and a failure ends the search.
     ///
     /// A driver that leaves this out accepts the URIs of its name, without parameters.
-    fn open(&self, uri: &ConnectUri) -> Reply<Opening> {
+    async fn open(&self, uri: &ConnectUri) -> Reply<Opening> {
         if uri.driver != self.name() {
             return Ok(Opening::Declined);
         }
@@ -66,9 +86,9 @@ pub trait Driver: Send + Sync {
         }
     }
 
-    /// Listens to what happens to the domains, from now on; none where the driver does not tell.
-    fn subscribe(&self) -> Option<Subscription> {
-        None
+    /// Listens to what happens to the domains, from now on.
+    async fn subscribe(&self) -> Reply<Subscription> {
+        Err(Failure::no_support("DomainEvents"))
     }
 
     /// Asks for the version of the hypervisor: major * 1,000,000 + minor * 1000 + micro.

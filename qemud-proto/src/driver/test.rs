@@ -3,25 +3,25 @@
 //! Everything means what it means to a real hypervisor, down to the failures; only nothing runs. Saved
 //! domains are the one thing that reaches the disk.
 //!
-//! - `domains`, `networks`: what there is and in which state
+//! - `domains`: what an active domain is here
 //! - `saved`: the file of a saved domain
 //! - `screen`: what is seen of a domain
 
 mod domains;
-mod networks;
 mod saved;
 mod screen;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use xmlwriter::XmlWriter;
 
-use self::domains::Domains;
-use self::networks::Networks;
+use self::domains::Clock;
+use super::capabilities::{Guest, capabilities_xml};
 use super::disk::blocking;
+use super::domains::Domains;
+use super::networks::Networks;
 use super::node::node_info;
-use super::{Driver, Events, Picture, Subscription};
+use super::{Driver, Events, Picture, Subscription, saved::path};
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;
@@ -76,8 +76,8 @@ const DEFAULT_NETWORK: &str = "\
 /// # Ok::<(), qemud_proto::failure::Failure>(())
 /// ```
 pub struct TestDriver {
-    domains: Mutex<Domains>,
-    networks: Mutex<Networks>,
+    domains: Mutex<Domains<Clock>>,
+    networks: Mutex<Networks<()>>,
     /// Read once: it takes a look into many files, and does not change.
     node: OnceLock<NodeInfo>,
 }
@@ -100,8 +100,8 @@ impl TestDriver {
         let uuid = driver.domains().define(domain)?.uuid;
         driver.domains().start(uuid)?;
         let network = NetworkDefinition::parse(DEFAULT_NETWORK)?;
-        let uuid = driver.networks().define(network)?.uuid;
-        driver.networks().start(uuid)?;
+        let uuid = driver.networks().define(network.clone())?.uuid;
+        driver.networks().launch(network, ())?;
         driver.networks().set_autostart(uuid, true)?;
         Ok(driver)
     }
@@ -119,11 +119,11 @@ impl TestDriver {
     }
 
     // Each change is made whole or not at all, so a lock that a panic left behind guards a sound state.
-    fn domains(&self) -> MutexGuard<'_, Domains> {
+    fn domains(&self) -> MutexGuard<'_, Domains<Clock>> {
         self.domains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn networks(&self) -> MutexGuard<'_, Networks> {
+    fn networks(&self) -> MutexGuard<'_, Networks<()>> {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -140,8 +140,8 @@ impl Driver for TestDriver {
         "test"
     }
 
-    fn subscribe(&self) -> Option<Subscription> {
-        Some(self.domains().events.subscribe())
+    async fn subscribe(&self) -> Reply<Subscription> {
+        Ok(self.domains().events.subscribe())
     }
 
     async fn get_version(&self, _: GetVersion) -> Reply<u32> {
@@ -196,14 +196,14 @@ impl Driver for TestDriver {
     }
 
     async fn domain_save(&self, args: DomainSave) -> Reply<()> {
-        let path = saved::path(&args.path)?;
+        let path = path(&args.path)?;
         let saved = self.domains().snapshot(args.id)?;
         blocking(move || saved::write(&path, &saved)).await?;
         self.domains().stop(args.id)
     }
 
     async fn domain_restore(&self, args: DomainRestore) -> Reply<i32> {
-        let path = saved::path(&args.path)?;
+        let path = path(&args.path)?;
         let saved = blocking(move || saved::read(&path)).await?;
         let definition = DomainDefinition::parse(&saved.xml, ACCEPTED).map_err(|failure| {
             let message = format!("cannot restore: '{}' is damaged: {}", args.path, failure.message);
@@ -263,7 +263,7 @@ impl Driver for TestDriver {
 
     async fn network_create(&self, args: NetworkCreate) -> Reply<Identity> {
         let definition = NetworkDefinition::parse(&args.xml)?;
-        self.networks().launch(definition)
+        self.networks().launch(definition, ())
     }
 
     async fn network_define(&self, args: NetworkDefine) -> Reply<Identity> {
@@ -276,7 +276,9 @@ impl Driver for TestDriver {
     }
 
     async fn network_start(&self, args: NetworkStart) -> Reply<()> {
-        self.networks().start(args.uuid)
+        let mut networks = self.networks();
+        let definition = networks.may_start(args.uuid)?;
+        networks.launch(definition, ()).map(|_| ())
     }
 
     async fn network_destroy(&self, args: NetworkDestroy) -> Reply<()> {
@@ -339,41 +341,15 @@ fn count(names: &[String]) -> u32 {
 }
 
 fn capabilities(arch: &str) -> String {
-    let mut xml = XmlWriter::new(xmlwriter::Options {
-        use_single_quote: true,
-        indent: xmlwriter::Indent::Spaces(2),
-        ..xmlwriter::Options::default()
-    });
-    let text = |xml: &mut XmlWriter, name: &str, text: &str| {
-        xml.start_element(name);
-        xml.set_preserve_whitespaces(true);
-        xml.write_text(text);
-        xml.end_element();
-        xml.set_preserve_whitespaces(false);
+    let guest = Guest {
+        arch: arch.to_owned(),
+        word_size: usize::BITS,
+        emulator: None,
+        machines: Vec::new(),
+        types: ACCEPTED.iter().map(|accepted| accepted.as_str()).collect(),
+        features: &["acpi", "apic", "pae"],
     };
-    xml.start_element("capabilities");
-    xml.start_element("host");
-    xml.start_element("cpu");
-    text(&mut xml, "arch", arch);
-    xml.end_element();
-    xml.end_element();
-    xml.start_element("guest");
-    text(&mut xml, "os_type", "hvm");
-    xml.start_element("arch");
-    xml.write_attribute("name", arch);
-    text(&mut xml, "wordsize", &usize::BITS.to_string());
-    for accepted in ACCEPTED {
-        xml.start_element("domain");
-        xml.write_attribute("type", accepted.as_str());
-        xml.end_element();
-    }
-    xml.end_element();
-    xml.start_element("features");
-    for feature in ["acpi", "apic", "pae"] {
-        xml.start_element(feature);
-        xml.end_element();
-    }
-    xml.end_document()
+    capabilities_xml(arch, &[guest])
 }
 
 #[cfg(test)]

@@ -71,6 +71,31 @@ fn parse(text: &str) -> Reply<Document<'_>> {
     })
 }
 
+/// Refuses what would be refused of a definition whatever it says: a text that is malformed or has a document type, or
+/// another root. For drivers that have somebody else read it.
+#[cfg(feature = "libvirt")]
+pub(crate) fn well_formed(text: &str, root: &str) -> Reply<()> {
+    let document = parse(text)?;
+    let found = document.root_element().tag_name();
+    if found.name() != root || found.namespace().is_some() {
+        let message = format!("line 1: the root element is not {root} (in no namespace)");
+        return Err(Failure::new(Code::XmlError, message));
+    }
+    Ok(())
+}
+
+/// The identity that a description tells, which somebody else has written.
+#[cfg(feature = "libvirt")]
+pub(crate) fn uuid_of(text: &str) -> Reply<Uuid> {
+    let document = Document::parse(text);
+    let told = |document: &Document<'_>| {
+        let mut children = document.root_element().children();
+        children.find(|child| child.has_tag_name("uuid"))?.text()?.trim().parse().ok()
+    };
+    let none = || Failure::new(Code::XmlError, "the xml tells no uuid");
+    document.ok().as_ref().and_then(told).ok_or_else(none)
+}
+
 fn too_long(length: usize) -> Failure {
     Failure::new(Code::XmlError, format!("xml of {length} bytes, its maximum is {XML_MAX}"))
 }

@@ -1,10 +1,15 @@
 //! The daemon, its machine, and what a driver leaves out.
 
-use qemud_proto::driver::Driver;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use qemud_proto::driver::node::node_info;
-use qemud_proto::failure::{Code, Failure};
+use qemud_proto::driver::test::TestDriver;
+use qemud_proto::driver::{Driver, Opening};
+use qemud_proto::failure::{Code, Failure, Reply};
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
+use qemud_proto::uri::ConnectUri;
 use rpc_frame::ProcedureTable;
 
 use crate::every_call::call_each;
@@ -74,6 +79,41 @@ async fn a_uri_opens_its_driver_once(wire: &Wire) {
     refused(wire.call(open("", 6)).await, Code::InvalidArg, "flags 0x6 are not known");
     wire.call(open("test:///default", 0)).await.unwrap();
     refused(wire.call(open("", 0)).await, Code::OperationInvalid, "the connection is open already");
+}
+
+/// A driver of two hypervisors.
+struct Many {
+    machines: [Arc<TestDriver>; 2],
+}
+
+#[async_trait]
+impl Driver for Many {
+    fn name(&self) -> &'static str {
+        "many"
+    }
+
+    async fn open(&self, uri: &ConnectUri) -> Reply<Opening> {
+        let [empty, full] = self.machines.clone();
+        Ok(match (uri.driver.as_str(), uri.path.as_str()) {
+            ("many", "/empty") => Opening::Through(empty),
+            ("many", "/full") => Opening::Through(full),
+            _ => Opening::Declined,
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_driver_with_several_hypervisors_gives_each_uri_its_own() {
+    let many = || Many { machines: [Arc::default(), Arc::new(TestDriver::with_defaults().unwrap())] };
+    for (uri, ids) in [("many:///empty", Ok(vec![])), ("many:///full", Ok(vec![1])), ("many:///", Err(()))] {
+        let wire = Wire::with(many());
+        wire.call(Negotiate { major: 1, minor: 1 }).await.unwrap();
+        let opened = wire.call(Open { uri: uri.to_owned(), flags: 0 }).await;
+        match ids {
+            Ok(ids) => assert_eq!((opened, wire.call(ListDomains).await), (Ok(()), Ok(DomainIds { ids }))),
+            Err(()) => refused(opened, Code::NoConnect, "no driver serves 'many:///'; there are: many"),
+        }
+    }
 }
 
 async fn another_major_version_is_refused_with_the_range(wire: &Wire) {

@@ -66,8 +66,11 @@ pub(crate) fn guestctl_command(arguments: &[&str]) -> Command {
     program(env!("CARGO_BIN_EXE_guestctl"), arguments)
 }
 
+/// A daemon of the test driver: the folders of real guests are this machine's.
 pub(crate) fn guestd_command(arguments: &[&str]) -> Command {
-    program(env!("CARGO_BIN_EXE_guestd"), arguments)
+    let mut command = program(env!("CARGO_BIN_EXE_guestd"), arguments);
+    command.env("GUESTD_DRIVERS", "test");
+    command
 }
 
 /// How a program ended.

@@ -1,6 +1,7 @@
 //! `guestd`: a daemon of the guest protocol.
 
 mod activation; // sockets that systemd has bound
+mod drivers; //    which drivers are served
 mod listening; //  every way to the daemon
 mod settings; //   command line, environment, file
 mod sockets; //    unix sockets
@@ -25,7 +26,7 @@ use crate::settings::{LogFormat, Settings};
 
 /// Serve guests over the guest protocol (SunRPC program 0x20001A64, version 1).
 ///
-/// The guests are those of the test driver: they live in memory and end with the daemon. For every socket one
+/// The guests are those of QEMU, which outlive the daemon, and those of the test driver, which live in memory. For every socket one
 /// line `listening unix PATH`, `listening unix-read-only PATH`, `listening tcp ADDRESS` or `listening tls ADDRESS` goes to
 /// standard output; the log goes to standard error. SIGHUP has the certificates read anew; SIGTERM and SIGINT end the
 /// daemon after the calls in flight.
@@ -102,9 +103,13 @@ async fn run(settings: &Settings, only_check: bool) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
-    let driver = if settings.empty.unwrap_or(false) { TestDriver::new() } else { TestDriver::with_defaults()? };
-    let driver = driver.with_event_queue(settings.event_queue.unwrap_or(256).into());
-    let mut daemon = Daemon::new(Arc::new(driver));
+    // A check leaves guests alone: it makes do with the drivers in memory.
+    let mut daemon = if only_check {
+        drivers::check(settings)?;
+        Daemon::new(Arc::new(TestDriver::new()))
+    } else {
+        drivers::daemon(settings).await?
+    };
     for name in settings.switch_off.iter().flatten() {
         daemon = daemon.switch_off(name).context("--switch-off")?;
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use nix::unistd::Uid;
 use qemud_proto::failure::Reply;
 use qemud_proto::messages::DomainNames;
 use rpc_frame::tls::{TlsAllow, TlsFiles};
@@ -92,7 +93,26 @@ pub(crate) struct Settings {
     )]
     pub(crate) tls_allowed_networks: Option<Vec<String>>,
 
-    /// Begin without any guest, instead of one domain 'test' and one network 'default'
+    /// Serve these drivers, the first where a client says none: test, whose guests live in memory, or qemu; may be
+    /// repeated [default: test, and qemu where there is a QEMU and its folders can be used]
+    #[arg(long = "driver", value_name = "NAME", env = "GUESTD_DRIVERS", value_delimiter = ' ')]
+    pub(crate) drivers: Option<Vec<DriverName>>,
+
+    /// Keep definitions in this folder, those of QEMU's guests below qemu/ [default: /etc/guestd for root, else
+    /// $XDG_CONFIG_HOME/guestd or ~/.config/guestd]
+    #[arg(long, value_name = "FOLDER", env = "GUESTD_CONFIG_DIR")]
+    pub(crate) config_dir: Option<PathBuf>,
+
+    /// Keep what is known of running guests in this folder, with sockets whose paths must be short [default: /run/guestd
+    /// for root, else $XDG_RUNTIME_DIR/guestd]
+    #[arg(long, value_name = "FOLDER", env = "GUESTD_STATE_DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Seconds that QEMU may keep silent before a guest is taken to hang [default: 10]
+    #[arg(long, value_name = "SECONDS", env = "GUESTD_MONITOR_LIMIT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) monitor_limit: Option<u16>,
+
+    /// Begin the test driver without any guest, instead of one domain 'test' and one network 'default'
     #[arg(long, value_name = "BOOL", env = "GUESTD_EMPTY", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) empty: Option<bool>,
 
@@ -128,6 +148,25 @@ pub(crate) struct Settings {
     /// How a line of the log looks [default: text]
     #[arg(long, value_name = "FORMAT", env = "GUESTD_LOG_FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
+}
+
+/// A driver that can be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DriverName {
+    /// In memory.
+    Test,
+    /// Processes of QEMU.
+    Qemu,
+}
+
+impl DriverName {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Qemu => "qemu",
+        }
+    }
 }
 
 /// Bits of a socket's mode.
@@ -171,7 +210,7 @@ impl Settings {
         }
         first! {
             unix unix_mode unix_group unix_read_only unix_read_only_mode tcp tcp_trusted tls pki_path tls_ca
-            tls_certificate tls_key tls_allowed_names tls_allowed_networks empty switch_off max_connections
+            tls_certificate tls_key tls_allowed_names tls_allowed_networks drivers config_dir state_dir monitor_limit empty switch_off max_connections
             max_connections_per_peer max_handshakes event_queue time_limit log log_format
         }
     }
@@ -182,9 +221,7 @@ impl Settings {
             let text = fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;
             return self.with_text(file, &text);
         }
-        let folder = |name| std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let own = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")));
-        for folder in own.into_iter().chain([PathBuf::from("/etc")]) {
+        for folder in own_configuration().into_iter().chain([PathBuf::from("/etc")]) {
             let file = folder.join("guestd").join("guestd.toml");
             match fs::read_to_string(&file) {
                 Ok(text) => return self.with_text(&file, &text),
@@ -203,10 +240,35 @@ impl Settings {
             ("max_connections_per_peer", read.max_connections_per_peer),
             ("max_handshakes", read.max_handshakes),
             ("event_queue", read.event_queue),
+            ("monitor_limit", read.monitor_limit),
         ] {
             anyhow::ensure!(value != Some(0), "'{}': {key} is 0, and must be at least 1", file.display());
         }
         Ok(self.or(read))
+    }
+
+    /// The folder of definitions.
+    pub(crate) fn config_dir(&self) -> anyhow::Result<PathBuf> {
+        let usual = if Uid::effective().is_root() { Some(PathBuf::from("/etc")) } else { own_configuration() };
+        let usual = usual.map(|folder| folder.join("guestd"));
+        self.config_dir.clone().or(usual).context("without $XDG_CONFIG_HOME and $HOME there must be a --config-dir")
+    }
+
+    /// The folder of what runs.
+    pub(crate) fn state_dir(&self) -> anyhow::Result<PathBuf> {
+        let usual = if Uid::effective().is_root() { Some(PathBuf::from("/run")) } else { folder("XDG_RUNTIME_DIR") };
+        let usual = usual.map(|folder| folder.join("guestd"));
+        self.state_dir.clone().or(usual).context("without $XDG_RUNTIME_DIR there must be a --state-dir")
+    }
+
+    /// How long a guest's monitor may keep silent.
+    pub(crate) fn monitor_limit(&self) -> Duration {
+        Duration::from_secs(self.monitor_limit.unwrap_or(10).into())
+    }
+
+    /// Events that are kept for a client.
+    pub(crate) fn event_queue(&self) -> usize {
+        self.event_queue.unwrap_or(256).into()
     }
 
     /// What the server may cost.
@@ -267,6 +329,16 @@ impl Settings {
     }
 }
 
+/// A folder that the environment names.
+fn folder(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
+/// Where a user's programs have their configuration.
+fn own_configuration() -> Option<PathBuf> {
+    folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -304,7 +376,9 @@ mod tests {
         assert_eq!(settings.server(), usual.server());
         assert_eq!((settings.per_peer(), settings.handshakes()), (usual.per_peer(), usual.handshakes()));
         assert_eq!(settings.read_only_mode(), usual.read_only_mode());
-        assert_eq!(settings.event_queue, Some(256));
+        assert_eq!(settings.event_queue(), usual.event_queue());
+        assert_eq!(settings.monitor_limit(), usual.monitor_limit());
+        assert_eq!(settings.drivers, Some(vec![DriverName::Test, DriverName::Qemu]));
         assert_eq!(settings.log_format, Some(LogFormat::default()));
     }
 

@@ -9,6 +9,7 @@ use std::io::Write;
 use super::*;
 use crate::driver::Driver;
 use crate::driver::test::TestDriver;
+use crate::failure::{Code, Failure};
 use crate::identity::Uuid;
 use crate::messages::*;
 

@@ -1,0 +1,76 @@
+//! Which drivers are served.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use qemud_proto::daemon::Daemon;
+use qemud_proto::driver::Driver;
+#[cfg(feature = "qemu")]
+use qemud_proto::driver::qemu::{QemuConfig, QemuDriver};
+use qemud_proto::driver::test::TestDriver;
+
+use crate::settings::{DriverName, Settings};
+
+/// A daemon with the drivers that were named, or else with those that there can be.
+pub(crate) async fn daemon(settings: &Settings) -> anyhow::Result<Daemon> {
+    let mut drivers: Vec<Arc<dyn Driver>> = Vec::new();
+    match &settings.drivers {
+        Some(names) => {
+            for name in names {
+                let already = drivers.iter().any(|driver| driver.name() == name.as_str());
+                anyhow::ensure!(!already, "the driver '{}' is named twice", name.as_str());
+                drivers.push(open(*name, settings).await?);
+            }
+        }
+        None => {
+            drivers.push(open(DriverName::Test, settings).await?);
+            match open(DriverName::Qemu, settings).await {
+                Ok(driver) => drivers.push(driver),
+                Err(reason) => tracing::info!("the driver 'qemu' is not served: {reason:#}"),
+            }
+        }
+    }
+    let mut drivers = drivers.into_iter();
+    let daemon = Daemon::new(drivers.next().context("no driver is named")?);
+    Ok(drivers.fold(daemon, Daemon::with_driver))
+}
+
+/// Whether the drivers could be served, as far as can be told without touching guests.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    let named = settings.drivers.as_deref();
+    anyhow::ensure!(named.is_none_or(|names| !names.is_empty()), "no driver is named");
+    if named.is_some_and(|names| names.contains(&DriverName::Qemu)) {
+        settings.config_dir()?;
+        settings.state_dir()?;
+    }
+    Ok(())
+}
+
+async fn open(name: DriverName, settings: &Settings) -> anyhow::Result<Arc<dyn Driver>> {
+    match name {
+        DriverName::Test => {
+            let empty = settings.empty.unwrap_or(false);
+            let driver = if empty { TestDriver::new() } else { TestDriver::with_defaults()? };
+            Ok(Arc::new(driver.with_event_queue(settings.event_queue())))
+        }
+        DriverName::Qemu => qemu(settings).await.context("the driver 'qemu' cannot be served"),
+    }
+}
+
+#[cfg(feature = "qemu")]
+async fn qemu(settings: &Settings) -> anyhow::Result<Arc<dyn Driver>> {
+    let folder = DriverName::Qemu.as_str();
+    let config = QemuConfig::new(settings.config_dir()?.join(folder), settings.state_dir()?.join(folder))
+        .with_monitor_limit(settings.monitor_limit())
+        .with_event_queue(settings.event_queue());
+    // Guests may name another emulator, so this is not asked of a driver that was named.
+    if settings.drivers.is_none() {
+        QemuDriver::find_emulator().await?;
+    }
+    Ok(Arc::new(QemuDriver::open(config).await?))
+}
+
+#[cfg(not(feature = "qemu"))]
+async fn qemu(_: &Settings) -> anyhow::Result<Arc<dyn Driver>> {
+    anyhow::bail!("this guestd was built without it")
+}

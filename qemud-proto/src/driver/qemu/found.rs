@@ -1,0 +1,112 @@
+//! Guests that an earlier daemon left behind: those that run are found again, and what it left half done is finished or
+//! undone.
+
+use std::fs;
+use std::sync::Arc;
+
+use qapi::qmp::cont;
+
+use super::hypervisor::Hypervisor;
+use super::machine::Machine;
+use super::monitor::Told;
+use super::parse;
+use super::process::Process;
+use super::starting::{kill_marked, reading, vnc_port};
+use super::state::{Guest, Phase};
+use crate::driver::domains::Reserved;
+use crate::failure::{Failure, Reply};
+
+impl Hypervisor {
+    /// Takes over what runs. Each guest is looked at by itself: what is wrong with one is in the log.
+    pub(super) async fn take_over(self: &Arc<Self>) -> Reply<()> {
+        for (id, guest) in self.state.load()? {
+            // Its id is not given again, whatever became of it.
+            let last = self.domains().last_id.max(id);
+            self.domains().last_id = last;
+            let files = self.state.files(id);
+            match guest {
+                Ok(guest) => self.take_over_one(guest).await,
+                Err(reason) => {
+                    tracing::error!(file = %files.guest.display(), reason, "a guest that was left behind is not known");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_over_one(self: &Arc<Self>, guest: Guest) {
+        let (id, files) = (guest.id, self.state.files(guest.id));
+        let definition = match parse(&guest.xml) {
+            Ok(definition) => definition,
+            Err(failure) => {
+                tracing::error!(file = %files.guest.display(), %failure, "a guest that was left behind is not known");
+                return;
+            }
+        };
+        let name = definition.name.clone();
+        let process = match &guest.phase {
+            Phase::Starting => {
+                tracing::warn!(domain = name, id, "its start was cut short, and is undone");
+                kill_marked(&files).await;
+                files.remove();
+                return;
+            }
+            Phase::Ready { process } | Phase::Running { process } | Phase::Saving { process, .. } => Process::find(*process),
+        };
+        // Its file has its name already: it was saved, and only its end is missing.
+        if let (Phase::Saving { partial, .. }, Some(process)) = (&guest.phase, &process)
+            && !partial.exists()
+        {
+            tracing::info!(domain = name, id, "it was saved, and ends now");
+            process.kill();
+            process.ended().await;
+            files.remove();
+            return;
+        }
+        let Some(process) = process else {
+            tracing::warn!(domain = name, id, said = files.last_words(), "it died while there was no daemon");
+            if let Phase::Saving { partial, .. } = &guest.phase {
+                let _ = fs::remove_file(partial);
+            }
+            files.remove();
+            return;
+        };
+        let machine = Machine::new(&guest, &name, process, files, self.limit);
+        let found = self.reconnect(&machine, &guest.phase).await;
+        let (told, vnc_port, paused) = match found {
+            Ok(found) => found,
+            Err(failure) => {
+                tracing::error!(domain = name, id, %failure, "it runs, and does not answer");
+                (None, None, false)
+            }
+        };
+        tracing::info!(domain = name, id, pid = machine.process.id.pid, "found running");
+        self.domains().begin(Reserved { id, definition, vnc_port }, Arc::clone(&machine), paused);
+        self.watch(machine, told);
+    }
+
+    /// Finishes or undoes what the guest was in the middle of; its port, and whether it is suspended.
+    async fn reconnect(&self, machine: &Machine, phase: &Phase) -> Result<(Option<Told>, Option<u16>, bool), Failure> {
+        let told = machine.connect().await?;
+        let monitor = machine.monitor()?;
+        let process = machine.process.id;
+        let asked = async {
+            match phase {
+                Phase::Ready { .. } => {
+                    monitor.execute(cont {}).await?;
+                    machine.note(Phase::Running { process }).await?;
+                }
+                Phase::Saving { partial, resume, .. } => {
+                    self.go_on(machine, !resume).await;
+                    let _ = fs::remove_file(partial);
+                }
+                Phase::Starting | Phase::Running { .. } => {}
+            }
+            let paused = !self.runs(machine).await?;
+            Ok((vnc_port(&monitor).await?, paused))
+        };
+        let (told, answers) = reading(told, asked).await;
+        let (vnc_port, paused) = answers?;
+        Ok((told, vnc_port, paused))
+    }
+}

@@ -1,0 +1,159 @@
+//! A guest: its process, its monitor, and the watch over its end.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use qapi::qmp::{quit, stop};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::command_line::CommandLine;
+use super::monitor::{ConnectError, Monitor, Told};
+use super::process::{MARK, Process};
+use super::state::{Files, Guest, Phase};
+use crate::driver::disk::blocking;
+use crate::failure::{Code, Failure, Reply};
+
+/// The program that makes a session, of util-linux and busybox: a guest must not end with the daemon's terminal.
+const SETSID: &str = "setsid";
+/// Waits between looks for a socket that is not there yet.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// How long a guest may take to end by itself, and then a killed process.
+const LAST_MOMENTS: Duration = Duration::from_secs(5);
+
+/// A guest that runs, or has ended since.
+pub(super) struct Machine {
+    pub(super) id: i32,
+    pub(super) name: String,
+    /// The definition it was started with.
+    pub(super) xml: String,
+    pub(super) process: Process,
+    pub(super) files: Files,
+    /// None while the guest's monitor is lost.
+    monitor: Mutex<Option<Monitor>>,
+    /// Held by whoever changes what the guest does, one at a time.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    /// How long the monitor may keep silent.
+    limit: Duration,
+    /// Whether all has been cleared away after its end.
+    over: watch::Sender<bool>,
+}
+
+impl Machine {
+    /// A guest whose process is known, without its monitor.
+    pub(super) fn new(guest: &Guest, name: &str, process: Process, files: Files, limit: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            id: guest.id,
+            name: name.to_owned(),
+            xml: guest.xml.clone(),
+            process,
+            files,
+            monitor: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            limit,
+            over: watch::Sender::new(false),
+        })
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Monitor>> {
+        self.monitor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What commands are given to.
+    pub(super) fn monitor(&self) -> Reply<Monitor> {
+        let message = || format!("domain '{}' does not answer: there is no way to its monitor", self.name);
+        self.slot().clone().ok_or_else(|| Failure::new(Code::OperationFailed, message()))
+    }
+
+    /// Connects to the monitor as soon as there is one. The guest's end ends the wait.
+    pub(super) async fn connect(&self) -> Reply<Told> {
+        let connecting = async {
+            loop {
+                match Monitor::connect(&self.files.monitor, &self.name, self.limit).await {
+                    Ok((monitor, told)) => {
+                        *self.slot() = Some(monitor);
+                        return Ok(told);
+                    }
+                    Err(ConnectError::Failed(failure)) => return Err(failure),
+                    Err(ConnectError::NotYet) => sleep(LOOK_AGAIN).await,
+                }
+            }
+        };
+        let connecting = async {
+            timeout(self.limit, connecting).await.unwrap_or_else(|_| {
+                let (name, limit) = (&self.name, self.limit.as_secs_f32());
+                let message = format!("domain '{name}' does not answer: it had no monitor for {limit} s");
+                Err(Failure::new(Code::OperationFailed, message))
+            })
+        };
+        tokio::select! {
+            biased;
+            told = connecting => told,
+            () = self.process.ended() => {
+                Err(Failure::new(Code::OperationFailed, format!("domain '{}' has ended", self.name)))
+            }
+        }
+    }
+
+    /// The monitor is lost.
+    pub(super) fn disconnected(&self) {
+        *self.slot() = None;
+    }
+
+    /// Notes how far the guest is.
+    pub(super) async fn note(&self, phase: Phase) -> Reply<()> {
+        let (guest, files) = (Guest { id: self.id, xml: self.xml.clone(), phase }, self.files.clone());
+        blocking(move || guest.write(&files)).await
+    }
+
+    /// All has been cleared away.
+    pub(super) fn is_over(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Ends the guest: it is asked to, so that it writes what it holds for its disks, and killed when it does not listen.
+    /// Returns when all has been cleared away.
+    pub(super) async fn end(&self) -> Reply<()> {
+        let asked = async {
+            // A guest that ends need not answer any more.
+            let _ = self.monitor()?.execute(quit {}).await;
+            self.process.ended().await;
+            Reply::Ok(())
+        };
+        if !matches!(timeout(LAST_MOMENTS, asked).await, Ok(Ok(()))) {
+            tracing::warn!(domain = self.name, "killed: it did not end by itself");
+            self.process.kill();
+        }
+        let mut over = self.over.subscribe();
+        match timeout(LAST_MOMENTS, over.wait_for(|over| *over)).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let message = format!("domain '{}' does not end, though it was killed", self.name);
+                Err(Failure::new(Code::OperationFailed, message))
+            }
+        }
+    }
+
+    /// Halts the processors.
+    pub(super) async fn halt(&self) -> Reply<()> {
+        self.monitor()?.execute(stop {}).await.map(|_| ())
+    }
+}
+
+/// Starts a process that outlives the daemon. What it says goes to the log.
+pub(super) fn spawn(line: &CommandLine, files: &Files) -> Reply<Child> {
+    let log = files.make_log()?;
+    let failed = |error: std::io::Error| {
+        let message = format!("cannot run {SETSID} with '{}': {error}", line.program.display());
+        Failure::new(Code::OperationFailed, message)
+    };
+    let mut command = Command::new(SETSID);
+    command.arg(&line.program).args(&line.arguments).env(MARK, &files.guest);
+    command.envs(line.environment.iter().map(|(name, value)| (name, value)));
+    // systemd's word is the daemon's; the guest's folder is not the daemon's to keep.
+    command.env_remove("NOTIFY_SOCKET").current_dir("/");
+    let output = log.try_clone().map_err(failed)?;
+    command.stdin(Stdio::null()).stdout(output).stderr(log).spawn().map_err(failed)
+}
