@@ -74,7 +74,7 @@ impl Hypervisor {
         let machine = Machine::new(&guest, &name, process, files, self.limit);
         let found = self.reconnect(&machine, &guest.phase).await;
         let (told, vnc_port, paused) = match found {
-            Ok((told, vnc_port, paused)) => (Some(told), vnc_port, paused),
+            Ok(found) => found,
             Err(failure) => {
                 tracing::error!(domain = name, id, %failure, "it runs, and does not answer");
                 (None, None, false)
@@ -86,7 +86,7 @@ impl Hypervisor {
     }
 
     /// Finishes or undoes what the guest was in the middle of; its port, and whether it is suspended.
-    async fn reconnect(&self, machine: &Machine, phase: &Phase) -> Result<(Told, Option<u16>, bool), Failure> {
+    async fn reconnect(&self, machine: &Machine, phase: &Phase) -> Result<(Option<Told>, Option<u16>, bool), Failure> {
         let told = machine.connect().await?;
         let monitor = machine.monitor()?;
         let process = machine.process.id;

@@ -218,7 +218,8 @@ fn read_picture(path: &PathBuf) -> Reply<Vec<u8>> {
 /// Takes notice of what a guest tells, and finds its monitor again when that is lost. It never ends.
 async fn listen(hypervisor: &Weak<Hypervisor>, machine: &Machine, mut told: Option<Told>) {
     loop {
-        if let Some(events) = &mut told {
+        // With the connection's end all commands fail that wait for an answer.
+        if let Some(mut events) = told.take() {
             while let Some(event) = events.next().await {
                 let paused = match event {
                     Event::STOP { .. } => true,

@@ -38,7 +38,7 @@ impl Hypervisor {
                 let id = reserved.id;
                 let vnc_port = vnc_port.or(reserved.vnc_port);
                 self.domains().begin(Reserved { vnc_port, ..reserved }, Arc::clone(&machine), paused);
-                self.watch(machine, Some(told));
+                self.watch(machine, told);
                 Ok(id)
             }
             Err(failure) => {
@@ -52,7 +52,7 @@ impl Hypervisor {
         self: &Arc<Self>,
         reserved: &Reserved,
         incoming: Option<Incoming>,
-    ) -> Reply<(Arc<Machine>, Told, Option<u16>)> {
+    ) -> Reply<(Arc<Machine>, Option<Told>, Option<u16>)> {
         let definition = &reserved.definition;
         let emulator = self.emulators.for_domain(definition).await?;
         let bridges = self.bridges(definition).await?;
@@ -108,7 +108,7 @@ impl Hypervisor {
         machine: &Machine,
         taps: &[Tap],
         incoming: Option<Incoming>,
-    ) -> Reply<(Told, Option<u16>)> {
+    ) -> Reply<(Option<Told>, Option<u16>)> {
         let told = machine.connect().await?;
         let monitor = machine.monitor()?;
         for tap in taps {
@@ -148,17 +148,17 @@ impl Hypervisor {
     }
 }
 
-/// Reads events away while something else is done: answers come behind them.
-pub(super) async fn reading<T>(mut told: Told, work: impl Future<Output = T>) -> (Told, T) {
+/// Reads events away while something else is done: answers come behind them. They end with the connection.
+pub(super) async fn reading<T>(mut told: Told, work: impl Future<Output = T>) -> (Option<Told>, T) {
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {
             biased;
-            done = &mut work => return (told, done),
+            done = &mut work => return (Some(told), done),
             event = told.next() => if event.is_none() {
-                // The connection has ended: so do all commands.
-                let done = work.await;
-                return (told, done);
+                // With this all commands fail that wait for an answer.
+                drop(told);
+                return (None, work.await);
             }
         }
     }
