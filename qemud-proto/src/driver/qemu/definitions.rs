@@ -63,7 +63,7 @@ impl Hypervisor {
             let _changes = self.changes.lock().await;
             let mut domains = self.domains();
             let definition = domains.may_start(uuid)?;
-            domains.reserve(definition, super::starting::port_is_free)?
+            domains.reserve(definition)?
         };
         self.launch(reserved, None).await
     }

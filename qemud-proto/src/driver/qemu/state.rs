@@ -45,8 +45,10 @@ pub(super) enum Phase {
     Ready { process: ProcessId },
     /// It runs or is suspended.
     Running { process: ProcessId },
-    /// It is being saved: the state goes to `partial`, which becomes `path` at the end.
+    /// It is being saved to `partial`, and goes on when that fails, unless it was suspended.
     Saving { process: ProcessId, partial: PathBuf, resume: bool },
+    /// All is saved: `partial` becomes `path`, and the guest ends.
+    Saved { process: ProcessId, partial: PathBuf, path: PathBuf, resume: bool },
 }
 
 /// The state folder of the driver.
