@@ -26,7 +26,7 @@
 //! | `ssh` | the transports `ssh` and `ext`, through programs |
 //! | `tls` | the transport `tls` on both sides, and [`pki`] |
 //! | `daemon` | [`daemon::Daemon`], the drivers' trait and the driver `test` |
-//! | `qemu` (default) | the driver for QEMU |
+//! | `qemu` (default) | [`driver::qemu`], domains that are processes of QEMU |
 //! | `libvirt` | the driver for all that libvirt manages; needs its C library |
 //! | `programs` (default) | `guestd` and `guestctl` |
 
