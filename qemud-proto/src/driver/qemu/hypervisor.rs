@@ -15,7 +15,6 @@ use super::machine::Machine;
 use super::monitor::Told;
 use super::networks::QemuNetworks;
 use super::saving::{Job, busy};
-use super::starting::port_is_free;
 use super::state::StateFolder;
 use crate::driver::Picture;
 use crate::driver::disk::{self, blocking};
@@ -91,7 +90,7 @@ impl Hypervisor {
     /// Reserves what a definition needs to start.
     pub(super) async fn reserve(&self, definition: DomainDefinition) -> Reply<Reserved> {
         let _changes = self.changes.lock().await;
-        self.domains().reserve(definition, port_is_free)
+        self.domains().reserve(definition)
     }
 
     /// Looks after a guest until it ends, by itself or not.
@@ -218,7 +217,8 @@ fn read_picture(path: &PathBuf) -> Reply<Vec<u8>> {
 /// Takes notice of what a guest tells, and finds its monitor again when that is lost. It never ends.
 async fn listen(hypervisor: &Weak<Hypervisor>, machine: &Machine, mut told: Option<Told>) {
     loop {
-        if let Some(events) = &mut told {
+        // With the connection's end all commands fail that wait for an answer.
+        if let Some(mut events) = told.take() {
             while let Some(event) = events.next().await {
                 let paused = match event {
                     Event::STOP { .. } => true,

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use qapi::qmp::{balloon, cont, query_vnc};
 
-use super::hypervisor::Hypervisor;
 use super::command_line::{Launch, Tap, command_line};
+use super::hypervisor::Hypervisor;
 use super::machine::{Machine, spawn};
 use super::monitor::{Monitor, Told};
 use super::networks::attach;
@@ -38,7 +37,7 @@ impl Hypervisor {
                 let id = reserved.id;
                 let vnc_port = vnc_port.or(reserved.vnc_port);
                 self.domains().begin(Reserved { vnc_port, ..reserved }, Arc::clone(&machine), paused);
-                self.watch(machine, Some(told));
+                self.watch(machine, told);
                 Ok(id)
             }
             Err(failure) => {
@@ -52,7 +51,7 @@ impl Hypervisor {
         self: &Arc<Self>,
         reserved: &Reserved,
         incoming: Option<Incoming>,
-    ) -> Reply<(Arc<Machine>, Told, Option<u16>)> {
+    ) -> Reply<(Arc<Machine>, Option<Told>, Option<u16>)> {
         let definition = &reserved.definition;
         let emulator = self.emulators.for_domain(definition).await?;
         let bridges = self.bridges(definition).await?;
@@ -62,7 +61,8 @@ impl Hypervisor {
             id: reserved.id,
             emulator: &emulator,
             monitor: &files.monitor,
-            vnc_port: reserved.vnc_port,
+            // What is free on this machine is for QEMU to find out, which keeps what it finds.
+            vnc_port: None,
             incoming: incoming.is_some(),
             bridges: &bridges,
         })?;
@@ -108,7 +108,7 @@ impl Hypervisor {
         machine: &Machine,
         taps: &[Tap],
         incoming: Option<Incoming>,
-    ) -> Reply<(Told, Option<u16>)> {
+    ) -> Reply<(Option<Told>, Option<u16>)> {
         let told = machine.connect().await?;
         let monitor = machine.monitor()?;
         for tap in taps {
@@ -148,17 +148,17 @@ impl Hypervisor {
     }
 }
 
-/// Reads events away while something else is done: answers come behind them.
-pub(super) async fn reading<T>(mut told: Told, work: impl Future<Output = T>) -> (Told, T) {
+/// Reads events away while something else is done: answers come behind them. They end with the connection.
+pub(super) async fn reading<T>(mut told: Told, work: impl Future<Output = T>) -> (Option<Told>, T) {
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {
             biased;
-            done = &mut work => return (told, done),
+            done = &mut work => return (Some(told), done),
             event = told.next() => if event.is_none() {
-                // The connection has ended: so do all commands.
-                let done = work.await;
-                return (told, done);
+                // With this all commands fail that wait for an answer.
+                drop(told);
+                return (None, work.await);
             }
         }
     }
@@ -168,11 +168,6 @@ pub(super) async fn reading<T>(mut told: Told, work: impl Future<Output = T>) ->
 pub(super) async fn vnc_port(monitor: &Monitor) -> Reply<Option<u16>> {
     let info = monitor.execute(query_vnc {}).await?;
     Ok(info.service.filter(|_| info.enabled).and_then(|port| port.parse().ok()))
-}
-
-/// Whether nothing on this machine has a TCP port.
-pub(super) fn port_is_free(port: u16) -> bool {
-    TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
 fn runs(files: &Files) -> bool {
