@@ -148,13 +148,22 @@ fn fish_and_zsh_ask_the_same_program() {
     let ask = |shell: &str, words: &[&str]| {
         let mut command = program(env!("CARGO_BIN_EXE_guestctl"), &[&["--", "guestctl"], words].concat());
         let index = words.len().to_string();
-        command.env("_GUESTCTL_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n");
-        command.env("GUESTD_DEFAULT_URI", daemon.uri());
+        command.env("_GUESTCTL_COMPLETE", shell);
+        if shell == "zsh" {
+            command.env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n");
+        }
+        if words.first() == Some(&"start") {
+            command.env("GUESTD_DEFAULT_URI", daemon.uri());
+        }
         run_with(command, b"")
     };
     for shell in ["fish", "zsh"] {
         let ended = ask(shell, &["start", "w"]);
         assert_eq!((ended.status, ended.stdout.split_whitespace().collect::<Vec<_>>()), (0, vec!["web", "work"]));
+        // Zsh leaves the quotes that fish takes away.
+        let (uri, quoted) = (daemon.uri(), format!("'{}'", daemon.uri()));
+        let ended = ask(shell, &["-c", if shell == "zsh" { &quoted } else { &uri }, "start", "we"]);
+        assert_eq!((ended.status, ended.stdout.trim_end()), (0, "web"));
         let generated = run_with(program(env!("CARGO_BIN_EXE_guestctl"), &["generate", shell]), b"");
         assert_eq!((generated.status, generated.stderr.as_str()), (0, ""));
         let calls = generated.stdout.contains(&format!("_GUESTCTL_COMPLETE=\"{shell}\" "))

@@ -1,6 +1,7 @@
 //! What takes its time: `--wait`, and the progress of a save or restore.
 
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use qemud_proto::messages::JobKind;
 
@@ -86,21 +87,24 @@ fn there_is_no_progress_where_the_daemon_does_not_tell_it_or_nobody_looks() {
     let begin = |switched_off: &[&str]| {
         let daemon = SlowDaemon::start(switched_off);
         daemon.slow.is_at(JobKind::Bounded, 10 * MIB, 9 * MIB);
-        // The save ends as soon as it has begun.
-        daemon.slow.done.notify_one();
         daemon
+    };
+    // What is not to be seen has had the time to be.
+    let done = |daemon: &SlowDaemon| {
+        std::thread::sleep(Duration::from_secs(1));
+        daemon.slow.done.notify_one();
     };
     for switched_off in [&["DomainGetJobInfo"][..], &["Negotiate"]] {
         let daemon = begin(switched_off);
         let terminal = Terminal::run(daemon.command(&["save", "slow", "/x"]));
+        done(&daemon);
         terminal.shows("saved");
         assert!(!terminal.has_written("Saving"));
         assert_eq!(terminal.ended(), saved);
     }
-    let daemon = SlowDaemon::start(&[]);
-    daemon.slow.is_at(JobKind::Bounded, 10 * MIB, 9 * MIB);
-    daemon.slow.done.notify_one();
+    let daemon = begin(&[]);
     let terminal = Terminal::run(daemon.piped("save slow /x"));
+    done(&daemon);
     terminal.shows("saved");
     assert!(!terminal.has_written("Saving"));
     assert_eq!(terminal.ended(), saved);

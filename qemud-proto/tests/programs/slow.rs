@@ -22,12 +22,14 @@ use crate::processes::{guestctl_command, program, unix_uri};
 
 const NAME: &str = "slow";
 const UUID: Uuid = Uuid([9; 16]);
+/// The id of the domain when the test begins.
+const ACTIVE: i32 = 7;
 /// The id that a restored domain has.
 const RESTORED: i32 = 8;
 
 /// What the driver is told by the test, and tells it.
 pub(crate) struct Slow {
-    /// Active under id 7 when the test begins.
+    /// Active under id 7.
     pub(crate) active: AtomicBool,
     restoring: AtomicBool,
     pub(crate) job: Mutex<JobInfo>,
@@ -63,7 +65,7 @@ impl Slow {
     fn id(&self) -> i32 {
         match (self.restoring.load(SeqCst), self.active.load(SeqCst)) {
             (true, _) => RESTORED,
-            (false, true) => 7,
+            (false, true) => ACTIVE,
             (false, false) => -1,
         }
     }
@@ -86,7 +88,8 @@ impl Driver for SlowDriver {
     }
 
     async fn list_domains(&self, _: ListDomains) -> Reply<DomainIds> {
-        Ok(DomainIds { ids: Some(self.0.id()).filter(|&id| id >= 0).into_iter().collect() })
+        let restored = self.0.restoring.load(SeqCst).then_some(RESTORED);
+        Ok(DomainIds { ids: self.0.active.load(SeqCst).then_some(ACTIVE).into_iter().chain(restored).collect() })
     }
 
     async fn num_defined_domains(&self, _: NumDefinedDomains) -> Reply<u32> {
@@ -112,7 +115,7 @@ impl Driver for SlowDriver {
 
     async fn domain_start(&self, _: DomainStart) -> Reply<i32> {
         self.0.asked.store(true, SeqCst);
-        Ok(7)
+        Ok(ACTIVE)
     }
 
     async fn domain_shutdown(&self, _: DomainShutdown) -> Reply<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use qemud_proto::daemon::Daemon;
-use qemud_proto::driver::Driver;
+use qemud_proto::driver::{Driver, Picture};
 use qemud_proto::failure::{Code, Failure, Reply};
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
@@ -150,6 +150,11 @@ impl Driver for Careless {
         Ok(NetworkNames { names: vec![String::new(); 257] })
     }
 
+    async fn domain_screenshot(&self, args: DomainScreenshot) -> Reply<Picture> {
+        let length = usize::try_from(args.id).unwrap();
+        Ok(Picture { mime: "x".repeat(length), bytes: vec![0; PIECE_MAX + 1] })
+    }
+
     async fn get_version(&self, _: GetVersion) -> Reply<u32> {
         Err(Failure { code: Code::InternalError, message: "x".repeat(1025) })
     }
@@ -166,7 +171,43 @@ async fn a_reply_beyond_its_bound_is_an_error_of_the_daemon_and_the_connection_s
     for procedure in [ListDefinedDomains::INFO, ListNetworks::INFO, GetVersion::INFO] {
         assert_eq!(raw.outcome(procedure.number, &[]).await, (SYSTEM_ERR, vec![]), "{}", procedure.name);
     }
+    assert_eq!(raw.outcome(Negotiate::NUMBER, &words(&[1, 1])).await.0, SUCCESS);
+    assert_eq!(raw.outcome(DomainScreenshot::NUMBER, &words(&[64])).await.0, SUCCESS);
+    assert_eq!(raw.outcome(DomainScreenshot::NUMBER, &words(&[65])).await, (SYSTEM_ERR, vec![]));
     let client = Client::new(server.connect_in_memory());
     let failure = client.call(&NumDomains).await.unwrap().unwrap_err();
     assert_eq!((failure.code, failure.message.len()), (Code::Other(i32::MIN), 1024));
+}
+
+#[tokio::test]
+async fn a_stream_and_its_pieces_are_these_bytes() {
+    let server = Daemon::new(Arc::new(Careless)).into_server(ServerConfig::default());
+    let mut raw = Raw::connect(&server);
+    raw.outcome(Negotiate::NUMBER, &words(&[1, 1])).await;
+    // The result's arm, the stream's number, its length in two words, the format.
+    let stream = [words(&[0, 1, 0, 65_537]), string(b"xxx")].concat();
+    assert_eq!(raw.outcome(DomainScreenshot::NUMBER, &words(&[3])).await, (SUCCESS, stream));
+    let mut read = async |offset| raw.outcome(StreamRead::NUMBER, &words(&[1, 0, offset])).await;
+    assert_eq!(read(0).await, (SUCCESS, [words(&[0, 65_536]), vec![0; 65_536]].concat()));
+    assert_eq!(read(65_536).await, (SUCCESS, words(&[0, 1, 0])));
+    assert_eq!(read(65_537).await, (SUCCESS, words(&[0, 0])));
+}
+
+#[tokio::test]
+async fn a_job_is_these_bytes() {
+    let mut raw = Raw::connect(&daemon().into_server(ServerConfig::default()));
+    raw.outcome(Negotiate::NUMBER, &words(&[1, 1])).await;
+    let uuid: Uuid = "6695eb01-f6a4-8304-79aa-97f2502e193f".parse().unwrap();
+    let idle = words(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(raw.outcome(DomainGetJobInfo::NUMBER, &uuid.0).await, (SUCCESS, idle));
+    let job = JobInfo {
+        kind: JobKind::Cancelled,
+        elapsed: 1,
+        data_total: 1 << 32,
+        data_processed: u64::MAX,
+        data_remaining: 2,
+    };
+    let bytes = words(&[5, 0, 1, 1, 0, u32::MAX, u32::MAX, 0, 2]);
+    assert_eq!(rpc_frame::xdr::to_vec(&job).unwrap(), bytes);
+    assert!(rpc_frame::xdr::from_slice::<JobInfo>(&[words(&[6]), bytes[4..].to_vec()].concat()).is_err());
 }

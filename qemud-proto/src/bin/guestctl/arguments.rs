@@ -159,6 +159,9 @@ pub(crate) enum Command {
         force: bool,
     },
     /// Show the domains and what they use, again and again, until q is pressed
+    ///
+    /// Space looks at once; P, M, N and I put first what uses most of the processors, what uses most memory, the first
+    /// name, the oldest id. CPU % is of one processor.
     Top(Top),
     /// Start a domain together with the daemon
     Autostart {

@@ -128,7 +128,19 @@ async fn names(kind: Kind, known: Known) -> Option<Vec<String>> {
 
 /// The words that stand on the command line so far.
 fn words() -> Vec<OsString> {
-    bash::words().unwrap_or_else(|| std::env::args_os().skip_while(|word| word != "--").skip(1).collect())
+    bash::words().unwrap_or_else(|| {
+        let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
+        // Zsh leaves the quotes in them, and is the one of the two that tells a place.
+        let is_zsh = std::env::var_os("_CLAP_COMPLETE_INDEX").is_some();
+        words.map(|word| if is_zsh { unquoted(word) } else { word }).collect()
+    })
+}
+
+fn unquoted(word: OsString) -> OsString {
+    match word.to_str().and_then(shlex::split).as_deref() {
+        Some([plain]) => plain.into(),
+        _ => word,
+    }
 }
 
 /// The daemon that the command line means so far.

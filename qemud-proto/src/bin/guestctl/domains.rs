@@ -262,3 +262,58 @@ pub(crate) async fn autostart(client: &Client, output: &Output, domain: &Domain,
     let facts = [("Name", found.name.clone().into()), ("Autostart", autostart.into())];
     Ok(output.done(&format!("Domain '{}' {how} together with the daemon", found.name), &facts)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use qemud_proto::daemon::Daemon;
+    use qemud_proto::driver::Driver;
+    use rpc_frame::tokio::{CallError, ServerConfig};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A driver that needs half an hour.
+    struct Slow;
+
+    #[async_trait]
+    impl Driver for Slow {
+        fn name(&self) -> &'static str {
+            "slow"
+        }
+
+        async fn domain_lookup_by_name(&self, _: DomainLookupByName) -> Reply<DomainOfName> {
+            Ok(DomainOfName { id: 1, uuid: Uuid([1; 16]) })
+        }
+
+        async fn domain_save(&self, _: DomainSave) -> Reply<()> {
+            sleep(Duration::from_secs(1800)).await;
+            Ok(())
+        }
+
+        async fn domain_restore(&self, _: DomainRestore) -> Reply<i32> {
+            sleep(Duration::from_secs(1800)).await;
+            Ok(1)
+        }
+
+        async fn domain_suspend(&self, _: DomainSuspend) -> Reply<()> {
+            sleep(Duration::from_secs(100)).await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_save_or_restore_may_take_as_long_as_the_daemon_allows() {
+        let server = Daemon::new(Arc::new(Slow)).into_server(ServerConfig::default());
+        let client = Client::new(server.connect_in_memory());
+        let (output, domain) = (Output::new(true), Domain { domain: "slow".to_owned() });
+        save(&client, &output, &domain, "/x", &Wait::default()).await.unwrap();
+        restore(&client, &output, "/x").await.unwrap();
+        // As against everything else.
+        let suspended = suspend(&client, &output, &domain).await;
+        assert!(matches!(suspended, Err(Error::Call(CallError::DeadlineExceeded))), "{suspended:?}");
+    }
+}

@@ -146,3 +146,64 @@ impl Target {
         ScreenshotError::Write { path: self.named.clone(), source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use qemud_proto::failure::Reply;
+    use qemud_proto::messages::StreamPiece;
+    use rpc_frame::tokio::{Server, ServerConfig};
+    use rpc_frame::xdr::Bytes;
+    use rpc_frame::{Context, ProcedureTable};
+
+    use super::*;
+
+    /// What a daemon that does not keep to the protocol says of a picture.
+    #[derive(ProcedureTable)]
+    #[rpc(program = qemud_proto::messages::GUEST, version = 1, service = LiesService)]
+    enum Lies {
+        #[rpc(proc = 43, reply = Reply<Stream>)]
+        Screenshot(DomainScreenshot),
+        #[rpc(proc = 44, reply = Reply<StreamPiece>)]
+        Read(StreamRead),
+    }
+
+    struct Liar {
+        length: u64,
+        pieces: u64,
+    }
+
+    impl LiesService for Liar {
+        async fn screenshot(&self, _: &Context, _: DomainScreenshot) -> Reply<Stream> {
+            Ok(Stream { stream: 1, length: self.length, mime: "image/png".to_owned() })
+        }
+
+        async fn read(&self, _: &Context, args: StreamRead) -> Reply<StreamPiece> {
+            let bytes = if args.offset < self.pieces * 10 { Bytes::from_static(&[7; 10]) } else { Bytes::new() };
+            Ok(StreamPiece { bytes })
+        }
+    }
+
+    /// What becomes of a picture of this length that has so many pieces of ten bytes.
+    async fn fetched(length: u64, pieces: u64) -> (Result<(), String>, usize) {
+        let server = Server::builder(rpc_frame::program::<Lies, _>(Liar { length, pieces }));
+        let server = server.config(ServerConfig::default()).build();
+        let client = Client::new(server.connect_in_memory());
+        let mut found = 0;
+        let ended = fetch(&client, 1, |piece| {
+            found += piece.len();
+            Ok(())
+        });
+        (ended.await.map(drop).map_err(|error| error.to_string()), found)
+    }
+
+    #[tokio::test]
+    async fn a_picture_is_as_long_as_was_said_or_an_error() {
+        assert_eq!(fetched(20, 2).await, (Ok(()), 20));
+        assert_eq!(fetched(0, 0).await, (Ok(()), 0));
+        assert_eq!(fetched(25, 2).await, (Err("the picture ends after 20 of 25 bytes".to_owned()), 20));
+        let says = "more than the 25 bytes that the picture has are sent".to_owned();
+        assert_eq!(fetched(25, u64::MAX / 10).await, (Err(says), 20));
+        let says = "the picture has 268435457 bytes, the maximum is 268435456".to_owned();
+        assert_eq!(fetched(PICTURE_MAX + 1, 1).await, (Err(says), 0));
+    }
+}

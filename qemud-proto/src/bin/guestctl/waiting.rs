@@ -16,7 +16,7 @@ use crate::domains::{Found, state_name};
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Whether to wait for a domain, and how long.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Wait {
     /// End only when the domain is seen running (start) or shut off (the others); with a number, fail after so many
     /// seconds
