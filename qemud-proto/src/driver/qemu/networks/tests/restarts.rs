@@ -25,12 +25,16 @@ async fn an_active_network_goes_on_without_the_daemon_and_is_found_again() {
     drop(networks);
     assert!(line(&running).is_some());
 
+    // Beside what is no record of a network, or one of another.
+    let foreign = ["a.xml", "b.xml"].map(|file| room.state().join(file));
+    std::fs::write(&foreign[0], "<network").unwrap();
+    std::fs::write(&foreign[1], xml("b", "<bridge name='br1'/>")).unwrap();
     let networks = room.open().await;
     assert_eq!((pid(&room, uuid), rules(), dump(&networks, uuid).await), (running, before, text));
     assert_eq!(names(&networks).await, (vec!["lab".to_owned()], vec![]));
     assert_eq!(networks.bridge_of("lab").await.unwrap(), "br0");
     destroy(&networks, uuid).await.unwrap();
-    assert_eq!((room.left().len(), interface("br0"), rules()), (0, None, String::new()));
+    assert_eq!((room.left(), interface("br0"), rules()), (vec!["a.xml".into(), "b.xml".into()], None, String::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
