@@ -147,9 +147,8 @@ impl<M> Domains<M> {
         Err(Failure::new(Code::DomExist, message))
     }
 
-    /// Reserves what the domain of this definition needs to start; when that fails, nothing has changed. `is_free` tells
-    /// of a VNC port that no domain has whether anything else has it.
-    pub(super) fn reserve(&mut self, definition: DomainDefinition, is_free: impl Fn(u16) -> bool) -> Reply<Reserved> {
+    /// Reserves what the domain of this definition needs to start; when that fails, nothing has changed.
+    pub(super) fn reserve(&mut self, definition: DomainDefinition) -> Reply<Reserved> {
         self.refuse_other(&definition)?;
         if let Some(domain) = self.by_name.get(&definition.name) {
             domain.refuse_start(&definition.name)?;
@@ -158,7 +157,7 @@ impl<M> Domains<M> {
             let message = format!("{} domains are active, which is the maximum", self.active_max);
             return Err(Failure::new(Code::OperationFailed, message));
         }
-        let vnc_port = self.vnc_port(&definition, is_free)?;
+        let vnc_port = self.vnc_port(&definition)?;
         let id = self
             .last_id
             .checked_add(1)
@@ -204,14 +203,14 @@ impl<M> Domains<M> {
     }
 
     /// The port of the VNC display: the one asked for, or else the lowest that is free.
-    fn vnc_port(&self, definition: &DomainDefinition, is_free: impl Fn(u16) -> bool) -> Reply<Option<u16>> {
+    fn vnc_port(&self, definition: &DomainDefinition) -> Reply<Option<u16>> {
         let Some(Graphics::Vnc { port, .. }) = definition.devices.graphics else {
             return Ok(None);
         };
         let taken: Vec<u16> = self.by_name.values().filter_map(Domain::vnc_port).collect();
         let found = match port {
             Some(port) => Some(port).filter(|port| !taken.contains(port)),
-            None => (VNC_PORT_MIN..=u16::MAX).find(|port| !taken.contains(port) && is_free(*port)),
+            None => (VNC_PORT_MIN..=u16::MAX).find(|port| !taken.contains(port)),
         };
         let message = || match port {
             Some(port) => format!("another domain uses the vnc port {port}"),

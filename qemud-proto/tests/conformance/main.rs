@@ -6,24 +6,38 @@
 //! - `subject`: a driver, and what it was seen to do
 //! - `domains`, `running`, `saving`, `networks`: what one client sees
 //! - `together`: several clients, and events
+//! - `libvirtd`: a libvirtd of the test's own, and `lost`: what becomes of its clients when it goes away
 //! - below: the subjects
 
 #![cfg(feature = "daemon")]
 
 mod domains;
+#[cfg(feature = "libvirt")]
+#[path = "../../../tests/src/foreign_tool.rs"]
+#[expect(unreachable_pub, reason = "it is public in the package that it is from")]
+mod foreign_tool;
+#[cfg(feature = "libvirt")]
+mod libvirtd;
+#[cfg(feature = "libvirt")]
+mod lost;
 mod networks;
 mod running;
 mod saving;
 mod subject;
 mod together;
 
+#[cfg(feature = "libvirt")]
+use std::{pin::Pin, sync::Mutex};
+
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "libvirt")]
-use qemud_proto::driver::libvirt::LibvirtDriver;
 use qemud_proto::driver::test::TestDriver;
+#[cfg(feature = "libvirt")]
+use qemud_proto::driver::{Driver, libvirt::LibvirtDriver};
 
+#[cfg(feature = "libvirt")]
+use crate::libvirtd::Libvirtd;
 use crate::subject::Subject;
 
 /// How long a subject may take for all of it: far longer than it does.
@@ -59,6 +73,33 @@ async fn libvirt_with_its_test_driver_does_what_the_table_says() {
     // The guests of this URI are in this process, and every connection of it has the same.
     let driver = LibvirtDriver::new().connect("test:///default").await.unwrap();
     conforms(Subject::new("libvirt, test", driver, "test")).await;
+}
+
+#[cfg(feature = "libvirt")]
+#[tokio::test(flavor = "multi_thread")]
+async fn libvirt_with_qemu_does_what_the_table_says() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+    let Some(libvirtd) = Libvirtd::start() else { return };
+    let driver: Arc<dyn Driver> = LibvirtDriver::new().connect(&libvirtd.uri()).await.unwrap();
+    let libvirtd = Arc::new(Mutex::new(libvirtd));
+    let (daemon, same) = (Arc::clone(&libvirtd), Arc::clone(&driver));
+    // The driver finds the daemon again by itself.
+    let reopen = move || {
+        let mut daemon = daemon.lock().unwrap();
+        daemon.end();
+        daemon.begin_again();
+        let same = Arc::clone(&same);
+        Box::pin(async move { same }) as Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    let mut subject = Subject::new("libvirt, QEMU", driver, "qemu");
+    // The daemon, which is somebody else, writes there.
+    set_permissions(&subject.folder, Permissions::from_mode(0o777)).unwrap();
+    subject.machine = " arch='x86_64' machine='pc'";
+    // An unprivileged libvirtd has no bridges.
+    subject.networks = false;
+    subject.reopen = Some(Box::new(reopen));
+    conforms(subject).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

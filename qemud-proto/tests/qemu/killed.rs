@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use qemud_proto::identity::Uuid;
 
@@ -68,7 +68,12 @@ fn succeed(scene: &Scene, arguments: &[&str]) -> String {
 /// How a domain is: `running`, `paused` or `shut off`; or that there is none.
 fn state(scene: &Scene, name: &str) -> String {
     let output = guestctl(scene, &["domstate", name]).output().unwrap();
-    if output.status.success() { String::from_utf8(output.stdout).unwrap().trim().to_owned() } else { "none".to_owned() }
+    if output.status.success() {
+        return String::from_utf8(output.stdout).unwrap().trim().to_owned();
+    }
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(says.contains("NoDomain (42)"), "{says}");
+    "none".to_owned()
 }
 
 /// Has a daemon killed at moments of a call, from its beginning to beyond its end, and looks each time, with the next
@@ -114,7 +119,10 @@ fn a_daemon_that_is_killed_while_it_defines_leaves_a_whole_definition_or_none() 
             }
         }
         let left = names(&scene.definitions());
-        assert!(left.iter().all(|name| ["a.xml", "autostart", "lock", "networks"].contains(&name.as_str())), "{left:?}");
+        assert!(
+            left.iter().all(|name| ["a.xml", "autostart", "lock", "networks"].contains(&name.as_str())),
+            "{left:?}"
+        );
     });
 }
 
@@ -130,16 +138,14 @@ fn a_daemon_that_is_killed_while_it_starts_a_guest_leaves_it_running_or_nothing(
             succeed(&scene, &["destroy", "a"]);
         }
     };
-    at_any_moment(&scene, &["start", "a"], prepare, |succeeded| {
-        match state(&scene, "a").as_str() {
-            "shut off" => {
-                assert!(!succeeded, "a guest was lost");
-                assert_eq!((scene.processes(), scene.left()), (vec![], vec![]), "an orphan");
-            }
-            runs => {
-                assert_eq!(runs, "running");
-                assert_eq!(scene.processes().len(), 1);
-            }
+    at_any_moment(&scene, &["start", "a"], prepare, |succeeded| match state(&scene, "a").as_str() {
+        "shut off" => {
+            assert!(!succeeded, "a guest was lost");
+            assert_eq!((scene.processes(), scene.left()), (vec![], vec![]), "an orphan");
+        }
+        runs => {
+            assert_eq!(runs, "running");
+            assert_eq!(scene.processes().len(), 1);
         }
     });
 }
@@ -186,15 +192,16 @@ fn a_guest_goes_on_when_the_disk_is_full_that_it_is_saved_to() {
     let scene = Scene::new();
     let small = scene.text("small");
     fs::create_dir(&small).unwrap();
-    let allowed = Command::new(&unshare).args(["--user", "--map-root-user", "--mount", "sh", "-c", mounts, &small, "true"]);
-    let mut allowed = allowed;
-    if !allowed.stderr(Stdio::null()).status().unwrap().success() {
+    let with_disk = |program: &str| {
+        let mut command = Command::new(&unshare);
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", mounts, &small, program]);
+        command
+    };
+    if !with_disk("true").stderr(Stdio::null()).status().unwrap().success() {
         foreign_tool::missing("there are no mounts of one's own here");
         return;
     }
-    let mut command = Command::new(unshare);
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", mounts, &small]);
-    command.arg(env!("CARGO_BIN_EXE_guestd"));
+    let command = with_disk(env!("CARGO_BIN_EXE_guestd"));
     let daemon = serve(prepared(command, &scene));
     fs::write(scene.path("a.xml"), xml("a", Uuid::random())).unwrap();
     succeed(&scene, &["create", &scene.text("a.xml")]);

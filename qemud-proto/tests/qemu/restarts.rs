@@ -80,10 +80,9 @@ async fn a_second_daemon_is_kept_out_of_both_folders() {
     let scene = Scene::new();
     let driver = scene.open().await;
     let other = Scene::new();
-    for (definitions, state, locked) in [
-        (scene.definitions(), other.state(), scene.definitions()),
-        (other.definitions(), scene.state(), scene.state()),
-    ] {
+    for (definitions, state, locked) in
+        [(scene.definitions(), other.state(), scene.definitions()), (other.definitions(), scene.state(), scene.state())]
+    {
         let config = qemud_proto::driver::qemu::QemuConfig::new(definitions, state);
         let Err(failure) = QemuDriver::open(config).await else { panic!("it was not kept out") };
         let (lock, pid) = (locked.join("lock"), std::process::id());

@@ -21,12 +21,12 @@ fn refused<T: std::fmt::Debug>(reply: Reply<T>, code: Code, message: &str) {
 fn a_domain_that_is_being_started_is_reserved_and_not_active_yet() {
     let (mut domains, a) = (Machines::new(), definition("a"));
     let uuid = domains.define(a.clone()).unwrap().uuid;
-    let reserved = domains.reserve(a.clone(), |_| true).unwrap();
+    let reserved = domains.reserve(a.clone()).unwrap();
     assert_eq!((domains.ids(), domains.inactive()), (vec![], vec!["a".to_owned()]));
     assert_eq!(domains.of_name("a"), Ok(DomainOfName { id: -1, uuid }));
     let message = "domain 'a' is being started already";
     refused(domains.may_start(uuid), Code::OperationInvalid, message);
-    refused(domains.reserve(a.clone(), |_| true), Code::OperationInvalid, message);
+    refused(domains.reserve(a.clone()), Code::OperationInvalid, message);
     let message = "domain 'a' is being started, it cannot be undefined";
     refused(domains.undefine(uuid), Code::OperationInvalid, message);
     refused(domains.stop(reserved.id), Code::InvalidDomain, "no active domain with id 1");
@@ -44,7 +44,7 @@ fn a_start_that_is_given_up_leaves_nothing_but_the_definition() {
         if defined {
             domains.define(a.clone()).unwrap();
         }
-        let reserved = domains.reserve(a.clone(), |_| true).unwrap();
+        let reserved = domains.reserve(a.clone()).unwrap();
         domains.give_up(&reserved);
         assert_eq!((domains.ids(), domains.inactive().len()), (vec![], usize::from(defined)));
         assert_eq!(domains.of_uuid(a.uuid).is_ok(), defined);
@@ -54,17 +54,17 @@ fn a_start_that_is_given_up_leaves_nothing_but_the_definition() {
 #[test]
 fn two_that_start_at_once_have_ids_and_ports_of_their_own() {
     let mut domains = Machines::new();
-    let reserved = ["a", "b"].map(|name| domains.reserve(definition(name), |port| port != 5901).unwrap());
-    assert_eq!(reserved.each_ref().map(|one| (one.id, one.vnc_port)), [(1, Some(5900)), (2, Some(5902))]);
+    let reserved = ["a", "b"].map(|name| domains.reserve(definition(name)).unwrap());
+    assert_eq!(reserved.each_ref().map(|one| (one.id, one.vnc_port)), [(1, Some(5900)), (2, Some(5901))]);
     domains.active_max = 2;
     let message = "2 domains are active, which is the maximum";
-    refused(domains.reserve(definition("c"), |_| true), Code::OperationFailed, message);
+    refused(domains.reserve(definition("c")), Code::OperationFailed, message);
     // What came of it counts, not what was reserved.
     let [a, b] = reserved;
     domains.begin(Reserved { vnc_port: Some(5905), ..a.clone() }, "a", true);
     assert!(domains.xml(a.definition.uuid).unwrap().xml.contains("port='5905'"));
     domains.give_up(&b);
-    assert_eq!(domains.reserve(definition("c"), |_| true).unwrap().vnc_port, Some(5900));
+    assert_eq!(domains.reserve(definition("c")).unwrap().vnc_port, Some(5900));
 }
 
 #[test]
@@ -73,5 +73,5 @@ fn one_that_was_found_running_keeps_its_id_and_the_next_gets_a_higher_one() {
     let found = Reserved { id: 7, definition: definition("a"), vnc_port: None };
     domains.begin(found, "found", false);
     assert_eq!(domains.ids(), [7]);
-    assert_eq!(domains.reserve(definition("b"), |_| true).unwrap().id, 8);
+    assert_eq!(domains.reserve(definition("b")).unwrap().id, 8);
 }

@@ -11,7 +11,7 @@ use virt::stream::Stream;
 use virt::sys;
 
 use super::terms::{self, failure, narrow};
-use crate::driver::Picture;
+use crate::driver::{Picture, saved};
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;
@@ -177,7 +177,8 @@ pub(super) fn lookup_by_name(connect: &Connect, name: &str) -> Reply<DomainOfNam
 
 /// The bindings lack this call, so libvirt's own client makes it. It tells why it failed, but not by which code.
 pub(super) fn save(connect: &Connect, uri: &str, id: i32, path: &str) -> Reply<()> {
-    terms::path(path)?;
+    // libvirt would take others from the daemon's own folder on.
+    saved::path(path)?;
     let uuid = uuid(&active(connect, id)?)?;
     // These guests are in this process, and the client would look for them in its own.
     if uri.starts_with("test:") || uri.starts_with("qemu:///embed") {
@@ -197,7 +198,7 @@ pub(super) fn save(connect: &Connect, uri: &str, id: i32, path: &str) -> Reply<(
 
 /// libvirt does not tell which domain it was, but the file does.
 pub(super) fn restore(connect: &Connect, path: &str) -> Reply<i32> {
-    terms::path(path)?;
+    saved::path(path)?;
     let xml = Domain::save_image_get_xml_desc(connect, path, 0).map_err(|error| failure(&error))?;
     let uuid = xml::uuid_of(&xml)?;
     done(Domain::domain_restore(connect, path))?;

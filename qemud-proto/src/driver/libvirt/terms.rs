@@ -32,14 +32,6 @@ pub(super) fn text(what: &str, text: &str) -> Reply<()> {
     Ok(())
 }
 
-/// A path of the daemon's machine that a client may name. libvirt would take others from the daemon's own folder on.
-pub(super) fn path(path: &str) -> Reply<()> {
-    if !path.starts_with('/') || path.contains('\0') {
-        return Err(Failure::new(Code::InvalidArg, format!("the path '{path}' is not absolute")));
-    }
-    Ok(())
-}
-
 /// A text of libvirt that has to fit the protocol's bound.
 pub(super) fn bounded(what: &str, text: String, max: usize) -> Reply<String> {
     if text.len() > max {

@@ -36,7 +36,8 @@ struct Seen {
 struct Sight {
     name: String,
     id: Option<i32>,
-    paused: bool,
+    /// None where it neither runs nor is paused, but for instance is about to end: then it counts as it was.
+    paused: Option<bool>,
     defined: bool,
 }
 
@@ -52,11 +53,8 @@ impl Watch {
     /// Listens from now on. Also tells whether nobody did before: then somebody has to look from time to time.
     pub(super) fn begin(&self, connect: &Connect) -> Reply<(Subscription, bool)> {
         let mut seen = self.seen();
-        let now = look(connect)?;
         let first = seen.domains.is_none();
-        if let Some(before) = seen.domains.replace(now.clone()) {
-            tell(&seen.events, &before, &now);
-        }
+        seen.look(connect, !first)?;
         Ok((seen.events.subscribe(), first))
     }
 
@@ -66,12 +64,9 @@ impl Watch {
         if seen.domains.is_none() {
             return Ok(());
         }
-        let now = look(connect)?;
-        let before = seen.domains.replace(now.clone()).unwrap_or_default();
-        let told = tell(&seen.events, &before, &now);
-        if let Some((uuid, sight)) = defined.and_then(|uuid| Some((uuid, now.get(&uuid)?)))
-            && !told.contains(&uuid)
-        {
+        let told = seen.look(connect, true)?;
+        let kept = defined.filter(|uuid| !told.contains(uuid));
+        if let Some((uuid, sight)) = kept.and_then(|uuid| Some((uuid, seen.domains.as_ref()?.get(&uuid)?))) {
             seen.events.tell(DomainChange::Defined, &sight.name, uuid, sight.id);
         }
         Ok(())
@@ -88,21 +83,49 @@ impl Watch {
     }
 }
 
-/// All domains in three calls, however many there are.
+impl Seen {
+    /// Looks, and tells what has changed; gives back which domains are defined anew.
+    fn look(&mut self, connect: &Connect, told: bool) -> Reply<BTreeSet<Uuid>> {
+        let mut now = look(connect)?;
+        let before = self.domains.take().unwrap_or_default();
+        for (uuid, now) in &mut now {
+            let same = before.get(uuid).filter(|before| before.id == now.id);
+            now.paused = now.paused.or(same.and_then(|before| before.paused));
+        }
+        let defined = if told { tell(&self.events, &before, &now) } else { BTreeSet::new() };
+        self.domains = Some(now);
+        Ok(defined)
+    }
+}
+
+/// All domains in four calls, however many there are. Others can change something between these: what has changed since
+/// the first is seen by the next look, and what is gone is not taken for changed.
 fn look(connect: &Connect) -> Reply<BTreeMap<Uuid, Sight>> {
-    let listed = |flags| connect.list_all_domains(flags).map_err(|error| failure(&error));
-    let uuid = |domain: &Domain| domain.get_uuid().map(|uuid| terms::identity(&uuid)).map_err(|error| failure(&error));
-    let uuids = |flags| listed(flags)?.iter().map(uuid).collect::<Reply<BTreeSet<_>>>();
-    let (all, paused) = (listed(0)?, uuids(sys::VIR_CONNECT_LIST_DOMAINS_PAUSED)?);
-    let persistent = uuids(sys::VIR_CONNECT_LIST_DOMAINS_PERSISTENT)?;
-    let sight = |domain: &Domain| {
-        let (uuid, name) = (uuid(domain)?, terms::name(domain.get_name())?);
-        let id = domain.get_id().and_then(|id| i32::try_from(id).ok());
-        let paused = id.is_some() && paused.contains(&uuid);
-        // What is not active is there because it is defined.
-        Ok((uuid, Sight { name, id, paused, defined: id.is_none() || persistent.contains(&uuid) }))
+    let listed = |flags| {
+        let domains = connect.list_all_domains(flags).map_err(|error| failure(&error))?;
+        domains.into_iter().map(|domain| Ok((key(&domain)?, domain))).collect::<Reply<BTreeMap<_, _>>>()
     };
-    all.iter().map(sight).collect()
+    let running = listed(sys::VIR_CONNECT_LIST_DOMAINS_RUNNING)?;
+    let paused = listed(sys::VIR_CONNECT_LIST_DOMAINS_PAUSED)?;
+    let persistent = listed(sys::VIR_CONNECT_LIST_DOMAINS_PERSISTENT)?;
+    let persistent: BTreeSet<_> = persistent.into_keys().map(|(uuid, _)| uuid).collect();
+    let sight = |(key, domain): (Key, Domain)| {
+        let (uuid, id) = key;
+        // What is not active is there because it is defined.
+        let defined = id.is_none() || persistent.contains(&uuid);
+        // One that was suspended in between is in both.
+        let paused = if paused.contains_key(&key) { Some(true) } else { running.get(&key).map(|_| false) };
+        Ok((uuid, Sight { name: terms::name(domain.get_name())?, id, paused, defined }))
+    };
+    listed(0)?.into_iter().map(sight).collect()
+}
+
+/// A domain and the id it runs under.
+type Key = (Uuid, Option<i32>);
+
+fn key(domain: &Domain) -> Reply<Key> {
+    let uuid = domain.get_uuid().map_err(|error| failure(&error))?;
+    Ok((terms::identity(&uuid), domain.get_id().and_then(|id| i32::try_from(id).ok())))
 }
 
 /// Tells what has changed, and gives back which domains are defined anew.
@@ -128,7 +151,8 @@ fn tell(events: &Events, before: &BTreeMap<Uuid, Sight>, now: &BTreeMap<Uuid, Si
 fn changes(before: Option<&Sight>, now: Option<&Sight>) -> Vec<(DomainChange, Option<i32>)> {
     let (was_defined, is_defined) = (before.is_some_and(|one| one.defined), now.is_some_and(|one| one.defined));
     let (old, new) = (before.and_then(|one| one.id), now.and_then(|one| one.id));
-    let (was_paused, is_paused) = (before.is_some_and(|one| one.paused), now.is_some_and(|one| one.paused));
+    let paused = |one: Option<&Sight>| one.and_then(|one| one.paused).unwrap_or(false);
+    let (was_paused, is_paused) = (paused(before), paused(now));
     let mut changes = Vec::new();
     if old.is_some() && old != new {
         changes.push((DomainChange::Stopped, old));

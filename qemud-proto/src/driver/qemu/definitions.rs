@@ -46,7 +46,8 @@ impl Hypervisor {
     pub(super) async fn autostart(self: &Arc<Self>) {
         let marked: Vec<_> = {
             let domains = self.domains();
-            let uuids = domains.inactive().into_iter().filter_map(|name| Some((domains.of_name(&name).ok()?.uuid, name)));
+            let uuids =
+                domains.inactive().into_iter().filter_map(|name| Some((domains.of_name(&name).ok()?.uuid, name)));
             uuids.filter(|(uuid, _)| domains.autostart(*uuid) == Ok(true)).collect()
         };
         for (uuid, name) in marked {
@@ -62,7 +63,7 @@ impl Hypervisor {
             let _changes = self.changes.lock().await;
             let mut domains = self.domains();
             let definition = domains.may_start(uuid)?;
-            domains.reserve(definition, super::starting::port_is_free)?
+            domains.reserve(definition)?
         };
         self.launch(reserved, None).await
     }

@@ -51,10 +51,13 @@ impl Hypervisor {
                 files.remove();
                 return;
             }
-            Phase::Ready { process } | Phase::Running { process } | Phase::Saving { process, .. } => Process::find(*process),
+            Phase::Ready { process }
+            | Phase::Running { process }
+            | Phase::Saving { process, .. }
+            | Phase::Saved { process, .. } => Process::find(*process),
         };
         // Its file has its name already: it was saved, and only its end is missing.
-        if let (Phase::Saving { partial, .. }, Some(process)) = (&guest.phase, &process)
+        if let (Phase::Saved { partial, .. }, Some(process)) = (&guest.phase, &process)
             && !partial.exists()
         {
             tracing::info!(domain = name, id, "it was saved, and ends now");
@@ -65,8 +68,14 @@ impl Hypervisor {
         }
         let Some(process) = process else {
             tracing::warn!(domain = name, id, said = files.last_words(), "it died while there was no daemon");
-            if let Phase::Saving { partial, .. } = &guest.phase {
-                let _ = fs::remove_file(partial);
+            let kept = match &guest.phase {
+                // All of it is there, and there is nothing else left of it.
+                Phase::Saved { partial, path, .. } if partial.exists() => fs::rename(partial, path),
+                Phase::Saving { partial, .. } if partial.exists() => fs::remove_file(partial),
+                _ => Ok(()),
+            };
+            if let Err(error) = kept {
+                tracing::error!(domain = name, phase = ?guest.phase, %error, "cannot finish how it was saved");
             }
             files.remove();
             return;
@@ -96,7 +105,7 @@ impl Hypervisor {
                     monitor.execute(cont {}).await?;
                     machine.note(Phase::Running { process }).await?;
                 }
-                Phase::Saving { partial, resume, .. } => {
+                Phase::Saving { partial, resume, .. } | Phase::Saved { partial, resume, .. } => {
                     self.go_on(machine, !resume).await;
                     let _ = fs::remove_file(partial);
                 }

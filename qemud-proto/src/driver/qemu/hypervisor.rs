@@ -15,7 +15,6 @@ use super::machine::Machine;
 use super::monitor::Told;
 use super::networks::QemuNetworks;
 use super::saving::{Job, busy};
-use super::starting::port_is_free;
 use super::state::StateFolder;
 use crate::driver::Picture;
 use crate::driver::disk::{self, blocking};
@@ -91,7 +90,7 @@ impl Hypervisor {
     /// Reserves what a definition needs to start.
     pub(super) async fn reserve(&self, definition: DomainDefinition) -> Reply<Reserved> {
         let _changes = self.changes.lock().await;
-        self.domains().reserve(definition, port_is_free)
+        self.domains().reserve(definition)
     }
 
     /// Looks after a guest until it ends, by itself or not.

@@ -37,7 +37,10 @@ impl Process {
         let handle = pidfd_open(Pid::from_raw(pid).ok_or_else(gone)?, PidfdFlags::NONBLOCK)?;
         // Read after the handle was made, so that both mean the same process if it still is.
         let started = Stat::read(pid).filter(|stat| stat.runs).ok_or_else(gone)?.started;
-        #[expect(deprecated, reason = "its successor is not safe; it is sound for what owns its descriptor, as this does")]
+        #[expect(
+            deprecated,
+            reason = "its successor is not safe; it is sound for what owns its descriptor, as this does"
+        )]
         let handle = AsyncFd::with_interest(handle, Interest::READABLE)?;
         Ok(Self { id: ProcessId { pid, started }, handle })
     }

@@ -1,8 +1,9 @@
 //! Saving and restoring: a guest's memory passes through a unix socket between QEMU and the daemon, which alone touches
 //! the file. So a full disk is seen here, the guest can go on, and no process is left that writes.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use qapi::qmp::{MigrateSetParameters, cont, migrate, migrate_cancel, migrate_incoming, migrate_set_parameters};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 use tokio::net::UnixListener;
 use tokio::time::{sleep, timeout};
 
@@ -51,12 +52,16 @@ impl Hypervisor {
             let _turn = machine.turn.lock().await;
             let paused = !self.runs(&machine).await?;
             let saved = Saved { xml: definition.stored_xml(), paused };
-            let (target, process) = (path.clone(), machine.process.id);
-            let file = blocking(move || begin_file(&target, &saved)).await?;
-            let partial = file.path().to_owned();
-            machine.note(Phase::Saving { process, partial, resume: !paused }).await?;
-            let written = self.write_memory(&machine, file, path, &job).await;
-            if let Err(failure) = written {
+            let (process, partial, resume) = (machine.process.id, partial(&path, id), !paused);
+            machine.note(Phase::Saving { process, partial: partial.clone(), resume }).await?;
+            let (target, beside) = (path.clone(), partial.clone());
+            let written = async {
+                let file = blocking(move || begin_file(&target, &beside, &saved)).await?;
+                let (file, path) = self.write_memory(&machine, file, path, &job).await?;
+                machine.note(Phase::Saved { process, partial, path: path.clone(), resume }).await?;
+                blocking(move || finish_file(file, &path)).await
+            };
+            if let Err(failure) = written.await {
                 self.go_on(&machine, paused).await;
                 return Err(failure);
             }
@@ -73,7 +78,7 @@ impl Hypervisor {
         mut file: NamedTempFile,
         path: PathBuf,
         job: &Arc<Job>,
-    ) -> Reply<()> {
+    ) -> Reply<(NamedTempFile, PathBuf)> {
         machine.halt().await?;
         let failed = |error: io::Error| Failure::new(Code::SystemError, format!("cannot save: {error}"));
         let _ = fs::remove_file(&machine.files.migration);
@@ -99,12 +104,7 @@ impl Hypervisor {
             let message = format!("domain '{}' cannot be saved: {reason}", machine.name);
             Failure::new(Code::OperationFailed, message)
         })?;
-        blocking(move || {
-            let persisted = file.persist(&path).map_err(|error| error.error);
-            let synced = persisted.and_then(|_| disk::sync(path.parent().unwrap_or(Path::new("/"))));
-            synced.map_err(|error| disk::failed("cannot save to", &path, &error))
-        })
-        .await
+        Ok((file, path))
     }
 
     /// After a save that has failed the guest is as it was, as far as it lets itself be told.
@@ -169,7 +169,13 @@ impl Hypervisor {
     pub(super) async fn job_info(&self, uuid: Uuid) -> Reply<JobInfo> {
         let machine = self.domains().look(uuid)?.1.map(|active| Arc::clone(&active.machine));
         let Some(job) = self.jobs().get(&uuid).map(Arc::clone) else {
-            return Ok(JobInfo { kind: JobKind::None, elapsed: 0, data_total: 0, data_processed: 0, data_remaining: 0 });
+            return Ok(JobInfo {
+                kind: JobKind::None,
+                elapsed: 0,
+                data_total: 0,
+                data_processed: 0,
+                data_remaining: 0,
+            });
         };
         let elapsed = u64::try_from(job.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let done = job.done.load(Ordering::Relaxed);
@@ -225,20 +231,31 @@ async fn outcome(monitor: &Monitor, limit: Duration) -> Reply<Result<(), String>
     timeout(limit, ended).await.unwrap_or_else(endless)
 }
 
-/// A file beside the place where it will be, with all but the memory.
-fn begin_file(path: &Path, saved: &Saved) -> Reply<NamedTempFile> {
+/// Where the file is until it is complete: beside the place where it will be, under a name that can be noted before.
+fn partial(path: &Path, id: i32) -> PathBuf {
+    let ((prefix, suffix), daemon) = (disk::UNFINISHED, std::process::id());
+    path.with_file_name(format!("{prefix}{daemon}-{id}{suffix}"))
+}
+
+/// The file with all but the memory. It goes away when it is dropped.
+fn begin_file(path: &Path, partial: &Path, saved: &Saved) -> Reply<NamedTempFile> {
     let begun = || {
         // What is renamed over is gone: a device or a pipe must not be.
         if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is something that is no regular file"));
         }
-        let (prefix, suffix) = disk::UNFINISHED;
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let mut file = tempfile::Builder::new().prefix(prefix).suffix(suffix).tempfile_in(folder)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial)?;
+        let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(partial)?);
         file.write_all(saved::head(DRIVER, saved).as_bytes())?;
         Ok(file)
     };
     begun().map_err(|error| disk::failed("cannot save to", path, &error))
+}
+
+fn finish_file(file: NamedTempFile, path: &Path) -> Reply<()> {
+    let persisted = file.persist(path).map_err(|error| error.error);
+    let synced = persisted.and_then(|_| disk::sync(path.parent().unwrap_or(Path::new("/"))));
+    synced.map_err(|error| disk::failed("cannot save to", path, &error))
 }
 
 /// A file and what it says, read up to where the memory begins.

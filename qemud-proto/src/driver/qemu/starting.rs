@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use qapi::qmp::{balloon, cont, query_vnc};
 
-use super::hypervisor::Hypervisor;
 use super::command_line::{Launch, Tap, command_line};
+use super::hypervisor::Hypervisor;
 use super::machine::{Machine, spawn};
 use super::monitor::{Monitor, Told};
 use super::networks::attach;
@@ -62,7 +61,8 @@ impl Hypervisor {
             id: reserved.id,
             emulator: &emulator,
             monitor: &files.monitor,
-            vnc_port: reserved.vnc_port,
+            // What is free on this machine is for QEMU to find out, which keeps what it finds.
+            vnc_port: None,
             incoming: incoming.is_some(),
             bridges: &bridges,
         })?;
@@ -168,11 +168,6 @@ pub(super) async fn reading<T>(mut told: Told, work: impl Future<Output = T>) ->
 pub(super) async fn vnc_port(monitor: &Monitor) -> Reply<Option<u16>> {
     let info = monitor.execute(query_vnc {}).await?;
     Ok(info.service.filter(|_| info.enabled).and_then(|port| port.parse().ok()))
-}
-
-/// Whether nothing on this machine has a TCP port.
-pub(super) fn port_is_free(port: u16) -> bool {
-    TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
 
 fn runs(files: &Files) -> bool {

@@ -45,8 +45,10 @@ pub(super) enum Phase {
     Ready { process: ProcessId },
     /// It runs or is suspended.
     Running { process: ProcessId },
-    /// It is being saved: the state goes to `partial`, which becomes `path` at the end.
+    /// It is being saved to `partial`, and goes on when that fails, unless it was suspended.
     Saving { process: ProcessId, partial: PathBuf, resume: bool },
+    /// All is saved: `partial` becomes `path`, and the guest ends.
+    Saved { process: ProcessId, partial: PathBuf, path: PathBuf, resume: bool },
 }
 
 /// The state folder of the driver.
@@ -172,7 +174,8 @@ pub(super) fn lock(folder: &Path) -> Reply<File> {
     let path = folder.join("lock");
     let failed = |error: io::Error| disk::failed("cannot lock", &path, &error);
     let mut options = OpenOptions::new();
-    let mut file = options.create(true).read(true).write(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+    let mut file =
+        options.create(true).read(true).write(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
     // A child that a daemon was about to make when it was killed has the lock until it runs its own program: a moment.
     for _ in 0..20 {
         match file.try_lock() {

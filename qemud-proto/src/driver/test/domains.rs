@@ -28,7 +28,7 @@ impl Clock {
 impl Domains<Clock> {
     /// Starts a domain; when it fails, nothing has changed.
     pub(super) fn launch(&mut self, definition: DomainDefinition, paused: bool) -> Reply<i32> {
-        let reserved = self.reserve(definition, |_| true)?;
+        let reserved = self.reserve(definition)?;
         let id = reserved.id;
         let clock = Clock { used: Duration::ZERO, running_since: (!paused).then(Instant::now) };
         self.begin(reserved, clock, paused);

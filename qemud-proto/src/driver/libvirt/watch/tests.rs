@@ -2,7 +2,7 @@ use super::*;
 use DomainChange::*;
 
 fn sight(id: i32, paused: bool, defined: bool) -> Option<Sight> {
-    Some(Sight { name: "a".to_owned(), id: Some(id).filter(|id| *id > 0), paused, defined })
+    Some(Sight { name: "a".to_owned(), id: Some(id).filter(|id| *id > 0), paused: Some(paused), defined })
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::xml::INTERFACE_NAME_MAX;
 use crate::xml::interfaces::{Interface, Link, Mac};
 
 /// Network cards by the names that definitions use, which are QEMU's but for virtio.
-const CARDS: &[(&str, &str)] = &[
+pub(super) const CARDS: &[(&str, &str)] = &[
     ("virtio", "virtio-net-pci"),
     ("e1000", "e1000"),
     ("e1000e", "e1000e"),

@@ -1,5 +1,6 @@
 //! Each element of the XML and each of its forms as arguments.
 
+mod accepted_by_qemu;
 mod injection;
 
 use super::*;

@@ -8,6 +8,7 @@ use futures_util::TryStreamExt;
 use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::packet_route::link::{BridgeStpState, InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec};
+use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
 use super::plan::{Plan, Subnet};
@@ -39,7 +40,7 @@ impl Netlink {
         let mut found = std::pin::pin!(self.handle.link().get().match_name(name).execute());
         match found.try_next().await.map_err(cause) {
             Ok(message) => Ok(message.as_ref().map(interface)),
-            Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => Ok(None),
+            Err(error) if error.raw_os_error() == Some(Errno::NODEV.raw_os_error()) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -7,18 +7,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use tokio::time::{Instant, sleep};
-
 use super::plan::{DhcpPlan, Plan};
 use super::programs::{self, Programs};
+use crate::driver::qemu::process::Process;
 use crate::failure::Reply;
 
-/// How long dnsmasq may take to end when it is asked to.
+/// How long dnsmasq may take to end.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked whether it has: it is no child of ours, so that nobody tells.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The user that dnsmasq becomes when it needs no more rights; its own is `dnsmasq` or `nobody`.
 const NOBODY: u32 = 65_534;
@@ -41,12 +36,13 @@ impl Files {
     }
 
     /// The dnsmasq that runs.
-    fn running(&self) -> Option<Pid> {
+    fn running(&self) -> Option<Process> {
         let pid: i32 = fs::read_to_string(&self.pid).ok()?.trim().parse().ok()?;
-        // The number may belong to another process by now; of an ended one the line is empty.
+        // The number may belong to another process by now; the handle keeps to the one that is looked at.
+        let process = Process::open(pid).ok()?;
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let own = self.pid_argument();
-        line.split(|byte| *byte == 0).any(|argument| argument == own.as_bytes()).then(|| Pid::from_raw(pid))
+        line.split(|byte| *byte == 0).any(|argument| argument == own.as_bytes()).then_some(process)
     }
 
     fn remove(&self) -> io::Result<()> {
@@ -78,22 +74,12 @@ pub(super) async fn begin(plan: &Plan, dhcp: &DhcpPlan, state: &Path, programs: 
 /// Ends the dnsmasq of a network and removes its files; no error where there is none.
 pub(super) async fn end(plan: &Plan, state: &Path) -> Reply<()> {
     let files = Files::of(plan, state);
-    if let Some(pid) = files.running() {
-        let failed = |why: &dyn std::fmt::Display| plan.failed(&format!("cannot end dnsmasq ({pid})"), why);
-        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
-            // It may have ended by itself.
-            if let Err(error) = kill(pid, signal)
-                && files.running().is_some()
-            {
-                return Err(failed(&error));
-            }
-            let begun = Instant::now();
-            while files.running().is_some() && begun.elapsed() < PATIENCE {
-                sleep(LOOK_AGAIN).await;
-            }
-        }
-        if files.running().is_some() {
-            return Err(failed(&"it goes on"));
+    if let Some(process) = files.running() {
+        // It has nothing to put in order: its files go with it.
+        process.kill();
+        if tokio::time::timeout(PATIENCE, process.ended()).await.is_err() {
+            let why = format!("process {} goes on", process.id.pid);
+            return Err(plan.failed("cannot end dnsmasq", &why));
         }
     }
     files.remove().map_err(|error| plan.failed("cannot remove the files of dnsmasq", &error))
@@ -126,7 +112,8 @@ fn arguments(plan: &Plan, dhcp: &DhcpPlan, files: &Files) -> Vec<OsString> {
         None => arguments.extend(["--port=0".into(), "--dhcp-option=option:router".into()]),
     }
     if !can_change_user() {
-        arguments.push("--user=root".into());
+        // Without a group there is none to become.
+        arguments.extend(["--user=root".into(), "--group=".into()]);
     }
     arguments
 }

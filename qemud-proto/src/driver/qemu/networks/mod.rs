@@ -43,8 +43,8 @@ struct Shared {
     networks: Mutex<Networks<Plan>>,
     definitions: Store,
     host: Host,
-    /// Held by the change that is being made: they go one at a time.
-    turn: tokio::sync::Mutex<()>,
+    /// Held by the change that is being made: they go one at a time, in the order in which they came.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl QemuNetworks {
@@ -64,23 +64,24 @@ impl QemuNetworks {
         let folder = definitions.to_owned();
         let definitions = blocking(move || Store::open(&folder)).await?;
         let networks = Mutex::new(Networks::new());
-        let shared = Arc::new(Shared { networks, definitions, host, turn: tokio::sync::Mutex::new(()) });
+        let shared = Arc::new(Shared { networks, definitions, host, turn: Arc::default() });
         let networks = Self(shared);
         networks.change(async |shared| shared.begin().await).await?;
         Ok(networks)
     }
 
-    /// Makes a change to its end, also when whoever asked for it has left meanwhile.
+    /// Makes a change when its turn has come, and then to its end, also when whoever asked for it has left meanwhile.
     async fn change<T, F>(&self, change: impl FnOnce(Arc<Shared>) -> F) -> Reply<T>
     where
         T: Send + 'static,
         F: Future<Output = Reply<T>> + Send + 'static,
     {
-        let shared = Arc::clone(&self.0);
-        let change = change(Arc::clone(&shared));
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
+        let change = change(Arc::clone(&self.0));
         let task = tokio::spawn(async move {
-            let _turn = shared.turn.lock().await;
-            change.await
+            let reply = change.await;
+            drop(turn);
+            reply
         });
         task.await.map_err(|_| Failure::new(Code::InternalError, "the task that changes the networks was lost"))?
     }
@@ -178,11 +179,10 @@ impl Shared {
         for (file, fault) in loaded.faults {
             tracing::warn!(file = %file.display(), fault, "a definition cannot be read");
         }
-        let taken = bridge::names().await?;
         let mut marked = Vec::new();
         for stored in loaded.definitions {
             let file = self.definitions.path(&stored.name);
-            match self.take(&stored, &taken).await {
+            match self.take(&stored).await {
                 Ok(uuid) if stored.autostart => marked.push((uuid, stored.name)),
                 Ok(_) => {}
                 Err(failure) => tracing::warn!(file = %file.display(), %failure, "a definition cannot be used"),
@@ -198,12 +198,13 @@ impl Shared {
     }
 
     /// Takes a definition from the disk.
-    async fn take(&self, stored: &Stored, taken: &BTreeSet<String>) -> Reply<Uuid> {
+    async fn take(&self, stored: &Stored) -> Reply<Uuid> {
         let definition = NetworkDefinition::parse(&stored.xml)?;
         if definition.name != stored.name {
             let message = format!("it is the definition of the network '{}'", definition.name);
             return Err(Failure::new(Code::XmlError, message));
         }
+        let taken = taken(&definition).await?;
         let definition = self.networks().may_define(definition, |bridge| !taken.contains(bridge))?;
         // Written by hand without an identity or a bridge, it keeps those that it has got.
         if definition.stored_xml() != stored.xml {
@@ -221,7 +222,7 @@ impl Shared {
     }
 
     async fn launch(&self, definition: NetworkDefinition) -> Reply<Identity> {
-        let taken = bridge::names().await?;
+        let taken = taken(&definition).await?;
         let definition = self.networks().may_launch(definition, |bridge| !taken.contains(bridge))?;
         let running = Running { plan: Plan::of(&definition)?, definition };
         let isolated = self.networks().made().filter(|plan| plan.forward.is_none()).cloned().collect::<Vec<_>>();
@@ -241,7 +242,7 @@ impl Shared {
     }
 
     async fn define(&self, definition: NetworkDefinition) -> Reply<Identity> {
-        let taken = bridge::names().await?;
+        let taken = taken(&definition).await?;
         let definition = self.networks().may_define(definition, |bridge| !taken.contains(bridge))?;
         self.keep(&definition).await?;
         self.networks().define(definition)
@@ -259,6 +260,14 @@ impl Shared {
         let definitions = self.definitions.clone();
         blocking(move || definitions.set_autostart(&name, autostart)).await?;
         self.networks().set_autostart(uuid, autostart)
+    }
+}
+
+/// The names that a bridge cannot have, where one is to be chosen.
+async fn taken(definition: &NetworkDefinition) -> Reply<BTreeSet<String>> {
+    match definition.bridge.name {
+        Some(_) => Ok(BTreeSet::new()),
+        None => bridge::names().await,
     }
 }
 

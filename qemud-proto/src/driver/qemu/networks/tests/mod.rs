@@ -10,9 +10,6 @@
 mod bridges;
 mod definitions;
 mod dhcp;
-#[path = "../../../../../../tests/src/foreign_tool.rs"]
-#[expect(unreachable_pub, reason = "it is public in the package that it is from")]
-mod foreign_tool;
 mod forwarding;
 mod namespace;
 mod restarts;
@@ -25,6 +22,7 @@ use tempfile::TempDir;
 
 use super::QemuNetworks;
 use super::programs::Programs;
+use crate::driver::qemu::capabilities::tests::foreign_tool;
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;

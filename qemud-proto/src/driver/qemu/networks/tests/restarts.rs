@@ -4,7 +4,7 @@ use super::super::host::Host;
 use super::super::plan::Plan;
 use super::super::{Programs, bridge};
 use super::dhcp::{line, pid};
-use super::namespace::{WITH_RIGHTS, attempt, inside, interface, ip, rules};
+use super::namespace::{WITH_RIGHTS, attempt, inside, interface, ip, rules, setting};
 use super::*;
 use crate::driver::store::Store;
 use crate::xml::NetworkDefinition;
@@ -45,8 +45,8 @@ async fn what_an_active_network_has_lost_is_made_again() {
     drop(networks);
     attempt("nft", &["flush", "ruleset"]).unwrap();
     ip(&["address", "flush", "dev", "br0"]);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(killed.parse().unwrap()), nix::sys::signal::Signal::SIGKILL)
-        .unwrap();
+    let number = rustix::process::Pid::from_raw(killed.parse().unwrap()).unwrap();
+    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
     while line(&killed).is_some() {
         tokio::task::yield_now().await;
     }
@@ -146,4 +146,28 @@ async fn marked_networks_start_with_the_daemon_and_one_that_cannot_hinders_no_ot
         let networks = room.open().await;
         assert_eq!(names(&networks).await, (vec!["b".to_owned()], vec!["a".to_owned(), "c".to_owned()]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_must_not_be_forwarded_is_not_after_a_restart_either() {
+    if !inside("restarts::a_network_that_must_not_be_forwarded_is_not_after_a_restart_either", WITH_RIGHTS) {
+        return;
+    }
+    let room = Room::new();
+    let networks = room.open().await;
+    // Found in this order, whatever the order of the starts was.
+    let (first, last) = (Uuid([1; 16]), Uuid([2; 16]));
+    let subnet = "<ip address='192.168.98.1' netmask='255.255.255.0'/>";
+    let isolated = format!("<uuid>{first}</uuid><bridge name='br1'/>{ADDRESS}");
+    let forwarded = format!("<uuid>{last}</uuid><bridge name='br2'/><forward/>{subnet}");
+    create(&networks, xml("isolated", &isolated)).await.unwrap();
+    create(&networks, xml("forwarded", &forwarded)).await.unwrap();
+    drop(networks);
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+    let networks = room.open().await;
+    assert_eq!(names(&networks).await.0, ["forwarded", "isolated"]);
+    assert_eq!(
+        ["ip_forward", "conf/br1/forwarding", "conf/br2/forwarding"].map(|name| setting(&format!("ipv4/{name}"))),
+        ["1", "0", "1"]
+    );
 }
