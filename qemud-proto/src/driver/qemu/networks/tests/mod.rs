@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 use super::QemuNetworks;
 use super::programs::Programs;
-use crate::driver::qemu::capabilities::tests::foreign_tool;
+use crate::driver::qemu::foreign_tool;
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;
