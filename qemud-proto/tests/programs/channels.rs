@@ -1,6 +1,7 @@
 //! The sockets of guestd, who may connect to them, and how systemd starts it.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
@@ -106,6 +107,20 @@ fn the_log_tells_who_has_changed_what_and_who_was_not_allowed_to() {
     assert!(suspended[3].contains("pid"), "{suspended:?}");
     let [refused] = &told("refused: read-only")[..] else { panic!("{log}") };
     assert!(refused[0] == "DomainDestroy" && refused[3].contains("127.0.0.1"), "{refused:?}");
+}
+
+#[test]
+fn those_who_only_read_leave_a_place_for_whoever_looks_after_the_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let reading = at(folder.path(), "sock-ro");
+    let daemon = Guestd::start(&["--unix-read-only", &reading, "--max-connections", "8"]);
+    assert_eq!(daemon.line(), format!("listening unix-read-only {reading}"));
+    let connect = || std::os::unix::net::UnixStream::connect(&reading).unwrap();
+    let held: Vec<_> = (0..7).map(|_| connect()).collect();
+    // The eighth place is not theirs.
+    assert_eq!(connect().read(&mut [0]).unwrap(), 0);
+    assert_eq!(Ctl::new(daemon.uri()).text(&["domname", "1"]), "test\n");
+    drop(held);
 }
 
 #[test]

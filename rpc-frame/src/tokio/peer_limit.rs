@@ -27,6 +27,8 @@ use crate::session::Peer;
 #[derive(Debug, Clone)]
 pub struct PeerLimit {
     most: usize,
+    /// Whether all peers are counted as one.
+    of_all: bool,
     open: Arc<Mutex<HashMap<Key, usize>>>,
 }
 
@@ -37,6 +39,7 @@ enum Key {
     Subject(Arc<str>),
     Uid(u32),
     Address(IpAddr),
+    Anybody,
 }
 
 impl Key {
@@ -65,7 +68,14 @@ impl PeerLimit {
     /// At most so many connections of each peer at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most, open: Arc::default() }
+        Self { most, of_all: false, open: Arc::default() }
+    }
+
+    /// At most so many connections of all peers together at a time: so that what these listeners accept leaves room for the
+    /// others of a server.
+    #[must_use]
+    pub fn of_all(most: usize) -> Self {
+        Self { of_all: true, ..Self::new(most) }
     }
 
     /// A listener that closes a connection at once if its peer has as many as it may have, and says so in the log.
@@ -76,7 +86,7 @@ impl PeerLimit {
 
     /// A place for a connection of this peer; none where it has as many as it may have.
     pub(crate) fn place(&self, peer: &Peer) -> Option<Place> {
-        let key = Key::of(peer);
+        let key = if self.of_all { Some(Key::Anybody) } else { Key::of(peer) };
         if let Some(key) = &key {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let others = open.get(key).copied().unwrap_or_default();
@@ -124,6 +134,9 @@ impl<L: Listener> Listener for LimitedListener<L> {
             let (io, peer) = self.listener.accept().await?;
             match self.limit.place(&peer) {
                 Some(place) => return Ok((LimitedStream { io, _place: place }, peer)),
+                None if self.limit.of_all => {
+                    tracing::warn!(%peer, most = self.limit.most, "refused a connection: there are too many");
+                }
                 None => tracing::warn!(%peer, most = self.limit.most, "refused a connection: the peer has too many"),
             }
         }
@@ -196,6 +209,16 @@ mod tests {
         assert!(limit.place(&tcp("[2001:db8:0:2::1]:1")).is_some());
         let unknown: Vec<_> = (0..3).map(|_| limit.place(&Peer::Unknown)).collect();
         assert!(unknown.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn those_that_are_counted_together_need_not_be_told_apart() {
+        let limit = PeerLimit::of_all(2);
+        let first = limit.place(&Peer::Unix { uid: 7, gid: 0, pid: None }).unwrap();
+        let _second = limit.place(&Peer::Unknown).unwrap();
+        assert!(limit.place(&Peer::Unix { uid: 8, gid: 0, pid: None }).is_none());
+        drop(first);
+        assert!(limit.place(&Peer::Unknown).is_some());
     }
 
     #[cfg(feature = "tls")]

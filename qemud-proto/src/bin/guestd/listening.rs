@@ -43,8 +43,9 @@ impl Listening {
         let passed = Passed::take()?;
         let tls = if settings.tls.is_some() || !passed.tls.is_empty() { Some(tls(settings)?) } else { None };
         let limit = PeerLimit::new(settings.per_peer());
+        let elsewhere = PeerLimit::of_all(settings.places_elsewhere());
         let group = settings.unix_group.as_deref().map(group).transpose()?;
-        let mut ways = Ways { server, limit, tasks: JoinSet::new() };
+        let mut ways = Ways { server, limit, elsewhere, tasks: JoinSet::new() };
 
         if let Some(path) = unix_path(settings, &passed)? {
             if settings.unix.is_none() {
@@ -54,7 +55,7 @@ impl Listening {
             }
             let socket = Socket::bind(&path, Access { mode: settings.mode(), group }).await?;
             announce("unix", &path.display())?;
-            ways.serve(socket, false);
+            ways.serve_all(socket);
         }
         if let Some(path) = &settings.unix_read_only {
             let socket = Socket::bind(path, Access { mode: settings.read_only_mode(), group }).await?;
@@ -66,7 +67,12 @@ impl Listening {
         {
             for listener in listeners {
                 let path = listener.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default();
-                ways.serve(Socket::passed(listener)?, read_only);
+                let socket = Socket::passed(listener)?;
+                if read_only {
+                    ways.serve(socket, true)
+                } else {
+                    ways.serve_all(socket)
+                }
                 announce(kind, &path.display())?;
             }
         }
@@ -108,12 +114,23 @@ impl Listening {
 struct Ways<'a> {
     server: &'a GuestServer,
     limit: PeerLimit,
+    elsewhere: PeerLimit,
     tasks: JoinSet<()>,
 }
 
 impl Ways<'_> {
+    /// The unix socket for all calls.
+    fn serve_all(&mut self, socket: Socket) {
+        self.spawn(self.server.clone(), socket);
+    }
+
+    /// Any other way, which leaves places for that one.
     fn serve<L: Listener>(&mut self, listener: L, read_only: bool) {
         let server = if read_only { self.server.read_only() } else { self.server.clone() };
+        self.spawn(server, self.elsewhere.listener(listener));
+    }
+
+    fn spawn<L: Listener>(&mut self, server: GuestServer, listener: L) {
         let listener = self.limit.listener(listener);
         self.tasks.spawn(async move { server.serve(listener).await });
     }

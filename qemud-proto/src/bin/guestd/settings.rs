@@ -290,6 +290,13 @@ impl Settings {
         self.max_connections_per_peer.unwrap_or(512).into()
     }
 
+    /// Most connections of all that do not come by the unix socket for all calls, so that whoever looks after the daemon
+    /// finds a place.
+    pub(crate) fn places_elsewhere(&self) -> usize {
+        let most = usize::from(self.max_connections.unwrap_or(1024));
+        most.saturating_sub(most / 8)
+    }
+
     /// Most clients that are unknown yet.
     pub(crate) fn handshakes(&self) -> usize {
         self.max_handshakes.unwrap_or(64).into()
