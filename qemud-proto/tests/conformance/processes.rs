@@ -1,8 +1,8 @@
 //! Processes that a test leaves behind when it fails.
 
-use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
+#[cfg(feature = "qemu")]
+use std::{fs, path::PathBuf};
 
 /// Whether the signal was sent.
 pub(crate) fn send(signal: &str, pid: u32) -> bool {
