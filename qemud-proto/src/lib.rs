@@ -26,6 +26,7 @@
 //! | `ssh` | the transports `ssh` and `ext`, through programs |
 //! | `tls` | the transport `tls` on both sides, and [`pki`] |
 //! | `daemon` | [`daemon::Daemon`] and the drivers |
+//! | `qemu` (default) | [`driver::qemu`], domains that are processes of QEMU |
 //! | `programs` (default) | `guestd` and `guestctl` |
 
 pub mod identity; // UUIDs

@@ -5,6 +5,7 @@
 //! - `failures`: what goes wrong, and that the driver goes on
 //! - `restarts`: daemons that end while guests run
 //! - `killed`: daemons that are killed at any moment of what they do
+//! - `walk`: what the README tells to do
 
 #![cfg(all(feature = "qemu", feature = "programs"))]
 
@@ -16,3 +17,4 @@ mod killed;
 mod life;
 mod restarts;
 mod scene;
+mod walk;

@@ -64,7 +64,7 @@ impl Scene {
 
     /// All processes of guests, by the mark that they bear.
     pub(crate) fn processes(&self) -> Vec<i32> {
-        marked(&self.state())
+        marked(self.folder.path())
     }
 
     /// What is left in the folder of what runs, but for the lock and networks.
