@@ -25,8 +25,9 @@
 //! | `client` | [`client::connect`], [`uri::ConnectUri`] and what leads to one |
 //! | `ssh` | the transports `ssh` and `ext`, through programs |
 //! | `tls` | the transport `tls` on both sides, and [`pki`] |
-//! | `daemon` | [`daemon::Daemon`] and the drivers |
-//! | `qemu` (default) | [`driver::qemu`], domains that are processes of QEMU |
+//! | `daemon` | [`daemon::Daemon`], the drivers' trait and the driver `test` |
+//! | `qemu` (default) | the driver for QEMU |
+//! | `libvirt` | the driver for all that libvirt manages; needs its C library |
 //! | `programs` (default) | `guestd` and `guestctl` |
 
 pub mod identity; // UUIDs

@@ -12,7 +12,7 @@
 #![cfg(feature = "daemon")]
 
 mod domains;
-#[cfg(feature = "libvirt")]
+#[cfg(any(feature = "libvirt", feature = "qemu"))]
 #[path = "../../../tests/src/foreign_tool.rs"]
 #[expect(unreachable_pub, reason = "it is public in the package that it is from")]
 mod foreign_tool;
@@ -32,6 +32,8 @@ use std::{pin::Pin, sync::Mutex};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "qemu")]
+use qemud_proto::driver::qemu::{QemuConfig, QemuDriver};
 use qemud_proto::driver::test::TestDriver;
 #[cfg(feature = "libvirt")]
 use qemud_proto::driver::{Driver, libvirt::LibvirtDriver};
@@ -99,6 +101,18 @@ async fn libvirt_with_qemu_does_what_the_table_says() {
     // An unprivileged libvirtd has no bridges.
     subject.networks = false;
     subject.reopen = Some(Box::new(reopen));
+    conforms(subject).await;
+}
+
+#[cfg(feature = "qemu")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_qemu_driver_does_what_the_table_says() {
+    let Some(_qemu) = foreign_tool::require("qemu-system-x86_64") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = QemuConfig::new(folder.path().join("etc"), folder.path().join("run"));
+    let open = || QemuDriver::open(config.clone());
+    let driver = Arc::new(open().await.unwrap());
+    let subject = Subject::new("qemu", driver, "qemu");
     conforms(subject).await;
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use qemud_proto::daemon::Daemon;
 use qemud_proto::driver::Driver;
+#[cfg(feature = "libvirt")]
+use qemud_proto::driver::libvirt::LibvirtDriver;
 #[cfg(feature = "qemu")]
 use qemud_proto::driver::qemu::{QemuConfig, QemuDriver};
 use qemud_proto::driver::test::TestDriver;
@@ -28,6 +30,8 @@ pub(crate) async fn daemon(settings: &Settings) -> anyhow::Result<Daemon> {
                 Ok(driver) => drivers.push(driver),
                 Err(reason) => tracing::info!("the driver 'qemu' is not served: {reason:#}"),
             }
+            #[cfg(feature = "libvirt")]
+            drivers.push(open(DriverName::Libvirt, settings).await?);
         }
     }
     let mut drivers = drivers.into_iter();
@@ -54,6 +58,10 @@ async fn open(name: DriverName, settings: &Settings) -> anyhow::Result<Arc<dyn D
             Ok(Arc::new(driver.with_event_queue(settings.event_queue())))
         }
         DriverName::Qemu => qemu(settings).await.context("the driver 'qemu' cannot be served"),
+        #[cfg(feature = "libvirt")]
+        DriverName::Libvirt => Ok(Arc::new(LibvirtDriver::new().with_event_queue(settings.event_queue()))),
+        #[cfg(not(feature = "libvirt"))]
+        DriverName::Libvirt => anyhow::bail!("this guestd was built without the driver 'libvirt'"),
     }
 }
 

@@ -93,8 +93,9 @@ pub(crate) struct Settings {
     )]
     pub(crate) tls_allowed_networks: Option<Vec<String>>,
 
-    /// Serve these drivers, the first where a client says none: test, whose guests live in memory, or qemu; may be
-    /// repeated [default: test, and qemu where there is a QEMU and its folders can be used]
+    /// Serve these drivers, the first where a client says none: test, whose guests live in memory, qemu, or libvirt
+    /// behind them, where guestd was built with it; may be repeated [default: test, then qemu where there is a QEMU and its
+    /// folders can be used, then libvirt]
     #[arg(long = "driver", value_name = "NAME", env = "GUESTD_DRIVERS", value_delimiter = ' ')]
     pub(crate) drivers: Option<Vec<DriverName>>,
 
@@ -158,6 +159,8 @@ pub(crate) enum DriverName {
     Test,
     /// Processes of QEMU.
     Qemu,
+    /// Whatever libvirt manages and no driver before it has taken.
+    Libvirt,
 }
 
 impl DriverName {
@@ -165,6 +168,7 @@ impl DriverName {
         match self {
             Self::Test => "test",
             Self::Qemu => "qemu",
+            Self::Libvirt => "libvirt",
         }
     }
 }

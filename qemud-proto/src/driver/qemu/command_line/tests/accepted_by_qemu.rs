@@ -68,8 +68,7 @@ impl Room {
         let definition = parsed(xml);
         let bridges = BTreeMap::from([("default".to_owned(), "virbr0".to_owned())]);
         let (emulator, monitor) = (&self.emulator, &self.monitor());
-        let launch =
-            Launch { definition: &definition, id: 3, emulator, monitor, vnc_port: None, incoming, bridges: &bridges };
+        let launch = Launch { definition: &definition, id: 3, emulator, monitor, incoming, bridges: &bridges };
         command_line(&launch).unwrap()
     }
 
