@@ -1,5 +1,10 @@
 //! Definitions: define, undefine, lookups, dumps, autostart, and XML that is refused.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use qemud_proto::driver::Driver;
+use qemud_proto::driver::test::TestDriver;
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
 
@@ -146,21 +151,38 @@ pub(crate) async fn autostart(subject: &Subject) {
 }
 
 /// What is defined and marked outlasts the driver.
-pub(crate) async fn persistence(subject: &Subject) {
-    let Some(reopen) = &subject.reopen else { return };
+pub(crate) async fn persistence(subject: &mut Subject) {
+    let Some(reopen) = subject.reopen.take() else { return };
     let uuid = define(subject, "conform-last").await;
     subject.driver.domain_set_autostart(DomainSetAutostart { uuid, autostart: true }).await.unwrap();
     let xml = subject.driver.domain_dump_xml(DomainDumpXml { uuid }).await;
-    let driver = reopen().await;
+    // Nobody else may hold it, since it holds its folders.
+    let old = std::mem::replace(&mut subject.driver, Arc::new(TestDriver::new()));
+    subject.driver = reopen(old).await;
+    let driver = &subject.driver;
     let found = driver.domain_lookup_by_name(DomainLookupByName { name: "conform-last".to_owned() }).await;
-    let DomainOfName { id, uuid: same } = found.unwrap_or(DomainOfName { id: -1, uuid: Uuid::random() });
-    subject.is("what is marked starts with the daemon", id > 0);
-    if id > 0 {
+    let lasted = found.is_ok_and(|found| found.uuid == uuid);
+    let id = started(driver.as_ref(), uuid).await;
+    subject.is("what is marked starts with the daemon", id.is_some());
+    if let Some(id) = id {
         driver.domain_destroy(DomainDestroy { id }).await.unwrap();
     }
-    let lasted = same == uuid && driver.domain_dump_xml(DomainDumpXml { uuid }).await == xml;
+    let lasted = lasted && driver.domain_dump_xml(DomainDumpXml { uuid }).await == xml;
     subject.is("a definition outlasts the daemon", lasted);
     let marked = driver.domain_get_autostart(DomainGetAutostart { uuid }).await;
     subject.is("an autostart mark outlasts the daemon", marked == Ok(true));
     driver.domain_undefine(DomainUndefine { uuid }).await.unwrap();
+}
+
+/// The id under which a domain is started, maybe after the daemon has begun to answer.
+async fn started(driver: &dyn Driver, uuid: Uuid) -> Option<i32> {
+    let mut events = driver.subscribe().await.unwrap();
+    let found = async || driver.domain_lookup_by_uuid(DomainLookupByUuid { uuid }).await.unwrap().id;
+    let told = async {
+        while found().await == -1 {
+            events.next().await?;
+        }
+        Some(found().await)
+    };
+    tokio::time::timeout(Duration::from_secs(30), told).await.ok().flatten()
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::foreign_tool::require;
+use crate::processes::send;
 
 /// How long it may take to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,12 +47,23 @@ impl Libvirtd {
         Some(Self { program, process, folder })
     }
 
+    /// The folder where its session has its sockets.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
     fn socket(&self) -> PathBuf {
-        self.folder.path().join("run/libvirt/libvirt-sock")
+        self.runtime().join("libvirt/libvirt-sock")
     }
 
     pub(crate) fn uri(&self) -> String {
         format!("qemu+unix:///session?socket={}", self.socket().display())
+    }
+
+    /// Has a program run as who libvirtd runs as.
+    #[cfg(feature = "programs")]
+    pub(crate) fn as_its_user(&self, command: &mut Command) {
+        as_its_user(&self.folder, command);
     }
 
     /// libvirt's own client does this.
@@ -105,6 +117,12 @@ impl Drop for Libvirtd {
     }
 }
 
+fn as_its_user(folder: &TempDir, command: &mut Command) {
+    if is_root(folder) {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+}
+
 fn is_root(folder: &TempDir) -> bool {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(folder).unwrap().uid() == 0
@@ -129,9 +147,7 @@ fn begin(program: &PathBuf, folder: &TempDir) -> Child {
     ] {
         command.env(variable, at(name));
     }
-    if is_root(folder) {
-        command.uid(NOBODY).gid(NOBODY);
-    }
+    as_its_user(folder, &mut command);
     let log = fs::File::options().create(true).append(true).open(at("log")).unwrap();
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     let mut process = command.spawn().unwrap();
@@ -142,10 +158,4 @@ fn begin(program: &PathBuf, folder: &TempDir) -> Child {
         panic!("libvirtd does not begin:\n{}", fs::read_to_string(at("log")).unwrap());
     }
     process
-}
-
-fn send(signal: &str, pid: u32) -> bool {
-    let mut kill = Command::new("sh");
-    kill.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal, &pid.to_string()]).stderr(Stdio::null());
-    kill.status().is_ok_and(|status| status.success())
 }

@@ -6,7 +6,9 @@
 //! - `subject`: a driver, and what it was seen to do
 //! - `domains`, `running`, `saving`, `networks`: what one client sees
 //! - `together`: several clients, and events
-//! - `libvirtd`: a libvirtd of the test's own, and `lost`: what becomes of its clients when it goes away
+//! - `libvirtd`: a libvirtd of the test's own, `lost`: what becomes of its clients when it goes away, and `routes`: a
+//!   guestd before it
+//! - `processes`: what a test leaves behind when it fails
 //! - below: the subjects
 
 #![cfg(feature = "daemon")]
@@ -21,32 +23,39 @@ mod libvirtd;
 #[cfg(feature = "libvirt")]
 mod lost;
 mod networks;
+#[cfg(any(feature = "libvirt", feature = "qemu"))]
+mod processes;
+#[cfg(all(feature = "libvirt", feature = "programs"))]
+mod routes;
 mod running;
 mod saving;
 mod subject;
 mod together;
 
-#[cfg(feature = "libvirt")]
-use std::{pin::Pin, sync::Mutex};
-
 use std::sync::Arc;
+#[cfg(feature = "libvirt")]
+use std::sync::Mutex;
 use std::time::Duration;
 
+#[cfg(any(feature = "libvirt", feature = "qemu"))]
+use qemud_proto::driver::Driver;
+#[cfg(feature = "libvirt")]
+use qemud_proto::driver::libvirt::LibvirtDriver;
 #[cfg(feature = "qemu")]
 use qemud_proto::driver::qemu::{QemuConfig, QemuDriver};
 use qemud_proto::driver::test::TestDriver;
-#[cfg(feature = "libvirt")]
-use qemud_proto::driver::{Driver, libvirt::LibvirtDriver};
 
 #[cfg(feature = "libvirt")]
 use crate::libvirtd::Libvirtd;
+#[cfg(feature = "libvirt")]
+use crate::subject::Reopened;
 use crate::subject::Subject;
 
 /// How long a subject may take for all of it: far longer than it does.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Everything, one after the other, on one driver: each part leaves it as it was.
-async fn conforms(subject: Subject) {
+async fn conforms(mut subject: Subject) {
     let all = async {
         running::host(&subject).await;
         domains::definitions(&subject).await;
@@ -63,7 +72,7 @@ async fn conforms(subject: Subject) {
         networks::networks(&subject).await;
         together::clients_at_a_time(&subject).await;
         together::events(&subject).await;
-        domains::persistence(&subject).await;
+        domains::persistence(&mut subject).await;
     };
     tokio::time::timeout(PATIENCE, all).await.expect("the driver does not answer");
     subject.compare();
@@ -84,15 +93,13 @@ async fn libvirt_with_qemu_does_what_the_table_says() {
     use std::os::unix::fs::PermissionsExt;
     let Some(libvirtd) = Libvirtd::start() else { return };
     let driver: Arc<dyn Driver> = LibvirtDriver::new().connect(&libvirtd.uri()).await.unwrap();
-    let libvirtd = Arc::new(Mutex::new(libvirtd));
-    let (daemon, same) = (Arc::clone(&libvirtd), Arc::clone(&driver));
+    let libvirtd = Mutex::new(libvirtd);
     // The driver finds the daemon again by itself.
-    let reopen = move || {
-        let mut daemon = daemon.lock().unwrap();
+    let reopen = move |driver| {
+        let mut daemon = libvirtd.lock().unwrap();
         daemon.end();
         daemon.begin_again();
-        let same = Arc::clone(&same);
-        Box::pin(async move { same }) as Pin<Box<dyn Future<Output = _> + Send>>
+        Box::pin(async move { driver }) as Reopened
     };
     let mut subject = Subject::new("libvirt, QEMU", driver, "qemu");
     // The daemon, which is somebody else, writes there.
@@ -108,12 +115,49 @@ async fn libvirt_with_qemu_does_what_the_table_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_qemu_driver_does_what_the_table_says() {
     let Some(_qemu) = foreign_tool::require("qemu-system-x86_64") else { return };
+    // Its networks are bridges of the machine, so all of it is done again where they are nobody else's.
+    let own = std::env::var_os(NETWORK_OF_ITS_OWN).is_some();
     let folder = tempfile::tempdir().unwrap();
+    let _guests = processes::GuestsOf(folder.path().to_owned());
     let config = QemuConfig::new(folder.path().join("etc"), folder.path().join("run"));
-    let open = || QemuDriver::open(config.clone());
-    let driver = Arc::new(open().await.unwrap());
-    let subject = Subject::new("qemu", driver, "qemu");
+    let mut subject = Subject::new("qemu", Arc::new(QemuDriver::open(config.clone()).await.unwrap()), "qemu");
+    subject.networks = own;
+    subject.reopen = Some(Box::new(move |driver| {
+        let config = config.clone();
+        Box::pin(async move {
+            drop(driver);
+            Arc::new(QemuDriver::open(config).await.unwrap()) as Arc<dyn Driver>
+        })
+    }));
     conforms(subject).await;
+}
+
+/// Set where the test is the only one that sees its networks.
+#[cfg(feature = "qemu")]
+const NETWORK_OF_ITS_OWN: &str = "GUEST_NETWORK_OF_ITS_OWN";
+
+#[cfg(feature = "qemu")]
+#[test]
+fn the_qemu_driver_does_what_the_table_says_with_networks_of_its_own() {
+    let (Some(_qemu), Some(unshare)) = (foreign_tool::require("qemu-system-x86_64"), foreign_tool::require("unshare"))
+    else {
+        return;
+    };
+    let command = |rights: &[&str]| {
+        let mut command = std::process::Command::new(&unshare);
+        command.args(rights).args(["--net", "--"]);
+        command
+    };
+    let ways: [&[&str]; 2] = [&[], &["--map-root-user"]];
+    let usable = |way: &&&[&str]| command(way).arg("true").output().is_ok_and(|output| output.status.success());
+    let Some(way) = ways.iter().find(usable) else {
+        return foreign_tool::missing("there are no rights to make a network namespace");
+    };
+    let mut again = command(way);
+    again.arg(std::env::current_exe().unwrap()).args(["--exact", "the_qemu_driver_does_what_the_table_says"]);
+    let ended = again.env(NETWORK_OF_ITS_OWN, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && said.contains("1 passed"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,5 +132,9 @@ pub(crate) async fn events(subject: &Subject) {
         (Suspended, Some(again)),
         (Stopped, Some(again)),
     ];
+    // For whoever wants to know how it differs.
+    if told != expected {
+        eprintln!("{}: {told:?}", subject.column);
+    }
     subject.is("a save stops, and a restore starts and may suspend", told == expected);
 }

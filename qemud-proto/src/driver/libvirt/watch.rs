@@ -111,13 +111,14 @@ fn look(connect: &Connect) -> Reply<BTreeMap<Uuid, Sight>> {
     let persistent: BTreeSet<_> = persistent.into_keys().map(|(uuid, _)| uuid).collect();
     let sight = |(key, domain): (Key, Domain)| {
         let (uuid, id) = key;
-        // What is not active is there because it is defined.
-        let defined = id.is_none() || persistent.contains(&uuid);
+        let defined = persistent.contains(&uuid);
         // One that was suspended in between is in both.
         let paused = if paused.contains_key(&key) { Some(true) } else { running.get(&key).map(|_| false) };
         Ok((uuid, Sight { name: terms::name(domain.get_name())?, id, paused, defined }))
     };
-    listed(0)?.into_iter().map(sight).collect()
+    // What is neither active nor defined is about to start or has just ended.
+    let there = |sight: &Reply<(Uuid, Sight)>| !matches!(sight, Ok((_, sight)) if sight.id.is_none() && !sight.defined);
+    listed(0)?.into_iter().map(sight).filter(there).collect()
 }
 
 /// A domain and the id it runs under.
