@@ -137,4 +137,4 @@ fn word_size(arch: &str) -> u32 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -6,6 +6,7 @@ use super::super::{Programs, bridge};
 use super::dhcp::{line, pid};
 use super::namespace::{WITH_RIGHTS, attempt, inside, interface, ip, rules, setting};
 use super::*;
+use crate::driver::qemu::process::Process;
 use crate::driver::store::Store;
 use crate::xml::NetworkDefinition;
 
@@ -49,11 +50,9 @@ async fn what_an_active_network_has_lost_is_made_again() {
     drop(networks);
     attempt("nft", &["flush", "ruleset"]).unwrap();
     ip(&["address", "flush", "dev", "br0"]);
-    let number = rustix::process::Pid::from_raw(killed.parse().unwrap()).unwrap();
-    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
-    while line(&killed).is_some() {
-        tokio::task::yield_now().await;
-    }
+    let process = Process::open(killed.parse().unwrap()).unwrap();
+    process.kill();
+    process.ended().await;
     // Its number is another program's by now: that one is left alone.
     let other = std::process::id();
     std::fs::write(room.state().join(format!("{uuid}.pid")), format!("{other}\n")).unwrap();
