@@ -23,22 +23,53 @@ const SOURCE_TRANSLATION: i32 = 100;
 
 /// Puts the rules of a network into force, in the place of those that it may have.
 pub(super) async fn begin(plan: &Plan, forward: &ForwardPlan, programs: &Programs) -> Reply<()> {
-    nft(plan, "cannot forward", &rules(&table(&plan.bridge), &plan.bridge, forward), programs).await
+    let table = table(&plan.bridge);
+    let rules = rules(&table, &plan.bridge, forward);
+    let mut in_force = Ok(());
+    for _ in 0..ATTEMPTS {
+        nft(plan, FAILED, &Given::Rules(&rules), programs).await?;
+        in_force = nft(plan, FAILED, &Given::Question(&table), programs).await;
+        if in_force.is_ok() {
+            break;
+        }
+    }
+    in_force
+}
+
+/// What a network without its rules is.
+const FAILED: &str = "cannot forward";
+
+/// Times that rules are given. On a busy machine nft was seen to end well without any of them in force, so they are looked
+/// for, and a guest never runs without them.
+const ATTEMPTS: usize = 3;
+
+/// What nft is given.
+enum Given<'a> {
+    /// Changes, of which all are made or none.
+    Rules(&'a Nftables<'a>),
+    /// Whether a table is complete: its last chain is there.
+    Question(&'a str),
 }
 
 /// Removes the rules of a network; no error where there are none.
 pub(super) async fn end(plan: &Plan, programs: &Programs) -> Reply<()> {
-    nft(plan, "cannot end forwarding", &removal(&table(&plan.bridge)).to_nftables(), programs).await
+    let table = table(&plan.bridge);
+    let removal = removal(&table).to_nftables();
+    nft(plan, "cannot end forwarding", &Given::Rules(&removal), programs).await
 }
 
-async fn nft(plan: &Plan, what: &str, rules: &Nftables<'_>, programs: &Programs) -> Reply<()> {
+async fn nft(plan: &Plan, what: &str, given: &Given<'_>, programs: &Programs) -> Reply<()> {
     let Some(nft) = programs.find("nft") else {
         return Err(plan.failed(what, &"the program nft is missing (nftables)"));
     };
-    let rules = serde_json::to_vec(rules).map_err(|error| plan.failed(what, &error))?;
-    // One transaction: all of it or nothing.
-    let arguments = ["-j", "-f", "-"].map(Into::into);
-    programs::run(&nft, &arguments, &rules).await.map_err(|why| plan.failed(what, &why))
+    let (arguments, input) = match given {
+        Given::Rules(rules) => {
+            let rules = serde_json::to_vec(rules).map_err(|error| plan.failed(what, &error))?;
+            (["-j", "-f", "-"].map(Into::into).to_vec(), rules)
+        }
+        Given::Question(table) => (["list", "chain", "ip", *table, POSTROUTING].map(Into::into).to_vec(), Vec::new()),
+    };
+    programs::run(&nft, &arguments, &input).await.map_err(|why| plan.failed(what, &why))
 }
 
 /// The name of the table for a bridge: what is no letter or digit becomes `_` and its number, so that two bridges never
