@@ -132,7 +132,7 @@ async fn a_guest_that_cannot_be_saved_goes_on() {
     let (scene, uuid) = (Scene::new(), Uuid::random());
     let driver = scene.open().await;
     let id = driver.create(xml("a", uuid)).await.unwrap();
-    for path in [scene.text("missing/a.save"), scene.text("etc"), "/dev/full".to_owned()] {
+    for path in [scene.text("missing/a.save"), scene.text("etc")] {
         let failure = driver.save(id, path.clone()).await.unwrap_err();
         assert_eq!(failure.code, Code::SystemError);
         assert!(failure.message.starts_with(&format!("cannot save to '{path}': ")), "{failure}");
