@@ -43,6 +43,7 @@ impl<A> Networks<A> {
     }
 
     /// What was made for the active networks.
+    #[cfg(feature = "qemu")]
     pub(super) fn made(&self) -> impl Iterator<Item = &A> {
         self.by_name.values().filter_map(|network| network.active.as_ref()).map(|active| &active.made)
     }

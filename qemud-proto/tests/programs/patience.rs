@@ -66,6 +66,8 @@ fn a_save_shows_how_far_it_is_and_leaves_no_trace_of_it() {
     // More has come to it.
     daemon.slow.is_at(JobKind::Bounded, 80 * MIB, 20 * MIB);
     terminal.shows("75 % 60.00 MiB of 80.00 MiB");
+    // Nor was the library's own bar to be seen before ours.
+    assert!(!terminal.has_written("0/0"));
     daemon.slow.done.notify_one();
     assert_eq!(terminal.ended(), (0, "Domain 'slow' saved to /x".to_owned()));
 }

@@ -5,7 +5,6 @@
 //! - `failures`: what goes wrong, and that the driver goes on
 //! - `restarts`: daemons that end while guests run
 //! - `killed`: daemons that are killed at any moment of what they do
-//! - `walk`: what the README tells to do
 
 #![cfg(all(feature = "qemu", feature = "programs"))]
 
@@ -17,4 +16,3 @@ mod killed;
 mod life;
 mod restarts;
 mod scene;
-mod walk;

@@ -94,9 +94,7 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new(what: &str) -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_message(what.to_owned());
-        Self(bar)
+        Self(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_message(what.to_owned()))
     }
 
     fn draw(&self, job: &JobInfo) {

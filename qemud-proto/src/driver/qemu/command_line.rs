@@ -4,19 +4,7 @@
 //! is spelt: each argument is one of this program's own options, the argument of one, or a list of [`Options`] in which
 //! commas are doubled; names that QEMU looks up (machines, network cards) are compared with lists first.
 //!
-//! # What the XML means to QEMU
-//! - `memory` goes to QEMU in KiB, which rounds it up to whole 8 KiB. Where `currentMemory` is less there is a balloon,
-//!   the device `balloon`; the guest keeps all of its memory until the balloon is inflated through the monitor.
-//! - `vcpu` are that many sockets of one core.
-//! - The machine has what is named here and what its board has soldered on: no network card, disk, display or port of its
-//!   own, and no configuration file of the host's.
-//! - `features`: without `acpi` there are no ACPI tables. Without `apic` a single processor has no APIC, several have
-//!   theirs, since they could not be started. Without `pae` processors of 32 bits lack PAE; those of 64 bits have it.
-//! - `os/boot`: all devices of the first kind in the order of the text, then those of the next; others are not tried.
-//! - IDE on `q35` is AHCI, `hda` to `hdd` its first four ports. `sda` to `sdz` are the targets of one virtio controller.
-//! - An interface without a MAC has one that is made from the domain's UUID, the same at each start; without a model it
-//!   is an e1000 on PCs and virtio elsewhere.
-//! - A VNC server listens at 127.0.0.1 unless told otherwise. There is a graphics card where there is a display.
+//! What each element means is told in `GUESTS.md`.
 //!
 //! The rest of the files in this folder:
 //! - `options`: one argument that is a list
@@ -45,9 +33,6 @@ pub(super) struct Launch<'a> {
     pub(super) emulator: &'a Emulator,
     /// The unix socket of the monitor, at which QEMU listens.
     pub(super) monitor: &'a Path,
-    /// The port of a VNC server whose port is automatic. Without it QEMU takes the first free one from 5900 on, which the
-    /// monitor tells (`query-vnc`).
-    pub(super) vnc_port: Option<u16>,
     /// Whether it waits for a saved state that the monitor names.
     pub(super) incoming: bool,
     /// The bridges of active networks, by the networks' names.
@@ -105,7 +90,7 @@ pub(super) fn command_line(launch: &Launch<'_>) -> Reply<CommandLine> {
     let boot_order = BootOrder::of(definition);
     disks::add(&mut line, &board, definition, &boot_order)?;
     interfaces::add(&mut line, &board, launch, &boot_order)?;
-    display::add(&mut line, &board, launch);
+    display::add(&mut line, &board, definition);
     if definition.current_memory < definition.memory {
         line.add("-device", Options::of("virtio-balloon-pci").with("id", "balloon"));
     }

@@ -172,8 +172,8 @@ impl Hypervisor {
         };
         let Some(machine) = machine else { return Ok(info) };
         match self.live_info(&machine, info).await {
-            // It has ended while it was asked.
-            Err(_) if self.domains().active_of(machine.id).is_err() => Ok(of(self.domains().look(uuid)?.0)),
+            // It ended while it was asked.
+            Err(_) if machine.has_ended().await => Ok(of(self.domains().look(uuid)?.0)),
             told => told,
         }
     }

@@ -113,6 +113,15 @@ impl Machine {
         self.over.send_replace(true);
     }
 
+    /// Waits until all has been cleared away of a guest that has ended; false where it has not ended.
+    pub(super) async fn has_ended(&self) -> bool {
+        if !self.process.has_ended() {
+            return false;
+        }
+        let mut over = self.over.subscribe();
+        timeout(LAST_MOMENTS, over.wait_for(|over| *over)).await.is_ok()
+    }
+
     /// Ends the guest: it is asked to, so that it writes what it holds for its disks, and killed when it does not listen.
     /// Returns when all has been cleared away.
     pub(super) async fn end(&self) -> Reply<()> {

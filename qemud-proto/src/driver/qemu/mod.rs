@@ -10,6 +10,8 @@
 //! - `command_line`: a definition as the arguments of QEMU
 //! - `capabilities`: the emulators of this machine, and what each can do
 //! - `networks`: bridges with addresses, forwarding and DHCP
+//!
+#![doc = include_str!("../../../GUESTS.md")]
 
 mod capabilities;
 mod command_line;

@@ -1,6 +1,7 @@
 //! QEMU's monitor (QMP): one connection to one guest, on which every wait has an end.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,19 +14,18 @@ use qapi::{Command, ExecuteError};
 use serde::{Deserialize, Serialize};
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::failure::{Code, Failure, Reply};
-
-/// Commands that a guest may leave unanswered; no more are sent to one that does.
-const UNANSWERED_MAX: usize = 8;
 
 /// What a guest is told, and what it answers.
 #[derive(Clone)]
 pub(super) struct Monitor {
     service: Arc<QapiService<QmpStreamTokio<WriteHalf<UnixStream>>>>,
-    unanswered: Arc<Semaphore>,
+    /// Held until a command is answered, however long its caller waits; then whether that failed. A service that has lost
+    /// its connection in the middle of a command must not be given another: it would panic.
+    lost: Arc<Mutex<bool>>,
     /// The guest's name, for messages.
     guest: Arc<str>,
     limit: Duration,
@@ -61,8 +61,7 @@ impl Monitor {
                 ConnectError::Failed(Failure::new(Code::OperationFailed, message))
             })?
             .into_parts();
-        let unanswered = Arc::new(Semaphore::new(UNANSWERED_MAX));
-        Ok((Self { service: Arc::new(service), unanswered, guest: guest.into(), limit }, Told(events)))
+        Ok((Self { service: Arc::new(service), lost: Arc::default(), guest: guest.into(), limit }, Told(events)))
     }
 
     /// Has the guest carry out a command.
@@ -75,13 +74,18 @@ impl Monitor {
         C::Ok: Send + 'static,
     {
         let silent = || silent(&self.guest, self.limit);
-        let permit = timeout(self.limit, Arc::clone(&self.unanswered).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else { return Err(silent()) };
+        let turn = timeout(self.limit, Arc::clone(&self.lost).lock_owned()).await;
+        let mut lost = turn.map_err(|_| silent())?;
+        if *lost {
+            let message = format!("domain '{}' has lost its monitor", self.guest);
+            return Err(Failure::new(Code::OperationFailed, message));
+        }
         let service = Arc::clone(&self.service);
         // A task of its own, since an answer that nobody waits for any more would end the connection.
         let answer = tokio::spawn(async move {
             let answer = service.execute(command).await;
-            drop(permit);
+            // An answer of another form than ours is no loss.
+            *lost = matches!(&answer, Err(ExecuteError::Io(error)) if error.kind() != ErrorKind::InvalidData);
             answer
         });
         let answer = timeout(self.limit, answer).await.map_err(|_| silent())?;

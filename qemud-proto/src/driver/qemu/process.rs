@@ -56,6 +56,11 @@ impl Process {
         let _ = self.handle.readable().await;
     }
 
+    /// Whether it has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        Stat::read(self.id.pid).is_none_or(|stat| stat.started != self.id.started || !stat.runs)
+    }
+
     /// Ends it at once; no error where it has ended.
     pub(super) fn kill(&self) {
         if let Err(error) = pidfd_send_signal(self.handle.get_ref(), Signal::KILL) {

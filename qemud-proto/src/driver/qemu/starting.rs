@@ -61,8 +61,6 @@ impl Hypervisor {
             id: reserved.id,
             emulator: &emulator,
             monitor: &files.monitor,
-            // What is free on this machine is for QEMU to find out, which keeps what it finds.
-            vnc_port: None,
             incoming: incoming.is_some(),
             bridges: &bridges,
         })?;

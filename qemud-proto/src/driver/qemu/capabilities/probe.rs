@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
 use super::{Accelerator, Emulator, Machine, arch_of};
@@ -100,20 +102,14 @@ type Answers = BTreeMap<String, Value>;
 async fn answers(path: &Path) -> Reply<Answers> {
     let mut command = Command::new(path);
     command.args(["-machine", "none", "-no-user-config", "-nodefaults", "-display", "none", "-qmp", "stdio"]);
+    let questions = asked().map_err(|error| broken(path, &format!("it cannot be asked: {error}")))?;
     // Whoever stops waiting ends it.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.stdin(questions).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| broken(path, &format!("it cannot be started: {error}")))?;
-    let (Some(mut questions), Some(output), Some(complaints)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
+    let (Some(output), Some(complaints)) = (child.stdout.take(), child.stderr.take()) else {
         return Err(Failure::new(Code::InternalError, "a process was started without its pipes"));
     };
-    let ask = async {
-        // They fit a pipe. Whether anybody reads them is seen in the answers.
-        let _ = questions.write_all(QUESTIONS.as_bytes()).await;
-        Ok(questions)
-    };
-    let (_open, text, complaint) = tokio::try_join!(ask, all_of(path, output), beginning_of(complaints))?;
+    let (text, complaint) = tokio::try_join!(all_of(path, output), beginning_of(complaints))?;
     let status = child.wait().await.map_err(|error| broken(path, &error.to_string()))?;
     if !status.success() {
         let complaint = complaint.trim();
@@ -121,6 +117,15 @@ async fn answers(path: &Path) -> Reply<Answers> {
         return Err(broken(path, &format!("it ends with {status}{said}")));
     }
     read(&text).map_err(|reason| broken(path, &reason))
+}
+
+/// A pipe with all questions, which has no end: whoever reads from it can write to it as well. At its end QEMU would
+/// forget the questions that it has read; so it answers them and ends, also when the daemon has died meanwhile.
+fn asked() -> io::Result<File> {
+    let (reader, mut writer) = io::pipe()?;
+    // They fit a pipe, and nobody has to read them before.
+    writer.write_all(QUESTIONS.as_bytes())?;
+    File::options().read(true).write(true).open(format!("/proc/self/fd/{}", reader.as_raw_fd()))
 }
 
 /// All that is written, unless that is too much.

@@ -3,23 +3,24 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::options::Options;
-use super::{Board, CommandLine, Launch};
+use super::{Board, CommandLine};
+use crate::xml::DomainDefinition;
 use crate::xml::devices::Graphics;
 
 /// The port of VNC's display 0.
 const VNC_PORT: u16 = 5900;
 
-pub(super) fn add(line: &mut CommandLine, board: &Board<'_>, launch: &Launch<'_>) {
-    let Some(graphics) = &launch.definition.devices.graphics else {
+pub(super) fn add(line: &mut CommandLine, board: &Board<'_>, definition: &DomainDefinition) {
+    let Some(graphics) = &definition.devices.graphics else {
         line.add("-display", "none");
         return;
     };
     match graphics {
         Graphics::Vnc { port, listen, keymap } => {
             let listen = listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-            let port = port.or(launch.vnc_port);
             // Written as addresses with ports are, but it is the display's number.
             let display = SocketAddr::new(listen, port.unwrap_or(VNC_PORT).saturating_sub(VNC_PORT));
+            // QEMU looks for a free one, and its monitor tells which.
             let free = port.is_none().then(|| (u16::MAX - VNC_PORT).to_string());
             line.add("-display", "none");
             line.add("-vnc", Options::of(display.to_string()).with_some("to", free));

@@ -1,6 +1,7 @@
 //! Each element of the XML and each of its forms as arguments.
 
 mod accepted_by_qemu;
+mod documentation;
 mod injection;
 
 use super::*;
@@ -52,8 +53,7 @@ fn line_on(emulator: &Emulator, xml: &str, change: impl FnOnce(&mut Launch<'_>))
     let bridges = BTreeMap::from([("default".to_owned(), "virbr0".to_owned())]);
     let definition = &parsed(xml);
     let monitor = Path::new("/run/guestd/qemu/web.monitor");
-    let mut launch =
-        Launch { definition, id: 3, emulator, monitor, vnc_port: None, incoming: false, bridges: &bridges };
+    let mut launch = Launch { definition, id: 3, emulator, monitor, incoming: false, bridges: &bridges };
     change(&mut launch);
     command_line(&launch)
 }
@@ -434,29 +434,26 @@ fn addresses_that_are_made_differ_between_interfaces_and_between_domains() {
 
 #[test]
 fn a_display_is_a_server_or_a_window_and_brings_its_card() {
-    let shown = |graphics: &str, port: Option<u16>| {
-        line_on(&emulator("x86_64"), &with_devices(graphics), |launch| launch.vnc_port = port).unwrap()
-    };
-    for (graphics, port, expected) in [
-        ("<graphics type='vnc'/>", None, "127.0.0.1:0,to=59635"),
-        ("<graphics type='vnc' port='-1'/>", Some(5907), "127.0.0.1:7"),
-        ("<graphics type='vnc' port='5999' autoport='yes'/>", Some(5907), "127.0.0.1:7"),
-        ("<graphics type='vnc' port='5901'/>", None, "127.0.0.1:1"),
-        ("<graphics type='vnc' port='5901'/>", Some(5907), "127.0.0.1:1"),
-        ("<graphics type='vnc' port='65535' listen='0.0.0.0'/>", None, "0.0.0.0:59635"),
-        ("<graphics type='vnc' port='5900' listen='::1'/>", None, "[::1]:0"),
+    let shown = |graphics: &str| line(&with_devices(graphics));
+    for (graphics, expected) in [
+        ("<graphics type='vnc'/>", "127.0.0.1:0,to=59635"),
+        ("<graphics type='vnc' port='-1'/>", "127.0.0.1:0,to=59635"),
+        ("<graphics type='vnc' port='5999' autoport='yes'/>", "127.0.0.1:0,to=59635"),
+        ("<graphics type='vnc' port='5901'/>", "127.0.0.1:1"),
+        ("<graphics type='vnc' port='65535' listen='0.0.0.0'/>", "0.0.0.0:59635"),
+        ("<graphics type='vnc' port='5900' listen='::1'/>", "[::1]:0"),
     ] {
-        let line = shown(graphics, port);
+        let line = shown(graphics);
         assert_eq!((only(&line, "-vnc"), only(&line, "-display")), (expected, "none"), "{graphics}");
         assert_eq!((only(&line, "-device"), all(&line, "-k")), ("VGA,id=video", vec![]), "{graphics}");
     }
-    assert_eq!(only(&shown("<graphics type='vnc' keymap='de'/>", None), "-k"), "de");
-    let window = shown("<graphics type='sdl' display=':0.0' xauth='/home/me/.Xauthority'/>", None);
+    assert_eq!(only(&shown("<graphics type='vnc' keymap='de'/>"), "-k"), "de");
+    let window = shown("<graphics type='sdl' display=':0.0' xauth='/home/me/.Xauthority'/>");
     assert_eq!((only(&window, "-display"), only(&window, "-device")), ("sdl", "VGA,id=video"));
     let variables = [("DISPLAY", OsString::from(":0.0")), ("XAUTHORITY", OsString::from("/home/me/.Xauthority"))];
     assert_eq!(window.environment, variables);
     assert_eq!(all(&window, "-vnc"), Vec::<&str>::new());
-    assert_eq!(shown("<graphics type='sdl'/>", None).environment, []);
+    assert_eq!(shown("<graphics type='sdl'/>").environment, []);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::plan::Plan;
 use super::programs::Programs;
 use super::{bridge, dhcp, forwarding, settings};
-use crate::driver::disk::blocking;
+use crate::driver::disk::{blocking, failed};
 use crate::driver::store::Store;
 use crate::failure::Reply;
 use crate::xml::NetworkDefinition;
@@ -33,8 +33,8 @@ impl Host {
         let folder = state.to_owned();
         let (records, state) = blocking(move || {
             // dnsmasq works in a folder of its own choice.
-            let state = std::path::absolute(&folder)
-                .map_err(|error| crate::driver::disk::failed("cannot find the folder", &folder, &error))?;
+            let state =
+                std::path::absolute(&folder).map_err(|error| failed("cannot find the folder", &folder, &error))?;
             Ok((Store::open(&state)?, state))
         })
         .await?;

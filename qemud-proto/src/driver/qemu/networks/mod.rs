@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use self::host::{Host, Running};
 use self::plan::Plan;
 use self::programs::Programs;
+use super::whole;
 use crate::driver::disk::blocking;
 use crate::driver::networks::Networks;
 use crate::driver::store::{Store, Stored};
@@ -78,12 +79,12 @@ impl QemuNetworks {
     {
         let turn = Arc::clone(&self.0.turn).lock_owned().await;
         let change = change(Arc::clone(&self.0));
-        let task = tokio::spawn(async move {
+        whole(async move {
             let reply = change.await;
             drop(turn);
             reply
-        });
-        task.await.map_err(|_| Failure::new(Code::InternalError, "the task that changes the networks was lost"))?
+        })
+        .await
     }
 
     fn networks(&self) -> MutexGuard<'_, Networks<Plan>> {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::driver::qemu::capabilities::Emulators;
-use crate::driver::qemu::capabilities::tests::foreign_tool;
+use crate::driver::qemu::capabilities::tests::{foreign_tool, script};
 
 /// Guests take memory and time: one after the other.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -68,8 +68,7 @@ impl Room {
         let definition = parsed(xml);
         let bridges = BTreeMap::from([("default".to_owned(), "virbr0".to_owned())]);
         let (emulator, monitor) = (&self.emulator, &self.monitor());
-        let launch =
-            Launch { definition: &definition, id: 3, emulator, monitor, vnc_port: None, incoming, bridges: &bridges };
+        let launch = Launch { definition: &definition, id: 3, emulator, monitor, incoming, bridges: &bridges };
         command_line(&launch).unwrap()
     }
 
@@ -352,8 +351,9 @@ fn qemu_makes_the_interfaces_of_the_host() {
         return foreign_tool::missing("a network namespace and its /dev/net/tun cannot be had");
     }
     let note = room.folder.path().join("note");
-    let up = room.file("up,x=y", format!("#!/bin/sh\necho \"$1\" >'{}'\n", note.display()).as_bytes());
-    fs::set_permissions(&up, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let up = room.folder.path().join("up,x=y");
+    script(&up, &format!("echo \"$1\" >'{}'", note.display()));
+    let up = up.display();
     for (interface, name) in [
         ("<interface type='ethernet'/>".to_owned(), "vnet3-0"),
         ("<interface type='bridge'><source bridge='br0'/></interface>".to_owned(), "vnet3-0"),

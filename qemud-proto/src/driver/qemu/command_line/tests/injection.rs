@@ -112,7 +112,6 @@ fn a_socket_of_the_monitor_stays_one_value() {
             id: 1,
             emulator: &emulator,
             monitor: Path::new(&path),
-            vnc_port: None,
             incoming: false,
             bridges: &bridges,
         };

@@ -77,6 +77,26 @@ async fn without_nft_a_network_that_forwards_does_not_start_and_nothing_of_it_st
     assert_eq!(names(&networks).await, (vec![], vec!["lab".to_owned()]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_cannot_be_stopped_as_a_whole_stays_active_and_can_be_stopped_later() {
+    let name = "forwarding::a_network_that_cannot_be_stopped_as_a_whole_stays_active_and_can_be_stopped_later";
+    if !inside(name, WITH_RIGHTS) {
+        return;
+    }
+    let room = Room::new();
+    let networks = room.open_with(&["nft"]).await;
+    let uuid = create(&networks, xml("lab", &format!("<bridge name='br0'/><forward/>{ADDRESS}"))).await.unwrap();
+    let (nft, hidden) = (room.0.path().join("programs/nft"), room.0.path().join("nft"));
+    std::fs::rename(&nft, &hidden).unwrap();
+    let message = "network 'lab': cannot end forwarding: the program nft is missing (nftables)";
+    refused(destroy(&networks, uuid).await, message);
+    assert_eq!(names(&networks).await.0, ["lab"]);
+    assert_eq!(room.left(), [format!("{uuid}.xml")]);
+    std::fs::rename(&hidden, &nft).unwrap();
+    destroy(&networks, uuid).await.unwrap();
+    assert_eq!((room.left().len(), interface("br0"), rules()), (0, None, String::new()));
+}
+
 #[test]
 fn no_two_bridges_have_one_table_and_its_name_is_a_word() {
     assert_eq!(table("virbr0"), "guestd_virbr0");

@@ -4,6 +4,7 @@
 //! - `bridges`: bridges and their addresses; what is refused
 //! - `forwarding`: rules, and packets that go out
 //! - `dhcp`: addresses that are handed out
+//! - `guests`: guests of the real QEMU in networks
 //! - `restarts`: daemons that die
 //! - `definitions`: files, for which nothing has to be started
 
@@ -11,6 +12,7 @@ mod bridges;
 mod definitions;
 mod dhcp;
 mod forwarding;
+mod guests;
 mod namespace;
 mod restarts;
 

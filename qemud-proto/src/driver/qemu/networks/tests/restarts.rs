@@ -6,6 +6,7 @@ use super::super::{Programs, bridge};
 use super::dhcp::{line, pid};
 use super::namespace::{WITH_RIGHTS, attempt, inside, interface, ip, rules, setting};
 use super::*;
+use crate::driver::qemu::process::Process;
 use crate::driver::store::Store;
 use crate::xml::NetworkDefinition;
 
@@ -25,12 +26,16 @@ async fn an_active_network_goes_on_without_the_daemon_and_is_found_again() {
     drop(networks);
     assert!(line(&running).is_some());
 
+    // Beside what is no record of a network, or one of another.
+    let foreign = ["a.xml", "b.xml"].map(|file| room.state().join(file));
+    std::fs::write(&foreign[0], "<network").unwrap();
+    std::fs::write(&foreign[1], xml("b", "<bridge name='br1'/>")).unwrap();
     let networks = room.open().await;
     assert_eq!((pid(&room, uuid), rules(), dump(&networks, uuid).await), (running, before, text));
     assert_eq!(names(&networks).await, (vec!["lab".to_owned()], vec![]));
     assert_eq!(networks.bridge_of("lab").await.unwrap(), "br0");
     destroy(&networks, uuid).await.unwrap();
-    assert_eq!((room.left().len(), interface("br0"), rules()), (0, None, String::new()));
+    assert_eq!((room.left(), interface("br0"), rules()), (vec!["a.xml".into(), "b.xml".into()], None, String::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,11 +50,9 @@ async fn what_an_active_network_has_lost_is_made_again() {
     drop(networks);
     attempt("nft", &["flush", "ruleset"]).unwrap();
     ip(&["address", "flush", "dev", "br0"]);
-    let number = rustix::process::Pid::from_raw(killed.parse().unwrap()).unwrap();
-    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
-    while line(&killed).is_some() {
-        tokio::task::yield_now().await;
-    }
+    let process = Process::open(killed.parse().unwrap()).unwrap();
+    process.kill();
+    process.ended().await;
     // Its number is another program's by now: that one is left alone.
     let other = std::process::id();
     std::fs::write(room.state().join(format!("{uuid}.pid")), format!("{other}\n")).unwrap();
