@@ -1,12 +1,12 @@
 //! What becomes of the clients of a libvirtd that goes away, comes back, or does not answer, and of what others do there.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use qemud_proto::driver::Driver;
 use qemud_proto::driver::libvirt::LibvirtDriver;
 use qemud_proto::events::DomainChange::{Defined, Started, Stopped, Undefined};
 use qemud_proto::messages::*;
-use std::task::Poll;
 
 use crate::PATIENCE;
 use crate::libvirtd::Libvirtd;
@@ -45,14 +45,14 @@ async fn a_libvirtd_that_does_not_answer_keeps_nobody_else_waiting() {
         reply = &mut waiting => panic!("who has answered? {reply:?}"),
         () = other => {}
     }
-    assert!(matches!(futures_poll(waiting.as_mut()).await, Poll::Pending));
+    assert!(matches!(looked_at(waiting.as_mut()).await, Poll::Pending));
     libvirtd.signal("CONT");
     assert!(waiting.await.is_ok());
 }
 
 /// Looks once whether it is ready.
-async fn futures_poll<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
-    std::future::poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut future).poll(cx))).await
+async fn looked_at<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
+    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ const KEEPALIVE: (i32, u32) = (5, 3);
 pub(super) struct Link {
     shared: Arc<Shared>,
     turns: Arc<Semaphore>,
+    patience: Duration,
 }
 
 struct Shared {
@@ -48,7 +49,7 @@ impl Drop for Open {
 impl Link {
     pub(super) fn new(uri: &str) -> Self {
         let shared = Shared { uri: uri.to_owned(), open: Mutex::default() };
-        Self { shared: Arc::new(shared), turns: Arc::new(Semaphore::new(CALLS_MAX)) }
+        Self { shared: Arc::new(shared), turns: Arc::new(Semaphore::new(CALLS_MAX)), patience: PATIENCE }
     }
 
     pub(super) fn uri(&self) -> &str {
@@ -62,10 +63,10 @@ impl Link {
         work: impl FnOnce(&Connect) -> Reply<T> + Send + 'static,
     ) -> Reply<T> {
         let silent = |_| {
-            let (uri, seconds) = (self.uri(), PATIENCE.as_secs());
-            Failure::new(Code::NoConnect, format!("libvirt has not answered for '{uri}' in {seconds} s"))
+            let (uri, patience) = (self.uri(), self.patience);
+            Failure::new(Code::NoConnect, format!("libvirt has not answered for '{uri}' in {patience:?}"))
         };
-        let turn = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await.map_err(silent)?;
+        let turn = timeout(self.patience, Arc::clone(&self.turns).acquire_owned()).await.map_err(silent)?;
         let (begins, begun) = oneshot::channel();
         let (ends, ended) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
@@ -80,7 +81,7 @@ impl Link {
         });
         thread.map_err(|error| Failure::new(Code::OperationFailed, format!("cannot begin a thread: {error}")))?;
         // An error means that it has ended already.
-        let _ = timeout(PATIENCE, begun).await.map_err(silent)?;
+        let _ = timeout(self.patience, begun).await.map_err(silent)?;
         ended.await.map_err(|_| Failure::new(Code::InternalError, "a call of libvirt was cut off by a defect"))?
     }
 }
