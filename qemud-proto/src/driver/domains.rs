@@ -182,7 +182,7 @@ impl<M> Domains<M> {
     }
 
     /// The domain has not started, and all is as before.
-    #[cfg(any(test, feature = "qemu"))]
+    #[cfg(any(test, feature = "qemu"))] // the test driver's starts take no time
     pub(super) fn give_up(&mut self, reserved: &Reserved) {
         self.inactivate(&reserved.definition.name);
     }

@@ -265,6 +265,7 @@ impl Settings {
     }
 
     /// How long a guest's monitor may keep silent.
+    #[cfg(any(test, feature = "qemu"))]
     pub(crate) fn monitor_limit(&self) -> Duration {
         Duration::from_secs(self.monitor_limit.unwrap_or(10).into())
     }
