@@ -59,7 +59,14 @@ async fn open(name: DriverName, settings: &Settings) -> anyhow::Result<Arc<dyn D
         }
         DriverName::Qemu => qemu(settings).await.context("the driver 'qemu' cannot be served"),
         #[cfg(feature = "libvirt")]
-        DriverName::Libvirt => Ok(Arc::new(LibvirtDriver::new().with_event_queue(settings.event_queue()))),
+        DriverName::Libvirt => {
+            let driver = LibvirtDriver::new().with_event_queue(settings.event_queue());
+            // Guests of QEMU are the daemon's own, unless its settings say otherwise: where they cannot be served, nobody
+            // is led to others.
+            let own = settings.drivers.is_none().then_some([DriverName::Qemu, DriverName::Test]);
+            let left = |driver: LibvirtDriver, name: DriverName| driver.without(name.as_str());
+            Ok(Arc::new(own.into_iter().flatten().fold(driver, left)))
+        }
         #[cfg(not(feature = "libvirt"))]
         DriverName::Libvirt => anyhow::bail!("this guestd was built without the driver 'libvirt'"),
     }

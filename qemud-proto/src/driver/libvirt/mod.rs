@@ -64,13 +64,21 @@ const CONNECTIONS_MAX: usize = 32;
 pub struct LibvirtDriver {
     connections: Mutex<BTreeMap<String, Arc<LibvirtConnection>>>,
     event_queue: usize,
+    left: Vec<String>,
 }
 
 impl LibvirtDriver {
     /// A driver that has opened nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { connections: Mutex::default(), event_queue: EVENT_QUEUE }
+        Self { connections: Mutex::default(), event_queue: EVENT_QUEUE, left: Vec::new() }
+    }
+
+    /// Leaves the URIs of a driver, such as `qemu`, to others, also where no other serves them.
+    #[must_use]
+    pub fn without(mut self, driver: impl Into<String>) -> Self {
+        self.left.push(driver.into());
+        self
     }
 
     /// Keeps this many events for each subscriber that has not taken them, instead of [`EVENT_QUEUE`].
@@ -129,7 +137,7 @@ impl Driver for LibvirtDriver {
     }
 
     async fn open(&self, uri: &ConnectUri) -> Reply<Opening> {
-        if !DRIVERS.contains(&uri.driver.as_str()) {
+        if !DRIVERS.contains(&uri.driver.as_str()) || self.left.contains(&uri.driver) {
             return Ok(Opening::Declined);
         }
         Ok(Opening::Through(self.connect(&uri.remote).await?))

@@ -18,6 +18,15 @@ async fn a_uri_of_libvirt_is_served_by_its_own_connection() {
 }
 
 #[tokio::test]
+async fn what_is_left_to_others_is_not_opened_here() {
+    let driver = LibvirtDriver::new().without("qemu").without("test");
+    for uri in ["test:///default", "qemu:///system", "qemu:///session"] {
+        assert!(matches!(open(&driver, uri).await, Ok(Opening::Declined)), "{uri}");
+    }
+    assert!(driver.connections.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_libvirt_cannot_open_fails_with_its_code_and_text() {
     let driver = LibvirtDriver::new();
     let failure = driver.connect("test:///nonexistent.xml").await.unwrap_err();
