@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Listener, Stream};
 use crate::session::Peer;
@@ -27,8 +28,8 @@ use crate::session::Peer;
 #[derive(Debug, Clone)]
 pub struct PeerLimit {
     most: usize,
-    /// Whether all peers are counted as one.
-    of_all: bool,
+    /// The places of all peers together, where it is those that are counted.
+    of_all: Option<Arc<Semaphore>>,
     open: Arc<Mutex<HashMap<Key, usize>>>,
 }
 
@@ -39,7 +40,6 @@ enum Key {
     Subject(Arc<str>),
     Uid(u32),
     Address(IpAddr),
-    Anybody,
 }
 
 impl Key {
@@ -68,25 +68,26 @@ impl PeerLimit {
     /// At most so many connections of each peer at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most, of_all: false, open: Arc::default() }
+        Self { most, of_all: None, open: Arc::default() }
     }
 
-    /// At most so many connections of all peers together at a time: so that what these listeners accept leaves room for the
-    /// others of a server.
+    /// At most so many connections of all peers together at a time, so that what these listeners accept leaves room for the
+    /// others of a server. Further connections wait, as those beyond the server's own cap do.
     #[must_use]
     pub fn of_all(most: usize) -> Self {
-        Self { of_all: true, ..Self::new(most) }
+        Self { of_all: Some(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))), ..Self::new(usize::MAX) }
     }
 
     /// A listener that closes a connection at once if its peer has as many as it may have, and says so in the log.
+    /// Under a limit [`of_all`](Self::of_all) the connection waits.
     #[must_use]
     pub fn listener<L: Listener>(&self, listener: L) -> LimitedListener<L> {
-        LimitedListener { listener, limit: self.clone() }
+        LimitedListener { listener, limit: self.clone(), accepted: None }
     }
 
     /// A place for a connection of this peer; none where it has as many as it may have.
     pub(crate) fn place(&self, peer: &Peer) -> Option<Place> {
-        let key = if self.of_all { Some(Key::Anybody) } else { Key::of(peer) };
+        let key = if self.of_all.is_some() { None } else { Key::of(peer) };
         if let Some(key) = &key {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let others = open.get(key).copied().unwrap_or_default();
@@ -121,9 +122,11 @@ impl Drop for Place {
 
 /// A listener under a [`PeerLimit`].
 #[derive(Debug)]
-pub struct LimitedListener<L> {
+pub struct LimitedListener<L: Listener> {
     listener: L,
     limit: PeerLimit,
+    /// What waits for a place, also where whoever waited for it has done so in vain.
+    accepted: Option<(L::Io, Peer)>,
 }
 
 impl<L: Listener> Listener for LimitedListener<L> {
@@ -131,12 +134,18 @@ impl<L: Listener> Listener for LimitedListener<L> {
 
     async fn accept(&mut self) -> io::Result<(Self::Io, Peer)> {
         loop {
-            let (io, peer) = self.listener.accept().await?;
+            if self.accepted.is_none() {
+                self.accepted = Some(self.listener.accept().await?);
+            }
+            // It takes its place when it is here: a listener that waits must not keep one from the others.
+            let one_of_all = match &self.limit.of_all {
+                // It is never closed.
+                Some(places) => Arc::clone(places).acquire_owned().await.ok(),
+                None => None,
+            };
+            let Some((io, peer)) = self.accepted.take() else { continue };
             match self.limit.place(&peer) {
-                Some(place) => return Ok((LimitedStream { io, _place: place }, peer)),
-                None if self.limit.of_all => {
-                    tracing::warn!(%peer, most = self.limit.most, "refused a connection: there are too many");
-                }
+                Some(place) => return Ok((LimitedStream { io, _place: place, _one_of_all: one_of_all }, peer)),
                 None => tracing::warn!(%peer, most = self.limit.most, "refused a connection: the peer has too many"),
             }
         }
@@ -148,6 +157,7 @@ impl<L: Listener> Listener for LimitedListener<L> {
 pub struct LimitedStream<IO> {
     io: IO,
     _place: Place,
+    _one_of_all: Option<OwnedSemaphorePermit>,
 }
 
 impl<IO: Stream> AsyncRead for LimitedStream<IO> {
@@ -209,16 +219,6 @@ mod tests {
         assert!(limit.place(&tcp("[2001:db8:0:2::1]:1")).is_some());
         let unknown: Vec<_> = (0..3).map(|_| limit.place(&Peer::Unknown)).collect();
         assert!(unknown.iter().all(Option::is_some));
-    }
-
-    #[test]
-    fn those_that_are_counted_together_need_not_be_told_apart() {
-        let limit = PeerLimit::of_all(2);
-        let first = limit.place(&Peer::Unix { uid: 7, gid: 0, pid: None }).unwrap();
-        let _second = limit.place(&Peer::Unknown).unwrap();
-        assert!(limit.place(&Peer::Unix { uid: 8, gid: 0, pid: None }).is_none());
-        drop(first);
-        assert!(limit.place(&Peer::Unknown).is_some());
     }
 
     #[cfg(feature = "tls")]
