@@ -132,3 +132,19 @@ fn a_daemon_that_goes_while_its_guest_is_waited_for_is_told() {
     let (status, screen) = waiting.ended();
     assert!(status == 1 && screen.starts_with("error: ") && screen.lines().count() == 1, "{screen}");
 }
+
+#[test]
+fn a_domain_that_does_not_answer_hides_no_other() {
+    let daemon = SlowDaemon::start(&[]);
+    daemon.slow.silent.store(true, SeqCst);
+    let ended = run_with(daemon.command(&["list"]), b"");
+    let listed = " Id  Name   State\n 7   slow   unknown\n 9   other  running\n";
+    let says = " WARN OperationFailed (9): domain 'slow' does not answer\n";
+    assert_eq!(ended, Ended::new(0, listed, says));
+    let ended = run_with(daemon.command(&["top", "--batch", "-n", "1", "--delay", "0.1"]), b"");
+    let lines: Vec<_> =
+        ended.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{ended:?}");
+    assert!(lines[0].starts_with("1 running, 0 paused, 0 shut off, 1 unknown; CPU 0.0 %, memory 1 MiB"), "{ended:?}");
+    assert_eq!(lines[2..4], ["9 other running 0.0 1 1024 1024", "7 slow unknown - - - -"], "{ended:?}");
+}

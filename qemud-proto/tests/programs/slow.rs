@@ -26,6 +26,8 @@ const UUID: Uuid = Uuid([9; 16]);
 const ACTIVE: i32 = 7;
 /// The id that a restored domain has.
 const RESTORED: i32 = 8;
+/// Another domain, which is there where the first one does not answer.
+const OTHER: (i32, &str, Uuid) = (9, "other", Uuid([1; 16]));
 
 /// What the driver is told by the test, and tells it.
 pub(crate) struct Slow {
@@ -37,6 +39,8 @@ pub(crate) struct Slow {
     pub(crate) done: Notify,
     /// Looks at the domain that still find it as it was, before it changes as it was asked to.
     pub(crate) looks: AtomicUsize,
+    /// Whether the domain does not answer.
+    pub(crate) silent: AtomicBool,
     /// Whether it was asked to start or shut down.
     asked: AtomicBool,
 }
@@ -49,6 +53,7 @@ impl Slow {
             job: Mutex::new(job(JobKind::None, 0, 0)),
             done: Notify::new(),
             looks: AtomicUsize::new(usize::MAX),
+            silent: AtomicBool::new(false),
             asked: AtomicBool::new(false),
         }
     }
@@ -89,7 +94,9 @@ impl Driver for SlowDriver {
 
     async fn list_domains(&self, _: ListDomains) -> Reply<DomainIds> {
         let restored = self.0.restoring.load(SeqCst).then_some(RESTORED);
-        Ok(DomainIds { ids: self.0.active.load(SeqCst).then_some(ACTIVE).into_iter().chain(restored).collect() })
+        let other = self.0.silent.load(SeqCst).then_some(OTHER.0);
+        let active = self.0.active.load(SeqCst).then_some(ACTIVE);
+        Ok(DomainIds { ids: [active, restored, other].into_iter().flatten().collect() })
     }
 
     async fn num_defined_domains(&self, _: NumDefinedDomains) -> Reply<u32> {
@@ -97,6 +104,9 @@ impl Driver for SlowDriver {
     }
 
     async fn domain_lookup_by_id(&self, args: DomainLookupById) -> Reply<Identity> {
+        if args.id == OTHER.0 {
+            return Ok(Identity { uuid: OTHER.2, name: OTHER.1.to_owned() });
+        }
         let gone = self.0.asked.load(SeqCst) && !self.0.is_late();
         if gone || args.id != self.0.id() {
             return Err(missing());
@@ -108,7 +118,10 @@ impl Driver for SlowDriver {
         if args.name == NAME { Ok(DomainOfName { id: self.0.id(), uuid: UUID }) } else { Err(missing()) }
     }
 
-    async fn domain_get_info(&self, _: DomainGetInfo) -> Reply<DomainInfo> {
+    async fn domain_get_info(&self, args: DomainGetInfo) -> Reply<DomainInfo> {
+        if args.uuid == UUID && self.0.silent.load(SeqCst) {
+            return Err(Failure::new(Code::OperationFailed, "domain 'slow' does not answer"));
+        }
         let runstate = if self.0.is_late() { RunState::Paused } else { RunState::Running };
         Ok(DomainInfo { cpu_time: 0, runstate, memory: 1024, maxmem: 1024, nr_virt_cpu: 1 })
     }

@@ -7,7 +7,7 @@ use rpc_frame::tokio::{CallOptions, Client};
 use serde_json::Value;
 
 use crate::arguments::{Domain, Which};
-use crate::output::Output;
+use crate::output::{Output, printable};
 use crate::progress::{self, Followed};
 use crate::waiting::Wait;
 use crate::{Error, read_xml};
@@ -65,6 +65,17 @@ pub(crate) const fn state_name(state: RunState) -> &'static str {
     }
 }
 
+/// The state of one whose driver fails to tell it: it fails alone.
+pub(crate) const UNKNOWN: &str = "unknown";
+
+/// What is known of a domain that may be gone by now; within, why nothing is where it does not answer.
+pub(crate) async fn look(client: &Client, uuid: Uuid) -> Result<Option<Reply<DomainInfo>>, Error> {
+    match client.call(&DomainGetInfo { uuid }).await? {
+        Err(failure) if failure.code == Code::OperationFailed => Ok(Some(Err(failure))),
+        reply => Ok(still_there(reply)?.map(Ok)),
+    }
+}
+
 /// A reply about a domain that may be gone by now.
 pub(crate) fn still_there<T>(reply: Reply<T>) -> Result<Option<T>, Error> {
     match reply {
@@ -92,8 +103,12 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
             let Some(Identity { uuid, name }) = still_there(client.call(&DomainLookupById { id }).await?)? else {
                 continue;
             };
-            let Some(info) = still_there(client.call(&DomainGetInfo { uuid }).await?)? else { continue };
-            rows.push(vec![id.into(), name.into(), state_name(info.runstate).into()]);
+            let Some(info) = look(client, uuid).await? else { continue };
+            let state = info.map(|info| state_name(info.runstate)).unwrap_or_else(|failure| {
+                tracing::warn!("{}", printable(&failure.to_string()));
+                UNKNOWN
+            });
+            rows.push(vec![id.into(), name.into(), state.into()]);
         }
     }
     if which.wants_inactive() {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::Order;
 use crate::Error;
-use crate::domains::{state_name, still_there};
+use crate::domains::{UNKNOWN, look, state_name, still_there};
 use crate::output::Output;
 
 /// Looks again and again.
@@ -43,7 +43,8 @@ pub(super) struct Sample {
 struct Seen {
     id: Option<i32>,
     name: String,
-    info: DomainInfo,
+    /// None where it does not answer.
+    info: Option<DomainInfo>,
     /// Of one processor, so that several can come to more than 100.
     cpu_percent: Option<f64>,
 }
@@ -71,15 +72,16 @@ impl<'a> Sampler<'a> {
                 },
             };
             let uuid = before.identity.uuid;
-            let Some(info) = still_there(client.call(&DomainGetInfo { uuid }).await?)? else { continue };
+            let Some(info) = look(client, uuid).await? else { continue };
+            let info = info.ok();
             // It may have stopped since the list was made.
-            if info.runstate == RunState::Stopped {
+            if info.as_ref().is_some_and(|info| info.runstate == RunState::Stopped) {
                 continue;
             }
-            let used = (Instant::now(), info.cpu_time);
-            let cpu_percent = before.used.and_then(|before| percent(before, used));
+            let used = info.as_ref().map(|info| (Instant::now(), info.cpu_time));
+            let cpu_percent = before.used.zip(used).and_then(|(before, used)| percent(before, used));
             domains.push(Seen { id: Some(id), name: before.identity.name.clone(), info, cpu_percent });
-            before.used = Some(used);
+            before.used = used.or(before.used);
             now.insert(id, before);
         }
         self.before = now;
@@ -93,7 +95,7 @@ impl<'a> Sampler<'a> {
                 let Some(info) = still_there(client.call(&DomainGetInfo { uuid }).await?)? else { continue };
                 if info.runstate == RunState::Stopped {
                     inactive += 1;
-                    domains.push(Seen { id: None, name, info, cpu_percent: None });
+                    domains.push(Seen { id: None, name, info: Some(info), cpu_percent: None });
                 }
             }
         } else {
@@ -114,12 +116,17 @@ fn percent((begin, before): (Instant, u64), (end, now): (Instant, u64)) -> Optio
 impl Sample {
     /// How many there are, and what they use together, in a line.
     pub(super) fn summary(&self) -> String {
-        let of = |state| self.domains.iter().filter(|seen| seen.info.runstate == state).count();
+        let is = |seen: &Seen, state| seen.info.as_ref().is_some_and(|info| info.runstate == state);
+        let of = |state| self.domains.iter().filter(|seen| is(seen, state)).count();
         let (running, paused) = (of(RunState::Running), of(RunState::Paused));
         let mut summary = format!("{running} running, {paused} paused, {} shut off", self.inactive);
+        let silent = self.domains.iter().filter(|seen| seen.info.is_none()).count();
+        if silent > 0 {
+            summary += &format!(", {silent} {UNKNOWN}");
+        }
         let active = || self.domains.iter().filter(|seen| seen.id.is_some());
         let cpu: f64 = active().filter_map(|seen| seen.cpu_percent).sum();
-        let memory: u64 = active().map(|seen| u64::from(seen.info.memory)).sum();
+        let memory: u64 = active().map(|seen| u64::from(seen.memory())).sum();
         summary += &format!("; CPU {cpu:.1} %, memory {} MiB", memory / 1024);
         if let Some(host) = &self.host {
             summary += &format!("; host {} CPUs, {} MiB", host.cpus, host.memory / 1024);
@@ -133,7 +140,7 @@ impl Sample {
         match order {
             Order::Name => {}
             Order::Id => domains.sort_by_key(|seen| (seen.id.is_none(), seen.id)),
-            Order::Memory => domains.sort_by_key(|seen| (seen.id.is_none(), Reverse(seen.info.memory))),
+            Order::Memory => domains.sort_by_key(|seen| (seen.id.is_none(), Reverse(seen.memory()))),
             Order::Cpu => domains.sort_by(|a, b| {
                 let cpu = |seen: &Seen| seen.cpu_percent.unwrap_or(-1.0);
                 (a.id.is_none().cmp(&b.id.is_none())).then(cpu(b).total_cmp(&cpu(a)))
@@ -145,19 +152,24 @@ impl Sample {
 }
 
 impl Seen {
+    fn memory(&self) -> u32 {
+        self.info.as_ref().map_or(0, |info| info.memory)
+    }
+
     fn row(&self, output: &Output) -> Vec<Value> {
         let cpu = self.cpu_percent.map(|percent| match output.json {
             true => json!((percent * 10.0).round() / 10.0),
             false => json!(format!("{percent:.1}")),
         });
+        let info = self.info.as_ref();
         vec![
             self.id.into(),
             self.name.clone().into(),
-            state_name(self.info.runstate).into(),
+            info.map_or(UNKNOWN, |info| state_name(info.runstate)).into(),
             cpu.into(),
-            self.info.nr_virt_cpu.into(),
-            self.info.memory.into(),
-            self.info.maxmem.into(),
+            info.map(|info| info.nr_virt_cpu).into(),
+            info.map(|info| info.memory).into(),
+            info.map(|info| info.maxmem).into(),
         ]
     }
 }
@@ -170,7 +182,7 @@ mod tests {
 
     fn seen(id: Option<i32>, name: &str, cpu_percent: Option<f64>, memory: u32) -> Seen {
         let runstate = if id.is_some() { RunState::Running } else { RunState::Stopped };
-        let info = DomainInfo { cpu_time: 0, runstate, memory, maxmem: memory, nr_virt_cpu: 1 };
+        let info = Some(DomainInfo { cpu_time: 0, runstate, memory, maxmem: memory, nr_virt_cpu: 1 });
         Seen { id, name: name.to_owned(), info, cpu_percent }
     }
 
