@@ -234,3 +234,21 @@ fn the_daemon_that_ends_in_order_leaves_its_guests_running() {
     signal("KILL", pid);
     until("its end was noticed", || state(&scene, "a") == "none");
 }
+
+#[test]
+fn what_runs_under_a_file_that_makes_no_sense_is_told_with_its_pid() {
+    let Some(_) = emulator() else { return };
+    let scene = Scene::new();
+    fs::create_dir_all(scene.state()).unwrap();
+    let file = fs::canonicalize(scene.state()).unwrap().join("3.json");
+    fs::write(&file, "{").unwrap();
+    let mut lost = Command::new("cat").env("GUESTD_GUEST", &file).stdin(Stdio::piped()).spawn().unwrap();
+    let mut daemon = Guestd(guestd(&scene).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(daemon.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let told = lines.into_iter().find(|line| line.contains("3.json"));
+    lost.kill().unwrap();
+    lost.wait().unwrap();
+    let told = told.expect("nothing is told of it");
+    assert!(told.contains("still runs") && told.contains(&format!("pids=[{}]", lost.id())), "{told}");
+    assert_eq!(fs::read_to_string(file).unwrap(), "{", "it stays for whoever looks into it");
+}

@@ -10,9 +10,9 @@ use super::hypervisor::Hypervisor;
 use super::machine::Machine;
 use super::monitor::Told;
 use super::parse;
-use super::process::Process;
+use super::process::{Process, marked};
 use super::starting::{kill_marked, reading, vnc_port};
-use super::state::{Guest, Phase};
+use super::state::{Files, Guest, Phase};
 use crate::driver::domains::Reserved;
 use crate::failure::{Failure, Reply};
 
@@ -26,9 +26,7 @@ impl Hypervisor {
             let files = self.state.files(id);
             match guest {
                 Ok(guest) => self.take_over_one(guest).await,
-                Err(reason) => {
-                    tracing::error!(file = %files.guest.display(), reason, "a guest that was left behind is not known");
-                }
+                Err(reason) => not_known(&files, &reason),
             }
         }
         Ok(())
@@ -39,7 +37,7 @@ impl Hypervisor {
         let definition = match parse(&guest.xml) {
             Ok(definition) => definition,
             Err(failure) => {
-                tracing::error!(file = %files.guest.display(), %failure, "a guest that was left behind is not known");
+                not_known(&files, &failure.message);
                 return;
             }
         };
@@ -117,5 +115,16 @@ impl Hypervisor {
         let (told, answers) = reading(told, asked).await;
         let (vnc_port, paused) = answers?;
         Ok((told, vnc_port, paused))
+    }
+}
+
+/// Tells of a guest whose file makes no sense, and which of its processes still run: nobody else would.
+fn not_known(files: &Files, reason: &str) {
+    let file = files.guest.display();
+    let pids: Vec<_> = marked(&files.guest).iter().map(|process| process.id.pid).collect();
+    if pids.is_empty() {
+        tracing::error!(%file, reason, "a guest that was left behind is not known, and does not run");
+    } else {
+        tracing::error!(%file, reason, ?pids, "a guest that was left behind is not known, and still runs");
     }
 }
