@@ -170,3 +170,19 @@ async fn files_that_hold_no_guest_are_refused_and_leave_nothing() {
     fs::write(&path, whole).unwrap();
     driver.restore(path).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_is_not_saved_over_its_own_disk() {
+    let Some(_) = emulator() else { return };
+    let (scene, uuid) = (Scene::new(), Uuid::random());
+    let driver = scene.open().await;
+    let image = scene.text("disk");
+    fs::write(&image, [0; 4096]).unwrap();
+    let disk = format!("<disk type='file'><source file='{image}'/><target dev='hda'/></disk></devices>");
+    let id = driver.create(xml("a", uuid).replace("</devices>", &disk)).await.unwrap();
+    let failure = driver.save(id, scene.text("run/../disk")).await.unwrap_err();
+    assert_eq!(failure.code, Code::InvalidArg);
+    assert!(failure.message.ends_with("it is a disk of the domain"), "{failure}");
+    assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
+    assert_eq!(fs::read(image).unwrap(), [0; 4096]);
+}

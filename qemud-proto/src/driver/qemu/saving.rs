@@ -47,6 +47,9 @@ impl Hypervisor {
     /// Writes a guest's memory to a file and ends it. When that fails, the guest goes on as before.
     pub(super) async fn save(self: &Arc<Self>, id: i32, path: PathBuf) -> Reply<()> {
         let (machine, definition) = self.machine(id, |active| active.definition.clone())?;
+        let images = definition.devices.disks.iter().filter_map(|disk| disk.source.clone()).collect();
+        let place = path.clone();
+        blocking(move || spare(images, &place)).await?;
         let job = self.begin_job(definition.uuid, &definition.name, None)?;
         let saved = async {
             let _turn = machine.turn.lock().await;
@@ -235,6 +238,16 @@ async fn outcome(monitor: &Monitor, limit: Duration) -> Reply<Result<(), String>
 fn partial(path: &Path, id: i32) -> PathBuf {
     let ((prefix, suffix), daemon) = (disk::UNFINISHED, std::process::id());
     path.with_file_name(format!("{prefix}{daemon}-{id}{suffix}"))
+}
+
+/// A guest is not saved over its own disk, which it would never get back.
+fn spare(images: Vec<String>, path: &Path) -> Reply<()> {
+    let Ok(there) = fs::canonicalize(path) else { return Ok(()) };
+    if images.iter().any(|image| fs::canonicalize(image).is_ok_and(|image| image == there)) {
+        let message = format!("cannot save to '{}': it is a disk of the domain", path.display());
+        return Err(Failure::new(Code::InvalidArg, message));
+    }
+    Ok(())
 }
 
 /// The file with all but the memory. It goes away when it is dropped.
