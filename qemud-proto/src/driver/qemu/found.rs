@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use qapi::qmp::cont;
+use tokio::task::JoinSet;
 
 use super::hypervisor::Hypervisor;
 use super::machine::Machine;
@@ -19,14 +20,24 @@ use crate::failure::{Failure, Reply};
 impl Hypervisor {
     /// Takes over what runs. Each guest is looked at by itself: what is wrong with one is in the log.
     pub(super) async fn take_over(self: &Arc<Self>) -> Reply<()> {
+        // All at once, so that guests that do not answer take the time of one.
+        let mut taken_over = JoinSet::new();
         for (id, guest) in self.state.load()? {
             // Its id is not given again, whatever became of it.
             let last = self.domains().last_id.max(id);
             self.domains().last_id = last;
             let files = self.state.files(id);
             match guest {
-                Ok(guest) => self.take_over_one(guest).await,
+                Ok(guest) => {
+                    let hypervisor = Arc::clone(self);
+                    taken_over.spawn(async move { hypervisor.take_over_one(guest).await });
+                }
                 Err(reason) => not_known(&files, &reason),
+            }
+        }
+        while let Some(done) = taken_over.join_next().await {
+            if let Err(error) = done {
+                tracing::error!(%error, "a guest could not be taken over");
             }
         }
         Ok(())
