@@ -409,7 +409,7 @@ fn sockets_that_systemd_has_bound_are_served_each_in_its_way() {
     let mut command = Command::new(activate);
     command.args(["-l", &all, "-l", &reading, "-l", &format!("127.0.0.1:{port}")]);
     command.args(["--fdname", "read-write:read-only:tls", "-E", "PATH"]);
-    command.args([env!("CARGO_BIN_EXE_guestd"), "--pki-path", &pki.folder()]);
+    command.args([env!("CARGO_BIN_EXE_guestd"), "--driver", "test", "--pki-path", &pki.folder()]);
     command.env_remove("XDG_RUNTIME_DIR").env("XDG_CONFIG_HOME", "/nonexistent");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let daemon = Guestd::spawn(folder, command);
@@ -436,6 +436,8 @@ fn a_socket_of_a_name_that_says_nothing_is_not_for_all_calls() {
     let mut command = Command::new(activate);
     // The name that systemd gives where a unit has no FileDescriptorName.
     command.args(["-l", &socket, "--fdname", "guestd-ro.socket", env!("CARGO_BIN_EXE_guestd")]);
+    // The machine's own folders are none of a test's.
+    command.args(["--driver", "test"]);
     command.env_remove("XDG_RUNTIME_DIR").env("XDG_CONFIG_HOME", "/nonexistent");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut daemon = Guestd::spawn(folder, command);
