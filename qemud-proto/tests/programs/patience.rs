@@ -120,7 +120,8 @@ fn a_daemon_that_goes_in_the_middle_of_a_save_is_told_in_the_place_of_the_bar() 
     terminal.shows("10 %");
     daemon.stop();
     let (status, screen) = terminal.ended();
-    assert_eq!((status, screen.as_str()), (1, "error: connection lost: server closed the connection"));
+    // By its end, or by a reset where a call of ours was on its way.
+    assert!(status == 1 && screen.starts_with("error: connection lost: "), "{screen}");
 }
 
 #[test]

@@ -111,7 +111,9 @@ fn a_daemon_that_goes_in_the_middle_leaves_no_file() {
     let terminal = Terminal::run(daemon.command(&arguments));
     until("the file beside it is there", || files(daemon.folder.path()).len() == 1);
     daemon.stop();
-    assert_eq!(terminal.ended(), (1, "error: connection lost: server closed the connection".to_owned()));
+    // By its end, or by a reset where a call of ours was on its way.
+    let (status, screen) = terminal.ended();
+    assert!(status == 1 && screen.starts_with("error: connection lost: "), "{screen}");
     assert_eq!(files(daemon.folder.path()), Vec::<String>::new());
 }
 
