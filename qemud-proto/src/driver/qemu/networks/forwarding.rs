@@ -25,23 +25,13 @@ const SOURCE_TRANSLATION: i32 = 100;
 pub(super) async fn begin(plan: &Plan, forward: &ForwardPlan, programs: &Programs) -> Reply<()> {
     let table = table(&plan.bridge);
     let rules = rules(&table, &plan.bridge, forward);
-    let mut in_force = Ok(());
-    for _ in 0..ATTEMPTS {
-        nft(plan, FAILED, &Given::Rules(&rules), programs).await?;
-        in_force = nft(plan, FAILED, &Given::Question(&table), programs).await;
-        if in_force.is_ok() {
-            break;
-        }
-    }
-    in_force
+    nft(plan, FAILED, &Given::Rules(&rules), programs).await?;
+    // Where its standard input is not what /dev/stdin names, nft ends well and has done nothing.
+    nft(plan, FAILED, &Given::Question(&table), programs).await
 }
 
 /// What a network without its rules is.
 const FAILED: &str = "cannot forward";
-
-/// Times that rules are given. On a busy machine nft was seen to end well without any of them in force, so they are looked
-/// for, and a guest never runs without them.
-const ATTEMPTS: usize = 3;
 
 /// What nft is given.
 enum Given<'a> {

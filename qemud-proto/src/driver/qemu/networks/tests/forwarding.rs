@@ -78,6 +78,25 @@ async fn without_nft_a_network_that_forwards_does_not_start_and_nothing_of_it_st
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_network_whose_rules_did_not_come_into_force_does_not_start() {
+    if !inside("forwarding::a_network_whose_rules_did_not_come_into_force_does_not_start", WITH_RIGHTS) {
+        return;
+    }
+    let room = Room::new();
+    let networks = room.open_with(&[]).await;
+    // It takes what it is given, does nothing, and ends well.
+    let nft = room.0.path().join("programs/nft");
+    let real = crate::driver::qemu::foreign_tool::require("nft").unwrap();
+    let text = format!("#!/bin/sh\n[ \"$1\" = -j ] && exec cat >/dev/null\nexec {} \"$@\"\n", real.display());
+    std::fs::write(&nft, text).unwrap();
+    std::fs::set_permissions(&nft, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let uuid = define(&networks, xml("lab", &format!("<bridge name='br0'/><forward/>{ADDRESS}"))).await.unwrap();
+    let failure = start(&networks, uuid).await.unwrap_err();
+    assert!(failure.message.starts_with("network 'lab': cannot forward: "), "{failure}");
+    assert_eq!((room.left().len(), interface("br0")), (0, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_cannot_be_stopped_as_a_whole_stays_active_and_can_be_stopped_later() {
     let name = "forwarding::a_network_that_cannot_be_stopped_as_a_whole_stays_active_and_can_be_stopped_later";
     if !inside(name, WITH_RIGHTS) {
