@@ -20,19 +20,17 @@ use qemud_proto::client::connect;
 use qemud_proto::messages::*;
 use qemud_proto::uri::{ConnectUri, Transport, UriConfig, probe};
 use rpc_frame::tokio::Client;
-use tokio::task::JoinSet;
 
 use self::bash::Bash;
 use crate::Error;
 use crate::arguments::Arguments;
+use crate::asking::each;
 
 /// Its value is the shell that asks.
 const VARIABLE: &str = "_GUESTCTL_COMPLETE";
 const PROGRAM: &str = "guestctl";
 /// How long whoever presses a key has to wait for a daemon that does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Calls that wait for their reply.
-const IN_FLIGHT: usize = 32;
 
 /// Answers a shell that asks what could follow, and ends the program then.
 pub(crate) fn answer() {
@@ -161,17 +159,9 @@ async fn daemon(words: Vec<OsString>) -> Option<ConnectUri> {
 async fn domains(client: &Client, known: Known) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     if known.wants_active() {
-        let mut lookups = JoinSet::new();
-        for id in client.call(&ListDomains).await??.ids {
-            if lookups.len() == IN_FLIGHT {
-                names.extend(lookups.join_next().await.and_then(Result::ok).flatten());
-            }
-            let client = client.clone();
-            // One that has ended meanwhile has no name any more.
-            lookups
-                .spawn(async move { client.call(&DomainLookupById { id }).await.ok()?.ok().map(|found| found.name) });
-        }
-        names.extend(lookups.join_all().await.into_iter().flatten());
+        // One that has ended meanwhile has no name any more.
+        let name = async |id| client.call(&DomainLookupById { id }).await.ok()?.ok().map(|found| found.name);
+        names.extend(each(client.call(&ListDomains).await??.ids, name).await.into_iter().flatten());
     }
     if known.wants_inactive() {
         names.extend(client.call(&ListDefinedDomains).await??.names);

@@ -3,10 +3,11 @@
 use qemud_proto::failure::{Code, Failure, Reply};
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
-use rpc_frame::tokio::{CallOptions, Client};
+use rpc_frame::tokio::{CallError, CallOptions, Client};
 use serde_json::Value;
 
 use crate::arguments::{Domain, Which};
+use crate::asking::each;
 use crate::output::{Output, printable};
 use crate::progress::{self, Followed};
 use crate::waiting::Wait;
@@ -70,9 +71,14 @@ pub(crate) const UNKNOWN: &str = "unknown";
 
 /// What is known of a domain that may be gone by now; within, why nothing is where it does not answer.
 pub(crate) async fn look(client: &Client, uuid: Uuid) -> Result<Option<Reply<DomainInfo>>, Error> {
-    match client.call(&DomainGetInfo { uuid }).await? {
-        Err(failure) if failure.code == Code::OperationFailed => Ok(Some(Err(failure))),
-        reply => Ok(still_there(reply)?.map(Ok)),
+    match client.call(&DomainGetInfo { uuid }).await {
+        Ok(Err(failure)) if failure.code == Code::OperationFailed => Ok(Some(Err(failure))),
+        // The daemon is more patient with it than we are.
+        Err(error @ CallError::DeadlineExceeded) => {
+            let message = format!("the domain with the uuid {uuid} does not answer: {error}");
+            Ok(Some(Err(Failure::new(Code::OperationFailed, message))))
+        }
+        reply => Ok(still_there(reply?)?.map(Ok)),
     }
 }
 
@@ -98,18 +104,7 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
     }
     let mut rows: Vec<Vec<Value>> = Vec::new();
     if which.wants_active() {
-        for id in client.call(&ListDomains).await??.ids {
-            // A domain may end between the list and the look.
-            let Some(Identity { uuid, name }) = still_there(client.call(&DomainLookupById { id }).await?)? else {
-                continue;
-            };
-            let Some(info) = look(client, uuid).await? else { continue };
-            let state = info.map(|info| state_name(info.runstate)).unwrap_or_else(|failure| {
-                tracing::warn!("{}", printable(&failure.to_string()));
-                UNKNOWN
-            });
-            rows.push(vec![id.into(), name.into(), state.into()]);
-        }
+        rows.extend(active_rows(client).await?);
     }
     if which.wants_inactive() {
         for name in client.call(&ListDefinedDomains).await??.names {
@@ -117,6 +112,25 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
         }
     }
     Ok(output.table(&["Id", "Name", "State"], &rows)?)
+}
+
+async fn active_rows(client: &Client) -> Result<Vec<Vec<Value>>, Error> {
+    let ids = client.call(&ListDomains).await??.ids;
+    let rows = each(ids, async |id| active_row(client, id).await).await;
+    rows.into_iter().filter_map(Result::transpose).collect()
+}
+
+/// The line of an active domain; none where it has ended since the list was made.
+async fn active_row(client: &Client, id: i32) -> Result<Option<Vec<Value>>, Error> {
+    let Some(Identity { uuid, name }) = still_there(client.call(&DomainLookupById { id }).await?)? else {
+        return Ok(None);
+    };
+    let Some(info) = look(client, uuid).await? else { return Ok(None) };
+    let state = info.map(|info| state_name(info.runstate)).unwrap_or_else(|failure| {
+        tracing::warn!("{}", printable(&failure.to_string()));
+        UNKNOWN
+    });
+    Ok(Some(vec![id.into(), name.into(), state.into()]))
 }
 
 pub(crate) async fn create(client: &Client, output: &Output, file: &str) -> Result<(), Error> {
@@ -286,7 +300,7 @@ mod tests {
     use async_trait::async_trait;
     use qemud_proto::daemon::Daemon;
     use qemud_proto::driver::Driver;
-    use rpc_frame::tokio::{CallError, ServerConfig};
+    use rpc_frame::tokio::ServerConfig;
     use tokio::time::sleep;
 
     use super::*;
@@ -318,6 +332,46 @@ mod tests {
             sleep(Duration::from_secs(100)).await;
             Ok(())
         }
+    }
+
+    /// A driver of 60 domains, two of which do not answer: one says so after 10 s, and one never.
+    struct SomeSilent;
+
+    #[async_trait]
+    impl Driver for SomeSilent {
+        fn name(&self) -> &'static str {
+            "silent"
+        }
+
+        async fn list_domains(&self, _: ListDomains) -> Reply<DomainIds> {
+            Ok(DomainIds { ids: (1..=60).collect() })
+        }
+
+        async fn domain_lookup_by_id(&self, args: DomainLookupById) -> Reply<Identity> {
+            let uuid = Uuid([args.id.try_into().unwrap(); 16]);
+            Ok(Identity { uuid, name: format!("guest{}", args.id) })
+        }
+
+        async fn domain_get_info(&self, args: DomainGetInfo) -> Reply<DomainInfo> {
+            match args.uuid.0[0] {
+                1 => sleep(Duration::from_secs(10)).await,
+                59 => sleep(Duration::MAX).await,
+                _ => sleep(Duration::from_secs(1)).await,
+            }
+            Err(Failure::new(Code::OperationFailed, "it does not answer"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn domains_that_do_not_answer_are_listed_and_take_the_time_of_one() {
+        let server = Daemon::new(Arc::new(SomeSilent)).into_server(ServerConfig::default());
+        let client = Client::new(server.connect_in_memory());
+        let begin = tokio::time::Instant::now();
+        let rows = active_rows(&client).await.unwrap();
+        let row = |id: i32| -> Vec<Value> { vec![id.into(), format!("guest{id}").into(), UNKNOWN.into()] };
+        assert!(rows.into_iter().eq((1..=60).map(row)));
+        // Behind one of the first 32 that take a second, it takes the minute that we wait for any reply.
+        assert_eq!(begin.elapsed(), Duration::from_secs(61));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! `guestctl`: a client of the guest protocol, named and shaped as users of virsh expect.
 
 mod arguments; //  the command line
+mod asking; //     many questions at a time
 mod completion; // names for the shell to complete
 mod domains; //    commands about domains
 mod events; //     what happens to domains, as it happens

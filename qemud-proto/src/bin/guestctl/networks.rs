@@ -6,6 +6,7 @@ use rpc_frame::tokio::Client;
 use serde_json::Value;
 
 use crate::arguments::{Network, Which};
+use crate::asking::each;
 use crate::output::Output;
 use crate::{Error, read_xml};
 
@@ -57,14 +58,18 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
         names.extend(inactive.into_iter().map(|name| (name, "inactive")));
     }
     let mut rows: Vec<Vec<Value>> = Vec::new();
-    for (name, state) in names {
-        // A network may go between the list and the look.
-        let lookup = NetworkLookupByName { name: name.clone() };
-        let Some(uuid) = still_there(client.call(&lookup).await?)? else { continue };
-        let Some(autostart) = still_there(client.call(&NetworkGetAutostart { uuid }).await?)? else { continue };
-        rows.push(vec![name.into(), state.into(), autostart.into()]);
+    for row in each(names, async |(name, state)| row(client, name, state).await).await {
+        rows.extend(row?);
     }
     Ok(output.table(&["Name", "State", "Autostart"], &rows)?)
+}
+
+/// The line of a network; none where it has gone since the list was made.
+async fn row(client: &Client, name: String, state: &str) -> Result<Option<Vec<Value>>, Error> {
+    let lookup = NetworkLookupByName { name: name.clone() };
+    let Some(uuid) = still_there(client.call(&lookup).await?)? else { return Ok(None) };
+    let autostart = still_there(client.call(&NetworkGetAutostart { uuid }).await?)?;
+    Ok(autostart.map(|autostart| vec![name.into(), state.into(), autostart.into()]))
 }
 
 pub(crate) async fn create(client: &Client, output: &Output, file: &str) -> Result<(), Error> {

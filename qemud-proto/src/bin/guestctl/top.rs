@@ -4,6 +4,7 @@ mod sample; // one look at the domains
 mod screen; // the terminal, and what its user presses
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use rpc_frame::tokio::Client;
@@ -14,6 +15,9 @@ use self::screen::{Asked, Screen};
 use crate::Error;
 use crate::arguments::Top;
 use crate::output::{Output, line};
+
+/// Shortest time that a look gives domains to answer; else it is as long as that between two looks.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why nothing is shown.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +42,7 @@ pub(crate) enum Order {
 }
 
 pub(crate) async fn top(client: &Client, output: &Output, top: &Top) -> Result<(), Error> {
-    let sampler = Sampler::new(client, top.all).await?;
+    let sampler = Sampler::new(client, top.all, top.delay.max(PATIENCE)).await?;
     if top.batch || output.json {
         return batch(sampler, output, top).await;
     }

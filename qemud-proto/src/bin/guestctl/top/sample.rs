@@ -1,16 +1,21 @@
 //! One look at the domains, and what they have used since the last one.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::time::Instant;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
 
-use qemud_proto::failure::Code;
+use qemud_proto::failure::{Code, Reply};
 use qemud_proto::messages::*;
 use rpc_frame::tokio::Client;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::Order;
 use crate::Error;
+use crate::asking::{IN_FLIGHT, each};
 use crate::domains::{UNKNOWN, look, state_name, still_there};
 use crate::output::Output;
 
@@ -19,18 +24,27 @@ pub(super) struct Sampler<'a> {
     client: &'a Client,
     /// Whether inactive domains are wanted as well.
     all: bool,
+    /// How long a look waits for domains to answer.
+    patience: Duration,
     /// None where the driver does not tell.
     host: Option<NodeInfo>,
-    /// Of the active domains, by their ids, which are never used twice.
-    before: HashMap<i32, Before>,
+    /// The active domains, by their ids, which are never used twice.
+    known: HashMap<i32, Known>,
+    /// Questions about these domains, some of which an earlier look has asked: whoever does not answer is not asked again.
+    asked: HashSet<i32>,
+    answers: JoinSet<(i32, Answer)>,
+    places: Arc<Semaphore>,
 }
 
-/// What was seen of a domain the last time.
-struct Before {
+/// An active domain.
+struct Known {
     identity: Identity,
-    /// None where it has not been asked for yet.
+    /// None where it has not answered yet.
     used: Option<(Instant, u64)>,
 }
+
+/// When a domain has answered, and what.
+type Answer = (Instant, Result<Option<Reply<DomainInfo>>, Error>);
 
 /// What was seen.
 pub(super) struct Sample {
@@ -50,59 +64,114 @@ struct Seen {
 }
 
 impl<'a> Sampler<'a> {
-    pub(super) async fn new(client: &'a Client, all: bool) -> Result<Self, Error> {
+    pub(super) async fn new(client: &'a Client, all: bool, patience: Duration) -> Result<Self, Error> {
         let host = match client.call(&GetNodeInfo).await? {
             Ok(host) => Some(host),
             Err(failure) if failure.code == Code::NoSupport => None,
             Err(failure) => return Err(failure.into()),
         };
-        Ok(Self { client, all, host, before: HashMap::new() })
+        let places = Arc::new(Semaphore::new(IN_FLIGHT));
+        let (known, asked, answers) = (HashMap::new(), HashSet::new(), JoinSet::new());
+        Ok(Self { client, all, patience, host, known, asked, answers, places })
     }
 
     pub(super) async fn look(&mut self) -> Result<Sample, Error> {
         let client = self.client;
+        let ids = client.call(&ListDomains).await??.ids;
+        self.know(&ids).await?;
+        let mut answers = self.ask().await;
         let mut domains = Vec::new();
-        let mut now = HashMap::new();
-        for id in client.call(&ListDomains).await??.ids {
-            let mut before = match self.before.remove(&id) {
-                Some(before) => before,
-                None => match still_there(client.call(&DomainLookupById { id }).await?)? {
-                    Some(identity) => Before { identity, used: None },
-                    None => continue,
-                },
+        for id in ids {
+            let Some(known) = self.known.get_mut(&id) else { continue };
+            let info = match answers.remove(&id) {
+                // It has not answered yet.
+                None => None,
+                Some((at, info)) => {
+                    let Some(info) = info? else { continue };
+                    info.ok().map(|info| (at, info))
+                }
             };
-            let uuid = before.identity.uuid;
-            let Some(info) = look(client, uuid).await? else { continue };
-            let info = info.ok();
             // It may have stopped since the list was made.
-            if info.as_ref().is_some_and(|info| info.runstate == RunState::Stopped) {
+            if info.as_ref().is_some_and(|(_, info)| info.runstate == RunState::Stopped) {
                 continue;
             }
-            let used = info.as_ref().map(|info| (Instant::now(), info.cpu_time));
-            let cpu_percent = before.used.zip(used).and_then(|(before, used)| percent(before, used));
-            domains.push(Seen { id: Some(id), name: before.identity.name.clone(), info, cpu_percent });
-            before.used = used.or(before.used);
-            now.insert(id, before);
+            let used = info.as_ref().map(|(at, info)| (*at, info.cpu_time));
+            let cpu_percent = known.used.zip(used).and_then(|(before, used)| percent(before, used));
+            known.used = used.or(known.used);
+            let (name, info) = (known.identity.name.clone(), info.map(|(_, info)| info));
+            domains.push(Seen { id: Some(id), name, info, cpu_percent });
         }
-        self.before = now;
         let mut inactive = 0;
         if self.all {
-            for name in client.call(&ListDefinedDomains).await??.names {
-                let Some(found) = still_there(client.call(&DomainLookupByName { name: name.clone() }).await?)? else {
-                    continue;
-                };
-                let uuid = found.uuid;
-                let Some(info) = still_there(client.call(&DomainGetInfo { uuid }).await?)? else { continue };
-                if info.runstate == RunState::Stopped {
-                    inactive += 1;
-                    domains.push(Seen { id: None, name, info: Some(info), cpu_percent: None });
-                }
+            let names = client.call(&ListDefinedDomains).await??.names;
+            for seen in each(names, async |name| inactive_domain(client, name).await).await {
+                let Some(seen) = seen? else { continue };
+                inactive += 1;
+                domains.push(seen);
             }
         } else {
             inactive = client.call(&NumDefinedDomains).await??;
         }
         Ok(Sample { host: self.host.clone(), domains, inactive })
     }
+
+    /// Learns who the active domains are.
+    async fn know(&mut self, ids: &[i32]) -> Result<(), Error> {
+        self.known.retain(|id, _| ids.contains(id));
+        let new = ids.iter().copied().filter(|id| !self.known.contains_key(id));
+        let client = self.client;
+        let found = each(new, async |id| Ok::<_, Error>((id, client.call(&DomainLookupById { id }).await?))).await;
+        for found in found {
+            let (id, reply) = found?;
+            // One that has ended meanwhile is unknown.
+            if let Some(identity) = still_there(reply)? {
+                self.known.insert(id, Known { identity, used: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks those that are not being asked, and waits for their answers, but not for long. What others have answered
+    /// meanwhile is there, too.
+    async fn ask(&mut self) -> HashMap<i32, Answer> {
+        let mut awaited = HashSet::new();
+        for (id, known) in self.known.iter().filter(|(id, _)| !self.asked.contains(id)) {
+            awaited.insert(*id);
+            let (id, uuid, client, places) = (*id, known.identity.uuid, self.client.clone(), Arc::clone(&self.places));
+            self.answers.spawn(async move {
+                // Nobody closes it.
+                let _place = places.acquire().await;
+                let info = look(&client, uuid).await;
+                (id, (Instant::now(), info))
+            });
+        }
+        self.asked.extend(&awaited);
+        let mut answers = HashMap::new();
+        let until = Instant::now() + self.patience;
+        loop {
+            let answer = match self.answers.try_join_next() {
+                None if awaited.is_empty() => break,
+                None => timeout_at(until, self.answers.join_next()).await.ok().flatten(),
+                there => there,
+            };
+            // Its only other failure would be a panic.
+            let Some(Ok((id, answer))) = answer else { break };
+            self.asked.remove(&id);
+            awaited.remove(&id);
+            answers.insert(id, answer);
+        }
+        answers
+    }
+}
+
+/// A domain that was inactive when the list was made; none where it is no more.
+async fn inactive_domain(client: &Client, name: String) -> Result<Option<Seen>, Error> {
+    let Some(found) = still_there(client.call(&DomainLookupByName { name: name.clone() }).await?)? else {
+        return Ok(None);
+    };
+    let info = still_there(client.call(&DomainGetInfo { uuid: found.uuid }).await?)?;
+    let stopped = info.filter(|info| info.runstate == RunState::Stopped);
+    Ok(stopped.map(|info| Seen { id: None, name, info: Some(info), cpu_percent: None }))
 }
 
 /// Processor time in ns between two looks, in percent of the time that has passed.
@@ -176,9 +245,81 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use async_trait::async_trait;
+    use qemud_proto::daemon::Daemon;
+    use qemud_proto::driver::Driver;
+    use qemud_proto::failure::Failure;
+    use qemud_proto::identity::Uuid;
+    use rpc_frame::tokio::ServerConfig;
+    use tokio::time::sleep;
 
     use super::*;
+
+    /// A driver of 50 domains. Those whose id is a multiple of ten say after 10 s that they do not answer.
+    #[derive(Default)]
+    struct SomeSilent(AtomicUsize);
+
+    const SILENT: Duration = Duration::from_secs(10);
+
+    #[async_trait]
+    impl Driver for SomeSilent {
+        fn name(&self) -> &'static str {
+            "silent"
+        }
+
+        async fn list_domains(&self, _: ListDomains) -> Reply<DomainIds> {
+            Ok(DomainIds { ids: (1..=50).collect() })
+        }
+
+        async fn num_defined_domains(&self, _: NumDefinedDomains) -> Reply<u32> {
+            Ok(0)
+        }
+
+        async fn domain_lookup_by_id(&self, args: DomainLookupById) -> Reply<Identity> {
+            let uuid = Uuid([args.id.try_into().unwrap(); 16]);
+            Ok(Identity { uuid, name: format!("guest{}", args.id) })
+        }
+
+        async fn domain_get_info(&self, args: DomainGetInfo) -> Reply<DomainInfo> {
+            if args.uuid.0[0] % 10 == 0 {
+                self.0.fetch_add(1, SeqCst);
+                sleep(SILENT).await;
+                return Err(Failure::new(Code::OperationFailed, "it does not answer"));
+            }
+            let runstate = RunState::Running;
+            Ok(DomainInfo { cpu_time: 0, runstate, memory: 1, maxmem: 1, nr_virt_cpu: 1 })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_answer_is_shown_as_such_and_neither_waited_for_nor_asked_again_meanwhile() {
+        let driver = Arc::new(SomeSilent::default());
+        let server = Daemon::new(Arc::clone(&driver) as Arc<dyn Driver>).into_server(ServerConfig::default());
+        let client = Client::new(server.connect_in_memory());
+        let patience = Duration::from_secs(2);
+        let mut sampler = Sampler::new(&client, false, patience).await.unwrap();
+        for (took, questions) in [(patience, 5), (Duration::ZERO, 5), (Duration::ZERO, 5)] {
+            let begin = Instant::now();
+            let sample = sampler.look().await.unwrap();
+            assert_eq!((begin.elapsed(), driver.0.load(SeqCst)), (took, questions));
+            assert!(
+                sample.summary().starts_with("45 running, 0 paused, 0 shut off, 5 unknown"),
+                "{}",
+                sample.summary()
+            );
+            let silent: Vec<_> = sample.domains.iter().filter(|seen| seen.info.is_none()).collect();
+            assert!(silent.iter().map(|seen| seen.id.unwrap()).eq([10, 20, 30, 40, 50]));
+            assert_eq!(silent[0].name, "guest10");
+        }
+        // It has said so by now, so it is asked again.
+        sleep(SILENT).await;
+        sampler.look().await.unwrap();
+        assert_eq!(driver.0.load(SeqCst), 5);
+        sampler.look().await.unwrap();
+        assert_eq!(driver.0.load(SeqCst), 10);
+    }
 
     fn seen(id: Option<i32>, name: &str, cpu_percent: Option<f64>, memory: u32) -> Seen {
         let runstate = if id.is_some() { RunState::Running } else { RunState::Stopped };
