@@ -65,8 +65,9 @@ pub(crate) async fn clients_at_a_time(subject: &Subject) {
         let driver = Arc::clone(driver);
         destroying.spawn(async move { driver.domain_destroy(DomainDestroy { id }).await });
     }
-    let (succeeded, _) = endings(destroying.join_all().await);
+    let (succeeded, codes) = endings(destroying.join_all().await);
     subject.is("of clients that destroy one domain, one succeeds", succeeded == 1);
+    subject.did("those that come too late are told", codes.into_iter().collect::<Vec<_>>().join(", "));
     undefine(subject, uuid).await;
 }
 

@@ -143,6 +143,9 @@ impl Hypervisor {
 
     pub(super) async fn destroy(&self, id: i32) -> Reply<()> {
         let (machine, ()) = self.machine(id, |_| ())?;
+        let _ending = machine.ending.lock().await;
+        // Of several who destroy it one does; the others come too late.
+        self.machine(id, |_| ())?;
         machine.end().await
     }
 

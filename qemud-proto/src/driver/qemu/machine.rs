@@ -35,6 +35,8 @@ pub(super) struct Machine {
     monitor: Mutex<Option<Monitor>>,
     /// Held by whoever changes what the guest does, one at a time.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// Held by whoever destroys the guest: the next one finds that it is no longer active.
+    pub(super) ending: tokio::sync::Mutex<()>,
     /// How long the monitor may keep silent.
     limit: Duration,
     /// Whether all has been cleared away after its end.
@@ -52,6 +54,7 @@ impl Machine {
             files,
             monitor: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            ending: tokio::sync::Mutex::default(),
             limit,
             over: watch::Sender::new(false),
         })
