@@ -5,9 +5,11 @@
 
 use std::net::IpAddr;
 
+use super::Edit;
 use super::element::Element;
 use super::interfaces::{self, Interface};
 use crate::failure::Reply;
+use crate::identity::Uuid;
 
 /// The element `devices`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -104,12 +106,13 @@ pub enum Graphics {
     },
 }
 
-/// Reads the element `devices` of a domain.
-pub(super) fn read(root: Element<'_>) -> Reply<Devices> {
+/// Reads the element `devices` of a domain, with the edits that write down what was made for it.
+pub(super) fn read(root: Element<'_>, uuid: Uuid, original: &str) -> Reply<(Devices, Vec<Edit>)> {
     let mut devices = Devices::default();
     let Some(element) = root.child("devices")? else {
-        return Ok(devices);
+        return Ok((devices, Vec::new()));
     };
+    let mut interfaces = Vec::new();
     element.only(&[], &["emulator", "disk", "interface", "graphics", "input"])?;
     for device in element.children() {
         match device.name() {
@@ -121,17 +124,19 @@ pub(super) fn read(root: Element<'_>) -> Reply<Devices> {
                 }
                 devices.disks.push(disk);
             }
-            "interface" => devices.interfaces.push(interfaces::read(device)?),
+            "interface" => interfaces.push(device),
             "input" => input(device)?,
             _ => {}
         }
     }
+    let (interfaces, made) = interfaces::read_all(&interfaces, uuid, original)?;
+    devices.interfaces = interfaces;
     if let Some(emulator) = element.child("emulator")? {
         emulator.only(&[], &[])?;
         devices.emulator = Some(emulator.path(emulator.text()?.trim())?);
     }
     devices.graphics = element.child("graphics")?.map(graphics).transpose()?;
-    Ok(devices)
+    Ok((devices, made))
 }
 
 fn disk(element: Element<'_>) -> Reply<Disk> {

@@ -159,7 +159,8 @@ pub struct Features {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Source {
     original: String,
-    uuid: Option<Edit>,
+    /// The identity, and the addresses of interfaces, that were made.
+    made: Vec<Edit>,
     /// The attribute `id` with the blanks before it, or the empty place where it goes.
     id: Range<usize>,
     vnc: Option<VncPlaces>,
@@ -187,7 +188,7 @@ impl DomainDefinition {
         let name = name(root)?;
         let (uuid, made) = identity(root, xml)?;
         let (memory, current_memory) = memory(root)?;
-        let devices = devices::read(root)?;
+        let (devices, macs) = devices::read(root, uuid, xml)?;
         refuse_unheard(root)?;
         let id = match root.attribute_node("id") {
             Some(attribute) => {
@@ -205,7 +206,12 @@ impl DomainDefinition {
             vcpus: vcpus(root)?,
             os: operating_system(root)?,
             features: features(root)?,
-            source: Source { original: xml.to_owned(), uuid: made, id, vnc: vnc_places(root, &devices)? },
+            source: Source {
+                original: xml.to_owned(),
+                made: made.into_iter().chain(macs).collect(),
+                id,
+                vnc: vnc_places(root, &devices)?,
+            },
             devices,
         };
         // Whatever a later dump inserts, it must still fit a reply.
@@ -215,7 +221,8 @@ impl DomainDefinition {
         }
     }
 
-    /// The definition as it is stored: the text with its identity and without a live id.
+    /// The definition as it is stored: the text with its identity and the addresses of its interfaces, and without a live
+    /// id.
     #[must_use]
     pub fn stored_xml(&self) -> String {
         self.dump(None, None)
@@ -231,7 +238,7 @@ impl DomainDefinition {
         let source = &self.source;
         let id = id.map_or_else(String::new, |id| format!(" id='{id}'"));
         let mut edits = vec![Edit { span: source.id.clone(), text: id }];
-        edits.extend(source.uuid.clone());
+        edits.extend(source.made.iter().cloned());
         if let (Some(places), Some(port)) = (&source.vnc, vnc_port) {
             // `autoport` stays readable in the live XML: a client that defines it again does not pin
             // the port that this run happened to get.

@@ -12,7 +12,7 @@ use roxmltree::{Attribute, Document, Node};
 
 use crate::failure::{Code, Failure, Reply};
 use crate::messages::PATH_MAX;
-use crate::xml::INTERFACE_NAME_MAX;
+use crate::xml::{Edit, INTERFACE_NAME_MAX};
 
 /// Bytes of a wrong value that a message shows.
 const SHOWN_MAX: usize = 64;
@@ -51,6 +51,23 @@ impl<'a> Element<'a> {
     /// Where an attribute can be inserted: behind the name in the opening tag.
     pub(super) fn opening(self) -> usize {
         self.span().start + 1 + self.name().len()
+    }
+
+    /// The edit that puts a first child into the element, indented as the one that is there.
+    pub(super) fn with_child(self, original: &str, child: &str) -> Edit {
+        let span = self.span();
+        let text = original.get(span.clone()).unwrap_or_default();
+        if text.ends_with("/>") {
+            let slash = span.end.saturating_sub(2);
+            return Edit { span: slash..span.end, text: format!(">{child}</{}>", self.name()) };
+        }
+        match self.0.first_child() {
+            Some(first) => {
+                let indent = first.text().filter(|text| first.is_text() && text.trim().is_empty());
+                Edit::insert(first.range().start, format!("{}{child}", indent.unwrap_or_default()))
+            }
+            None => Edit::insert(span.start.saturating_add(text.rfind("</").unwrap_or_default()), child.to_owned()),
+        }
     }
 
     /// A failure that carries the element's line.

@@ -1,18 +1,21 @@
 //! The network interfaces of a domain.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
+use super::Edit;
 use super::element::Element;
 use crate::failure::Reply;
+use crate::identity::Uuid;
 
 /// A network interface, the element `interface`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
     /// Where its packets go, `interface@type` with its source.
     pub link: Link,
-    /// Its address; the driver's choice if absent.
-    pub mac: Option<Mac>,
+    /// Its address, made out of the domain's identity when the XML had none.
+    pub mac: Mac,
     /// Name of the host's end, at most 15 bytes; the driver's choice if absent.
     pub target: Option<String>,
     /// What the guest sees, for instance `virtio`; the hypervisor's default if absent.
@@ -63,7 +66,7 @@ pub enum Link {
 }
 
 /// The address of an interface, six bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
 impl fmt::Display for Mac {
@@ -73,8 +76,41 @@ impl fmt::Display for Mac {
     }
 }
 
-/// Reads an element `interface`.
-pub(super) fn read(element: Element<'_>) -> Reply<Interface> {
+/// Reads the elements `interface` of a domain, with the edits that write down the addresses that were made.
+pub(super) fn read_all(elements: &[Element<'_>], uuid: Uuid, original: &str) -> Reply<(Vec<Interface>, Vec<Edit>)> {
+    let given = elements.iter().map(|element| mac(*element)).collect::<Reply<Vec<_>>>()?;
+    let mut taken: BTreeSet<_> = given.iter().flatten().copied().collect();
+    let (mut interfaces, mut edits) = (Vec::new(), Vec::new());
+    for (position, (element, given)) in elements.iter().zip(given).enumerate() {
+        let mac = given.unwrap_or_else(|| {
+            // Others may have been put before one whose address was made and written down.
+            let made = (position..).map(|number| made(uuid, number)).find(|made| !taken.contains(made));
+            made.unwrap_or(Mac([0x52, 0x54, 0, 0, 0, 0]))
+        });
+        taken.insert(mac);
+        if given.is_none() {
+            edits.push(element.with_child(original, &format!("<mac address='{mac}'/>")));
+        }
+        interfaces.push(read(*element, mac)?);
+    }
+    Ok((interfaces, edits))
+}
+
+/// An address for an interface that was given none: of QEMU's range, and the same for the same domain.
+fn made(uuid: Uuid, number: usize) -> Mac {
+    let folded = uuid.0.iter().enumerate().fold([0; 3], |mut folded: [u8; 3], (at, byte)| {
+        if let Some(slot) = folded.get_mut(at % 3) {
+            *slot ^= byte;
+        }
+        folded
+    });
+    let [high, middle, low] = folded;
+    let base = u32::from_be_bytes([0, high, middle, low]);
+    let [_, high, middle, low] = base.wrapping_add(u32::try_from(number).unwrap_or(u32::MAX)).to_be_bytes();
+    Mac([0x52, 0x54, 0x00, high, middle, low])
+}
+
+fn read(element: Element<'_>, mac: Mac) -> Reply<Interface> {
     element.only(&["type"], &["mac", "source", "target", "script", "model"])?;
     let source = element.child("source")?;
     let required = || element.required("source");
@@ -123,7 +159,7 @@ pub(super) fn read(element: Element<'_>) -> Reply<Interface> {
     };
     Ok(Interface {
         link,
-        mac: part("mac", "address")?.map(mac).transpose()?,
+        mac,
         target: match part("target", "dev")? {
             Some(target) => target.interface_name("dev")?,
             None => None,
@@ -161,7 +197,11 @@ fn socket(source: Element<'_>, kind: &str) -> Reply<Link> {
     }
 }
 
-fn mac(element: Element<'_>) -> Reply<Mac> {
+fn mac(interface: Element<'_>) -> Reply<Option<Mac>> {
+    let Some(element) = interface.child("mac")? else {
+        return Ok(None);
+    };
+    element.only(&["address"], &[])?;
     let text = element.required_attribute("address")?;
     let mut parts = text.split(':');
     let mut bytes = [0; 6];
@@ -180,7 +220,7 @@ fn mac(element: Element<'_>) -> Reply<Mac> {
         let rule = "not six bytes such as 52:54:00:12:34:56 of a single station";
         return Err(element.refuse_value("address", text, rule));
     }
-    Ok(Mac(bytes))
+    Ok(Some(Mac(bytes)))
 }
 
 #[cfg(test)]

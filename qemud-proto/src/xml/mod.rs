@@ -1,7 +1,7 @@
 //! Domain and network XML, read into types and dumped as it came.
 //!
 //! A definition keeps the text it was read from. A dump is that text with a few edits at exact places
-//! (identity, live id, real VNC port, bridge), so comments, blanks and elements that nobody here knows
+//! (identity, addresses of interfaces, live id, real VNC port, bridge), so comments, blanks and elements that nobody here knows
 //! come back as they were written, and what was read is what is dumped.
 //!
 //! What is refused, everywhere: document type declarations and so every entity (XXE), elements of a
@@ -100,7 +100,7 @@ fn too_long(length: usize) -> Failure {
     Failure::new(Code::XmlError, format!("xml of {length} bytes, its maximum is {XML_MAX}"))
 }
 
-/// The description fits, but not with the id, the UUID and the ports that a dump adds.
+/// The description fits, but not with the id, the UUID, the addresses and the ports that a dump adds.
 fn too_long_to_dump(length: usize) -> Failure {
     let message = format!("xml of {length} bytes with what a dump adds, its maximum is {XML_MAX}");
     Failure::new(Code::XmlError, message)

@@ -94,6 +94,29 @@ pub(crate) async fn descriptions(subject: &Subject) {
     subject
         .is("it is dumped the same", driver.domain_dump_xml(DomainDumpXml { uuid }).await == Ok(Description { xml }));
     undefine(subject, uuid).await;
+    interfaces(subject).await;
+}
+
+/// The address of the only interface in a dump.
+fn mac(xml: &str) -> Option<String> {
+    let (_, rest) = xml.split_once("<mac address=")?;
+    Some(rest.get(1..18)?.to_owned()).filter(|mac| mac.starts_with("52:54:00:"))
+}
+
+async fn interfaces(subject: &Subject) {
+    let driver = &subject.driver;
+    let uuid = Uuid::random();
+    let xml = subject.domain("conform-mac", uuid).replace("<devices>", "<devices><interface type='user'/>");
+    driver.domain_define(DomainDefine { xml }).await.unwrap();
+    let dump = async || driver.domain_dump_xml(DomainDumpXml { uuid }).await.unwrap().xml;
+    let defined = dump().await;
+    driver.domain_define(DomainDefine { xml: defined.clone() }).await.unwrap();
+    let id = driver.domain_start(DomainStart { uuid }).await.unwrap();
+    let macs = [mac(&defined), mac(&dump().await)];
+    driver.domain_destroy(DomainDestroy { id }).await.unwrap();
+    let kept = macs[0].is_some() && macs[0] == macs[1] && macs[0] == mac(&dump().await);
+    subject.is("an interface without an address is dumped with one, which it keeps", kept);
+    undefine(subject, uuid).await;
 }
 
 pub(crate) async fn xml_that_is_refused(subject: &Subject) {

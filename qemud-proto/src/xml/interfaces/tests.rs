@@ -39,7 +39,7 @@ fn each_type_has_the_source_it_needs() {
 fn address_target_and_model_are_read() {
     let parts = "<mac address='52:54:00:Ab:cd:0f'/><target dev='vnet0'/><model type='virtio'/>";
     let read = interface("type='user'", parts).unwrap();
-    assert_eq!(read.mac.unwrap().to_string(), "52:54:00:ab:cd:0f");
+    assert_eq!(read.mac.to_string(), "52:54:00:ab:cd:0f");
     assert_eq!(read.target.as_deref(), Some("vnet0"));
     assert_eq!(read.model.as_deref(), Some("virtio"));
 }
@@ -92,4 +92,55 @@ fn rejects_what_is_not_the_address_of_one_station() {
         let message = interface("type='user'", &format!("<mac address='{mac}'/>")).unwrap_err();
         assert!(message.contains("not six bytes"), "{mac}: {message}");
     }
+}
+
+fn defined(interfaces: &str) -> DomainDefinition {
+    let xml = format!(
+        "<domain type='qemu'><name>a</name><uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid>\
+         <memory>8</memory><os><type>hvm</type></os><devices>{interfaces}</devices></domain>"
+    );
+    DomainDefinition::parse(&xml, &[DomainType::Qemu]).unwrap()
+}
+
+#[test]
+fn an_address_that_is_made_is_written_down_whatever_the_element_looks_like() {
+    let mac = "<mac address='52:54:00:21:de:dd'/>";
+    for (interface, stored) in [
+        ("<interface type='user'/>", format!("<interface type='user'>{mac}</interface>")),
+        ("<interface type='user' />", format!("<interface type='user' >{mac}</interface>")),
+        ("<interface type='user'></interface >", format!("<interface type='user'>{mac}</interface >")),
+        ("<interface type='user'>\n  </interface>", format!("<interface type='user'>\n  {mac}\n  </interface>")),
+        (
+            "<interface type='user'>\n  <model type='e1000'/>\n</interface>",
+            format!("<interface type='user'>\n  {mac}\n  <model type='e1000'/>\n</interface>"),
+        ),
+        (
+            "<interface type='user'><!-- </interface> --><model type='e1000'/></interface>",
+            format!("<interface type='user'>{mac}<!-- </interface> --><model type='e1000'/></interface>"),
+        ),
+    ] {
+        let definition = defined(interface);
+        assert!(
+            definition.stored_xml().contains(&format!("<devices>{stored}</devices>")),
+            "{}",
+            definition.stored_xml()
+        );
+        assert!(definition.live_xml(1, None).contains(&stored));
+        // And so it stays.
+        let again = DomainDefinition::parse(&definition.stored_xml(), &[DomainType::Qemu]).unwrap();
+        assert_eq!((again.stored_xml(), again.devices), (definition.stored_xml(), definition.devices));
+    }
+    assert!(
+        !defined("<interface type='user'><mac address='52:54:00:00:00:01'/></interface>").stored_xml().contains(mac)
+    );
+}
+
+#[test]
+fn an_interface_that_is_put_before_others_gets_no_address_of_theirs() {
+    let before = defined("<interface type='user'/>");
+    let mac = before.devices.interfaces[0].mac;
+    let text = before.stored_xml().replace("<devices>", "<devices><interface type='user'/><interface type='user'/>");
+    let after = DomainDefinition::parse(&text, &[DomainType::Qemu]).unwrap();
+    let macs: BTreeSet<_> = after.devices.interfaces.iter().map(|interface| interface.mac).collect();
+    assert_eq!((macs.len(), after.devices.interfaces[2].mac), (3, mac));
 }

@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::options::Options;
 use super::{Board, BootOrder, CommandLine, Launch, Tap, refuse};
 use crate::failure::{Code, Failure, Reply};
-use crate::identity::Uuid;
 use crate::xml::INTERFACE_NAME_MAX;
-use crate::xml::interfaces::{Interface, Link, Mac};
+use crate::xml::interfaces::{Interface, Link};
 
 /// Network cards by the names that definitions use, which are QEMU's but for virtio.
 pub(super) const CARDS: &[(&str, &str)] = &[
@@ -50,9 +49,8 @@ pub(super) fn add(
             },
         };
         line.add("-netdev", netdev.with("id", &id));
-        let mac = interface.mac.unwrap_or_else(|| made(launch.definition.uuid, position));
         let card = Options::of(card(board, interface)?).with("id", &id).with("netdev", &id);
-        let card = card.with("mac", mac.to_string());
+        let card = card.with("mac", interface.mac.to_string());
         line.add("-device", card.with_some("bootindex", boot_order.interface(position)));
     }
     Ok(())
@@ -121,18 +119,4 @@ fn card(board: &Board<'_>, interface: &Interface) -> Reply<&'static str> {
         let names: Vec<_> = CARDS.iter().map(|(name, _)| *name).collect();
         refuse(format!("'{model}' is no network card, but {} are", names.join(", ")))
     })
-}
-
-/// An address for an interface that was given none: of QEMU's range, and the same for the same domain.
-fn made(uuid: Uuid, position: usize) -> Mac {
-    let folded = uuid.0.iter().enumerate().fold([0; 3], |mut folded: [u8; 3], (at, byte)| {
-        if let Some(slot) = folded.get_mut(at % 3) {
-            *slot ^= byte;
-        }
-        folded
-    });
-    let [high, middle, low] = folded;
-    let number = u32::from_be_bytes([0, high, middle, low]);
-    let [_, high, middle, low] = number.wrapping_add(u32::try_from(position).unwrap_or(u32::MAX)).to_be_bytes();
-    Mac([0x52, 0x54, 0x00, high, middle, low])
 }
