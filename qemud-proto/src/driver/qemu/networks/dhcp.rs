@@ -71,6 +71,11 @@ pub(super) async fn begin(plan: &Plan, dhcp: &DhcpPlan, state: &Path, programs: 
     programs::run(&dnsmasq, &arguments, &[]).await.map_err(|why| plan.failed(what, &why))
 }
 
+/// The dnsmasq of a network, if it runs.
+pub(super) fn running(plan: &Plan, state: &Path) -> Option<Process> {
+    Files::of(plan, state).running()
+}
+
 /// Ends the dnsmasq of a network and removes its files; no error where there is none.
 pub(super) async fn end(plan: &Plan, state: &Path) -> Reply<()> {
     let files = Files::of(plan, state);

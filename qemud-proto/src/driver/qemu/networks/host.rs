@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::programs::Programs;
 use super::{bridge, dhcp, forwarding, settings};
 use crate::driver::disk::{blocking, failed};
+use crate::driver::qemu::process::Process;
 use crate::driver::store::Store;
 use crate::failure::Reply;
 use crate::xml::NetworkDefinition;
@@ -92,11 +93,17 @@ impl Host {
         Ok(())
     }
 
-    async fn hand_out(&self, plan: &Plan) -> Reply<()> {
+    /// Hands out addresses where the network has them; goes on with the dnsmasq that may run.
+    pub(super) async fn hand_out(&self, plan: &Plan) -> Reply<()> {
         match &plan.dhcp {
             Some(dhcp) => dhcp::begin(plan, dhcp, &self.state, &self.programs).await,
             None => Ok(()),
         }
+    }
+
+    /// The dnsmasq of a network, if it runs.
+    pub(super) fn dnsmasq(&self, plan: &Plan) -> Option<Process> {
+        dhcp::running(plan, &self.state)
     }
 
     async fn give_up(&self, plan: &Plan, with_rules: bool) {

@@ -7,6 +7,7 @@
 //! - `settings`: the kernel's settings
 //! - `forwarding`: rules of nftables
 //! - `dhcp`: dnsmasq
+//! - `watch`: that it goes on
 //! - `programs`: programs of the host
 
 mod bridge;
@@ -16,16 +17,18 @@ mod host;
 mod plan;
 mod programs;
 mod settings;
+mod watch;
 
 pub(in crate::driver) use self::bridge::attach;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::host::{Host, Running};
 use self::plan::Plan;
 use self::programs::Programs;
+use self::watch::{Restarts, Watch};
 use super::whole;
 use crate::driver::disk::blocking;
 use crate::driver::networks::Networks;
@@ -46,6 +49,9 @@ struct Shared {
     host: Host,
     /// Held by the change that is being made: they go one at a time, in the order in which they came.
     turn: Arc<tokio::sync::Mutex<()>>,
+    restarts: Restarts,
+    /// Over the active networks that hand out addresses.
+    watches: Mutex<HashMap<Uuid, Watch>>,
 }
 
 impl QemuNetworks {
@@ -57,15 +63,16 @@ impl QemuNetworks {
     /// # Errors
     /// [`Code::SystemError`]: a folder cannot be used.
     pub(in crate::driver) async fn open(definitions: &Path, state: &Path) -> Reply<Self> {
-        Self::open_with(definitions, state, Programs::of_this_host()).await
+        Self::open_with(definitions, state, Programs::of_this_host(), Restarts::default()).await
     }
 
-    async fn open_with(definitions: &Path, state: &Path, programs: Programs) -> Reply<Self> {
+    async fn open_with(definitions: &Path, state: &Path, programs: Programs, restarts: Restarts) -> Reply<Self> {
         let host = Host::open(state, programs).await?;
         let folder = definitions.to_owned();
         let definitions = blocking(move || Store::open(&folder)).await?;
         let networks = Mutex::new(Networks::new());
-        let shared = Arc::new(Shared { networks, definitions, host, turn: Arc::default() });
+        let (turn, watches) = (Arc::default(), Mutex::default());
+        let shared = Arc::new(Shared { networks, definitions, host, turn, restarts, watches });
         let networks = Self(shared);
         networks.change(async |shared| shared.begin().await).await?;
         Ok(networks)
@@ -168,11 +175,26 @@ impl Shared {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn begin(&self) -> Reply<()> {
+    fn watches(&self) -> MutexGuard<'_, HashMap<Uuid, Watch>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the dnsmasq of an active network looked after.
+    fn watch(self: &Arc<Self>, plan: Plan) {
+        if plan.dhcp.is_some() {
+            let uuid = plan.uuid;
+            self.watches().insert(uuid, Watch::begin(Arc::downgrade(self), plan, self.restarts));
+        }
+    }
+
+    async fn begin(self: &Arc<Self>) -> Reply<()> {
         for Running { definition, plan } in self.host.find_again().await? {
-            let name = plan.name.clone();
-            if let Err(failure) = self.networks().launch(definition, plan) {
-                tracing::warn!(network = name, %failure, "a network runs that cannot be served");
+            let launched = self.networks().launch(definition, plan.clone());
+            match launched {
+                Ok(_) => self.watch(plan),
+                Err(failure) => {
+                    tracing::warn!(network = plan.name, %failure, "a network runs that cannot be served");
+                }
             }
         }
         let definitions = self.definitions.clone();
@@ -222,22 +244,25 @@ impl Shared {
         blocking(move || definitions.write(&name, &xml)).await
     }
 
-    async fn launch(&self, definition: NetworkDefinition) -> Reply<Identity> {
+    async fn launch(self: &Arc<Self>, definition: NetworkDefinition) -> Reply<Identity> {
         let taken = taken(&definition).await?;
         let definition = self.networks().may_launch(definition, |bridge| !taken.contains(bridge))?;
         let running = Running { plan: Plan::of(&definition)?, definition };
         let isolated = self.networks().made().filter(|plan| plan.forward.is_none()).cloned().collect::<Vec<_>>();
         self.host.start(&running, &isolated).await?;
-        self.networks().launch(running.definition, running.plan)
+        let launched = self.networks().launch(running.definition, running.plan.clone())?;
+        self.watch(running.plan);
+        Ok(launched)
     }
 
-    async fn start(&self, uuid: Uuid) -> Reply<()> {
+    async fn start(self: &Arc<Self>, uuid: Uuid) -> Reply<()> {
         let definition = self.networks().may_start(uuid)?;
         self.launch(definition).await.map(|_| ())
     }
 
     async fn stop(&self, uuid: Uuid) -> Reply<()> {
         let plan = self.networks().may_stop(uuid)?.1.clone();
+        self.watches().remove(&uuid);
         self.host.stop(&plan).await?;
         self.networks().stop(uuid)
     }

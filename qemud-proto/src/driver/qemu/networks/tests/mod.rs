@@ -4,6 +4,7 @@
 //! - `bridges`: bridges and their addresses; what is refused
 //! - `forwarding`: rules, and packets that go out
 //! - `dhcp`: addresses that are handed out
+//! - `watch`: dnsmasq ends
 //! - `guests`: guests of the real QEMU in networks
 //! - `restarts`: daemons that die
 //! - `definitions`: files, for which nothing has to be started
@@ -15,6 +16,7 @@ mod forwarding;
 mod guests;
 mod namespace;
 mod restarts;
+mod watch;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -24,6 +26,7 @@ use tempfile::TempDir;
 
 use super::QemuNetworks;
 use super::programs::Programs;
+use super::watch::Restarts;
 use crate::driver::qemu::foreign_tool;
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
@@ -59,7 +62,7 @@ impl Room {
             std::os::unix::fs::symlink(there, folder.join(program)).unwrap();
         }
         let programs = Programs::within(folder.as_os_str());
-        QemuNetworks::open_with(&self.definitions(), &self.state(), programs).await.unwrap()
+        QemuNetworks::open_with(&self.definitions(), &self.state(), programs, Restarts::default()).await.unwrap()
     }
 
     /// The files that are left of networks that run.
