@@ -142,6 +142,83 @@ fn whoever_presses_the_key_in_a_bash_sees_the_name() {
     assert_eq!(terminal.ended().0, 0);
 }
 
+/// A shell at whose prompt the script was read, as the README has its users do, with nobody's configuration.
+fn shell(shell: &str, daemon: &Guestd, uri: &str) -> Terminal {
+    let (options, prompt, script) = match shell {
+        "fish" => {
+            // It would show what it guesses before anybody has pressed a key.
+            let quiet = "set -g fish_greeting; set -g fish_autosuggestion_enabled 0";
+            let prompt = format!("{quiet}; function fish_prompt; printf 'ready> '; end");
+            (&["fish", "--no-config", "--interactive", "--init-command"][..], prompt, "guestctl generate fish | source")
+        }
+        _ => {
+            let prompt = "PS1='ready> '; unsetopt prompt_sp; autoload -Uz compinit; compinit -u -D".to_owned();
+            (&["zsh", "-f", "-i"][..], prompt, "source <(guestctl generate zsh)")
+        }
+    };
+    // The terminal is its own, as it is for whoever logs in.
+    let mut command = with_guestctl("setsid", &[&["--ctty"], options].concat());
+    let home = daemon.folder.path();
+    for variable in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "ZDOTDIR"] {
+        command.env(variable, home);
+    }
+    command.env("GUESTD_DEFAULT_URI", uri).env("NO_COLOR", "1");
+    if shell == "fish" {
+        command.arg(&prompt);
+    }
+    let mut terminal = Terminal::run(command);
+    if shell != "fish" {
+        terminal.press(&format!("{prompt}\n"));
+    }
+    terminal.shows("ready>");
+    terminal.press(&format!("{script}\n"));
+    terminal
+}
+
+/// What whoever presses these keys in a shell sees.
+fn whoever_presses_the_key_sees_the_names(name: &str) {
+    if require(name).is_none() || require("setsid").is_none() {
+        return;
+    }
+    let daemon = daemon();
+    let uri = daemon.uri();
+    // A verb, an option, a value, and the names of domains and networks, of the daemon that the line names or else of the
+    // usual one.
+    let mut terminal = shell(name, &daemon, "test:///default");
+    for (keys, shown) in [
+        ("guestctl domuu\t test\n".to_owned(), "-"),
+        ("guestctl list --inac\t\n".to_owned(), " Id  Name  State"),
+        ("guestctl domname te\t\n".to_owned(), "\ntest\n"),
+        (format!("guestctl -c '{uri}' domname we\t\n"), "\nweb\n"),
+        (format!("guestctl -c '{uri}' net-name la\t\n"), "\nlan\n"),
+        (format!("guestctl --connect='{uri}' domname wo\t\n"), "\nwork\n"),
+    ] {
+        terminal.press("clear\n");
+        terminal.press(&keys);
+        terminal.shows(shown);
+        assert!(!terminal.screen().contains("error"), "{keys}: {}", terminal.screen());
+    }
+    terminal.press("exit\n");
+    assert_eq!(terminal.ended().0, 0);
+
+    // Of several, all are shown that the verb is for, and none that the shell would run.
+    let mut terminal = shell(name, &daemon, &uri);
+    terminal.press("guestctl start \t");
+    terminal.shows("work");
+    let screen = terminal.screen();
+    assert!(screen.contains("web") && !screen.contains("test") && !screen.contains("id)"), "{screen}");
+}
+
+#[test]
+fn whoever_presses_the_key_in_a_fish_sees_the_names() {
+    whoever_presses_the_key_sees_the_names("fish");
+}
+
+#[test]
+fn whoever_presses_the_key_in_a_zsh_sees_the_names() {
+    whoever_presses_the_key_sees_the_names("zsh");
+}
+
 #[test]
 fn fish_and_zsh_ask_the_same_program() {
     let daemon = daemon();
