@@ -105,10 +105,24 @@ async fn libvirt_with_qemu_does_what_the_table_says() {
     // The daemon, which is somebody else, writes there.
     set_permissions(&subject.folder, Permissions::from_mode(0o777)).unwrap();
     subject.machine = " arch='x86_64' machine='pc'";
-    // An unprivileged libvirtd has no bridges.
+    // An unprivileged libvirtd has no bridges: see below.
     subject.networks = false;
     subject.reopen = Some(Box::new(reopen));
     conforms(subject).await;
+}
+
+#[cfg(feature = "libvirt")]
+#[tokio::test(flavor = "multi_thread")]
+async fn networks_of_libvirt_do_what_the_table_says() {
+    if !libvirtd::inside("networks_of_libvirt_do_what_the_table_says") {
+        return;
+    }
+    let libvirtd = Libvirtd::start_for_the_system().expect("the programs were there outside");
+    let driver = LibvirtDriver::new().connect(&libvirtd.uri()).await.unwrap();
+    let mut subject = Subject::new("libvirt, QEMU", driver, "qemu");
+    subject.only_networks = true;
+    tokio::time::timeout(PATIENCE, networks::networks(&subject)).await.expect("the driver does not answer");
+    subject.compare();
 }
 
 #[cfg(feature = "qemu")]

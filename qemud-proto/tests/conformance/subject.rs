@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// Tables of the rules: one line each, a column for what holds and one for each subject. All have the same head.
 const TABLE: &str = include_str!("../../DRIVERS.md");
 
+/// The heading above what is tried of networks.
+const NETWORKS: &str = "Networks";
+
 /// What a cell says where a subject does what holds.
 const SAME: &str = "=";
 /// What a cell says where a subject cannot be asked. The text of the table says why.
@@ -36,6 +39,8 @@ pub(crate) struct Subject {
     pub(crate) devices: &'static str,
     /// Whether its networks can be tried here.
     pub(crate) networks: bool,
+    /// Whether nothing else is tried here.
+    pub(crate) only_networks: bool,
     /// None where nothing is to outlast the driver.
     pub(crate) reopen: Option<Reopen>,
     /// Where guests are saved: the driver can write there.
@@ -52,6 +57,7 @@ impl Subject {
             machine: "",
             devices: "",
             networks: true,
+            only_networks: false,
             reopen: None,
             folder: tempfile::tempdir().unwrap(),
             seen: Mutex::default(),
@@ -111,7 +117,10 @@ impl Subject {
         let seen = self.seen.lock().unwrap();
         let mut described = described(self.column);
         if !self.networks {
-            described.retain(|_, line| line.chapter != "Networks" || line.says == NOT_ASKED);
+            described.retain(|_, line| line.chapter != NETWORKS || line.says == NOT_ASKED);
+        }
+        if self.only_networks {
+            described.retain(|_, line| line.chapter == NETWORKS);
         }
         let mut wrong = Vec::new();
         for (rule, line) in &described {
