@@ -36,6 +36,8 @@ pub mod messages; // the protocol: messages and table
 pub mod events; //   what the daemon tells of its own accord: messages and table
 #[cfg(any(feature = "client", feature = "daemon"))]
 pub mod uri; //      where a daemon is
+#[cfg(feature = "client")]
+pub mod configuration; // where a program's configuration is
 #[cfg(feature = "tls")]
 pub mod pki; //      where certificates are
 #[cfg(feature = "client")]

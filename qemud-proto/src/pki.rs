@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rpc_frame::tls::TlsFiles;
 
+use crate::uri::Certificates;
+
 /// The folder of this machine's certificates.
 const SYSTEM: &str = "/etc/pki/guestd";
 
@@ -29,17 +31,24 @@ pub fn users_server() -> TlsFiles {
     server_of(own_folder().as_deref(), Path::new(AUTHORITIES), Path::new(SYSTEM))
 }
 
-/// The files of a client: `cacert.pem`, `clientcert.pem` and `clientkey.pem` in `folder`.
+/// The files of a client: those that are named, and else `cacert.pem`, `clientcert.pem` and `clientkey.pem` in the folder
+/// that is.
 ///
 /// Without one, those of `~/.pki/guestd/` that are there; in place of the others, `/etc/pki/CA/cacert.pem`, and
 /// `/etc/pki/guestd/clientcert.pem` with `/etc/pki/guestd/private/clientkey.pem`. A client without a certificate says
 /// to nobody who it is.
 #[must_use]
-pub fn client(folder: Option<&Path>) -> TlsFiles {
-    if let Some(folder) = folder {
-        return of_folder(folder, "client");
+pub fn client(given: &Certificates) -> TlsFiles {
+    let usual = match &given.folder {
+        Some(folder) => of_folder(folder, "client"),
+        None => client_of(own_folder().as_deref(), Path::new(AUTHORITIES), Path::new(SYSTEM)),
+    };
+    let files = TlsFiles::new(given.authorities.clone().unwrap_or(usual.authorities));
+    match (given.certificate.clone().or(usual.certificate), given.key.clone().or(usual.key)) {
+        (None, None) => files,
+        // One without the other is a mistake, which the file that is missing is named for.
+        (certificate, key) => files.with_certificate(certificate.unwrap_or_default(), key.unwrap_or_default()),
     }
-    client_of(own_folder().as_deref(), Path::new(AUTHORITIES), Path::new(SYSTEM))
 }
 
 /// `~/.pki/guestd`.
@@ -143,7 +152,8 @@ mod tests {
     #[test]
     fn a_folder_has_all_in_one_place() {
         let at = |files: TlsFiles| [Some(files.authorities), files.certificate, files.key];
-        assert_eq!(at(client(Some(Path::new("p")))), paths(["p/cacert.pem", "p/clientcert.pem", "p/clientkey.pem"]));
+        let folder = Certificates { folder: Some("p".into()), ..Certificates::default() };
+        assert_eq!(at(client(&folder)), paths(["p/cacert.pem", "p/clientcert.pem", "p/clientkey.pem"]));
         assert_eq!(at(server(Some(Path::new("p")))), paths(["p/cacert.pem", "p/servercert.pem", "p/serverkey.pem"]));
         let system =
             ["/etc/pki/CA/cacert.pem", "/etc/pki/guestd/servercert.pem", "/etc/pki/guestd/private/serverkey.pem"];

@@ -21,8 +21,8 @@ fn way(transport: &Transport) -> String {
             add("socket", path(socket));
             "unix".to_owned()
         }
-        Transport::Tls { host, port, pki_path, verify } => {
-            add("pkipath", path(pki_path));
+        Transport::Tls { host, port, certificates, verify } => {
+            add("pkipath", path(&certificates.folder));
             add("verify", (!verify).then(|| "no".to_owned()));
             format!("tls {host} {port}")
         }

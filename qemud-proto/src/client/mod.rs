@@ -20,6 +20,8 @@ use self::program::{Command, Program};
 #[cfg(not(feature = "ssh"))]
 use self::without_programs::Program;
 use crate::messages::{Negotiate, OPEN_READ_ONLY, Open};
+#[cfg(feature = "tls")]
+use crate::uri::Certificates;
 use crate::uri::{ConnectUri, Transport};
 
 /// The version of the program, and the minor version that opens URIs.
@@ -57,9 +59,7 @@ async fn channel(uri: &ConnectUri) -> Result<(Channel, Option<Program>), Connect
         Transport::Unix { .. } => Box::new(unix(&uri.socket()?).await?),
         Transport::Tcp { host, port } => Box::new(tcp(host, *port).await?),
         #[cfg(feature = "tls")]
-        Transport::Tls { host, port, pki_path, verify } => {
-            Box::new(tls(host, *port, pki_path.as_deref(), *verify).await?)
-        }
+        Transport::Tls { host, port, certificates, verify } => Box::new(tls(host, *port, certificates, *verify).await?),
         #[cfg(not(feature = "tls"))]
         Transport::Tls { .. } => return Err(ConnectError::Transport("tls")),
         #[cfg(feature = "ssh")]
@@ -128,11 +128,11 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
 async fn tls(
     host: &str,
     port: u16,
-    pki_path: Option<&Path>,
+    certificates: &Certificates,
     verify: bool,
 ) -> Result<rpc_frame::tls::TlsStream<TcpStream>, ConnectError> {
     let failed = |source| ConnectError::Tls { host: host.to_owned(), port, source };
-    let builder = rpc_frame::tls::ClientTls::builder(crate::pki::client(pki_path));
+    let builder = rpc_frame::tls::ClientTls::builder(crate::pki::client(certificates));
     let builder = if verify { builder } else { builder.dangerous_no_verify() };
     // What is wrong with our own files is told before anybody is called.
     let tls = builder.build().map_err(failed)?;

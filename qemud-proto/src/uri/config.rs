@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{ConnectUri, UriError};
+use crate::configuration;
+
+/// The file's name.
+const FILE: &str = "guestctl.toml";
 
 /// What a client's configuration says about URIs.
 ///
@@ -100,7 +104,11 @@ impl UriConfig {
     /// When it cannot be read, or as [`parse`](Self::parse).
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source })
+        Self::of_file(path.to_owned(), &text)
+    }
+
+    fn of_file(path: PathBuf, text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text).map_err(|source| ConfigError::Parse { path, source })
     }
 
     /// Reads the user's file, or else the machine's; without either nothing is configured.
@@ -108,17 +116,19 @@ impl UriConfig {
     /// # Errors
     /// As [`read`](Self::read), for a file that is there.
     pub fn load() -> Result<Self, ConfigError> {
-        let folder = |name| std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-        let own = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")));
-        for folder in own.into_iter().chain([PathBuf::from("/etc")]) {
-            let file = folder.join("guestd").join("guestctl.toml");
-            match Self::read(&file) {
-                Err(ConfigError::Read { source, .. })
-                    if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-                read => return read,
-            }
+        match configuration::find(FILE)? {
+            Some((path, text)) => Self::of_file(path, &text),
+            None => Ok(Self::default()),
         }
-        Ok(Self::default())
+    }
+
+    /// The same for a user who has given this: where it is a URI, and so no alias, nothing has to be read, and a file that is
+    /// of no use stands in nobody's way.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_for(given: Option<&str>) -> Result<Self, ConfigError> {
+        if given.is_some_and(|text| text.contains(':')) { Ok(Self::default()) } else { Self::load() }
     }
 
     /// The target of what a user has given, or of the default. None where there is neither: see

@@ -83,8 +83,8 @@ pub enum Transport {
         host: String,
         /// The port.
         port: u16,
-        /// The folder of the certificates and of the key.
-        pki_path: Option<PathBuf>,
+        /// Where the certificates and the key are.
+        certificates: Certificates,
         /// Whether the daemon's certificate is checked.
         verify: bool,
     },
@@ -102,6 +102,47 @@ pub enum Transport {
         /// The program.
         command: PathBuf,
     },
+}
+
+impl Transport {
+    /// As a URI names it.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::InProcess => "in process",
+            Self::Unix { .. } => "unix",
+            Self::Tls { .. } => "tls",
+            Self::Tcp { .. } => "tcp",
+            Self::Ssh(_) => "ssh",
+            Self::Ext { .. } => "ext",
+        }
+    }
+}
+
+/// Where a client's certificates and key are, as far as that is said; the rest is where it usually is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Certificates {
+    /// A folder with `cacert.pem`, `clientcert.pem` and `clientkey.pem`.
+    pub folder: Option<PathBuf>,
+    /// Certificates of those who vouch for daemons.
+    pub authorities: Option<PathBuf>,
+    /// The client's certificate.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+}
+
+impl Certificates {
+    /// What is not said here is as `other` says.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            folder: self.folder.or(other.folder),
+            authorities: self.authorities.or(other.authorities),
+            certificate: self.certificate.or(other.certificate),
+            key: self.key.or(other.key),
+        }
+    }
 }
 
 /// How ssh is run, and what it runs at its far side.
@@ -163,6 +204,21 @@ impl ConnectUri {
         }
         let sockets = if self.is_of_session() { Sockets::session()? } else { Sockets::system() };
         Ok(sockets.pick(self.read_only))
+    }
+
+    /// The same target, with certificates that come before those that the URI says.
+    ///
+    /// # Errors
+    /// [`UriError::Misplaced`] when something is said and the transport is none that has certificates.
+    pub fn with_certificates(mut self, given: Certificates) -> Result<Self, UriError> {
+        match &mut self.transport {
+            Transport::Tls { certificates, .. } => *certificates = given.or(std::mem::take(certificates)),
+            _ if given == Certificates::default() => {}
+            other => {
+                return Err(UriError::Misplaced { transport: other.name(), part: "a certificate".to_owned() });
+            }
+        }
+        Ok(self)
     }
 
     /// The same target for procedures that change nothing.

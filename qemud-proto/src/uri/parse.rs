@@ -5,7 +5,7 @@ use std::str::FromStr;
 use url::{Host, ParseError, Url};
 
 use super::parameters::{Parameters, decoded};
-use super::{ConnectUri, Ssh, TCP_PORT, TLS_PORT, Transport, URI_MAX, UriError};
+use super::{Certificates, ConnectUri, Ssh, TCP_PORT, TLS_PORT, Transport, URI_MAX, UriError};
 
 impl FromStr for ConnectUri {
     type Err = UriError;
@@ -99,10 +99,11 @@ impl Parts<'_> {
                 Transport::Unix { socket }
             }
             "tls" => {
-                let pki_path = parameters.path("pkipath")?;
+                let certificates = Certificates { folder: parameters.path("pkipath")?, ..Certificates::default() };
                 let verify = parameters.flag("no_verify")? != Some(true);
                 self.refuse(transport, &[Part::User])?;
-                Transport::Tls { host: self.host(transport)?, port: self.port.unwrap_or(TLS_PORT), pki_path, verify }
+                let (host, port) = (self.host(transport)?, self.port.unwrap_or(TLS_PORT));
+                Transport::Tls { host, port, certificates, verify }
             }
             "tcp" => {
                 self.refuse(transport, &[Part::User])?;

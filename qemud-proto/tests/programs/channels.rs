@@ -196,6 +196,43 @@ fn a_client_with_a_certificate_calls_by_tls() {
 }
 
 #[test]
+fn certificates_are_named_by_options_as_well_which_come_before_the_uri() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let (_daemon, port) = pki.daemon(&[]);
+    let bare = format!("test+tls://localhost:{port}/default");
+    let (folder, file) = (pki.folder(), |name: &str| format!("{}/{name}.pem", pki.folder()));
+    let (ca, certificate, key) = (file("cacert"), file("clientcert"), file("clientkey"));
+    let files = ["--tls-ca", &ca, "--tls-certificate", &certificate, "--tls-key", &key];
+    for (uri, options) in [
+        (&bare, &["--pki-path", &folder][..]),
+        (&bare, &files),
+        (&other.uri(&port), &["--pki-path", &folder]),
+        (&other.uri(&port), &files),
+        // Files come before a folder, and what is not named is where it usually is.
+        (&bare, &[&["--pki-path", &other.folder()][..], &files].concat()),
+        (&pki.uri(&port), &files[2..]),
+    ] {
+        let ended = guestctl(&[&["--connect", uri, "domname", "1"], options].concat());
+        assert_eq!(ended, Ended::new(0, "test\n", ""), "{uri} {options:?}");
+    }
+    for (uri, options, status, says) in [
+        (pki.uri(&port), vec!["--pki-path".to_owned(), other.folder()], 1, "UnknownIssuer"),
+        (
+            pki.uri(&port),
+            vec!["--tls-key".to_owned(), "/nowhere/key.pem".to_owned()],
+            1,
+            "'/nowhere/key.pem': No such file",
+        ),
+        ("test:///default".to_owned(), vec!["--tls-ca".to_owned(), ca.clone()], 2, "a certificate means nothing for"),
+    ] {
+        let mut arguments = vec!["--connect", &uri, "domname", "1"];
+        arguments.extend(options.iter().map(String::as_str));
+        let ended = guestctl(&arguments);
+        assert!(ended.status == status && ended.stderr.contains(says), "{uri} {options:?}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_client_that_may_not_connect_is_refused_and_the_log_says_why() {
     let (pki, other) = (Pki::new(), Pki::new());
     let (mut daemon, port) = pki.daemon(&["--tls-allowed-name", "C=DE,O=Example,CN=bob"]);

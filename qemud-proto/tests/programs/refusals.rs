@@ -125,6 +125,32 @@ fn aliases_and_the_default_come_from_the_configuration() {
 }
 
 #[test]
+fn a_configuration_that_cannot_be_read_stands_in_the_way_of_no_uri() {
+    let folder = tempfile::tempdir().unwrap();
+    // Not even root can read it.
+    let file = folder.path().join("guestd/guestctl.toml");
+    fs::create_dir_all(&file).unwrap();
+    let called = |arguments: &[&str]| {
+        let mut command = guestctl_command(&[arguments, &["domname", "1"]].concat());
+        command.env("XDG_CONFIG_HOME", folder.path());
+        run_with(command, b"")
+    };
+    let test = ["--connect", "test:///default"];
+    assert_eq!(called(&test), Ended::new(0, "test\n", ""));
+    // But in that of one who means it, or for whom it would matter.
+    let says = format!("error: cannot read '{}': Is a directory (os error 21)\n", file.display());
+    assert_eq!(called(&["--connect", "alias"]), Ended::new(1, "", &says));
+    assert_eq!(called(&[]), Ended::new(1, "", &says));
+    assert_eq!(called(&[&test[..], &["--config", file.to_str().unwrap()]].concat()), Ended::new(1, "", &says));
+    // So it is with the daemon, which it would tell whom to let in.
+    fs::create_dir_all(folder.path().join("guestd/guestd.toml")).unwrap();
+    let mut command = guestd_command(&["--check"]);
+    command.env("XDG_CONFIG_HOME", folder.path());
+    let ended = run_with(command, b"");
+    assert!(ended.status == 1 && ended.stderr.contains("guestd.toml': Is a directory"), "{ended:?}");
+}
+
+#[test]
 fn users_without_a_home_have_no_configuration() {
     let mut command = guestctl_command(&["--connect", "test:///default", "domname", "1"]);
     command.env_remove("XDG_CONFIG_HOME").env("HOME", "/dev/null");

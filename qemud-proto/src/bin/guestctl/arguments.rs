@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
-use qemud_proto::uri::{ConfigError, ConnectUri, Transport, UriConfig, probe};
+use qemud_proto::uri::{Certificates, ConfigError, ConnectUri, Transport, UriConfig, probe};
 
 use crate::completion;
 use crate::top::Order;
@@ -27,6 +27,24 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// With TLS, the folder with cacert.pem, clientcert.pem and clientkey.pem, in the place of the URI's pkipath [default:
+    /// those that are in ~/.pki/guestd, else /etc/pki/CA/cacert.pem, and /etc/pki/guestd/clientcert.pem with
+    /// private/clientkey.pem]
+    #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pki_path: Option<PathBuf>,
+
+    /// With TLS, certificates of those who vouch for daemons, in the place of cacert.pem
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    tls_ca: Option<PathBuf>,
+
+    /// With TLS, our certificate, in the place of clientcert.pem
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    tls_certificate: Option<PathBuf>,
+
+    /// With TLS, its key, in the place of clientkey.pem
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    tls_key: Option<PathBuf>,
+
     /// Allow only what changes nothing
     #[arg(short, long, global = true)]
     pub(crate) readonly: bool,
@@ -42,8 +60,8 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// The daemon that is meant. A URI that leads nowhere ends the program, as any mistake in the command line does.
     pub(crate) async fn daemon(&self) -> Result<ConnectUri, ConfigError> {
-        let config = self.config.as_deref().map_or_else(UriConfig::load, UriConfig::read)?;
         let given = self.connect.as_deref().filter(|text| !text.is_empty());
+        let config = self.config.as_deref().map_or_else(|| UriConfig::load_for(given), UriConfig::read)?;
         let mistaken = |error: &dyn std::fmt::Display| -> ! {
             let (what, text) = match given {
                 Some(text) => ("'--connect <URI>'", text),
@@ -53,14 +71,27 @@ impl Arguments {
                 .error(ErrorKind::ValueValidation, format!("invalid value '{text}' for {what}: {error}"))
                 .exit()
         };
-        match config.resolve(given) {
-            Ok(None) => Ok(probe(self.readonly).await),
+        let uri = match config.resolve(given) {
+            Ok(None) => probe(self.readonly).await,
             Ok(Some(uri)) => match uri.socket() {
                 Err(error) if matches!(uri.transport, Transport::Unix { .. }) => mistaken(&error),
-                _ => Ok(uri.with_read_only(self.readonly)),
+                _ => uri.with_read_only(self.readonly),
             },
             Err(error) => mistaken(&error),
+        };
+        match uri.with_certificates(self.certificates()) {
+            Ok(uri) => Ok(uri),
+            Err(error) => Self::command().error(ErrorKind::ArgumentConflict, error).exit(),
         }
+    }
+
+    fn certificates(&self) -> Certificates {
+        let mut given = Certificates::default();
+        given.folder.clone_from(&self.pki_path);
+        given.authorities.clone_from(&self.tls_ca);
+        given.certificate.clone_from(&self.tls_certificate);
+        given.key.clone_from(&self.tls_key);
+        given
     }
 }
 

@@ -18,7 +18,7 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{EnvCompleter, Fish, Shells, Zsh};
 use qemud_proto::client::connect;
 use qemud_proto::messages::*;
-use qemud_proto::uri::{ConnectUri, Transport, UriConfig, probe};
+use qemud_proto::uri::{Certificates, ConnectUri, Transport, UriConfig, probe};
 use rpc_frame::tokio::Client;
 
 use self::bash::Bash;
@@ -145,15 +145,22 @@ fn unquoted(word: OsString) -> OsString {
 async fn daemon(words: Vec<OsString>) -> Option<ConnectUri> {
     let given = Arguments::command().ignore_errors(true).try_get_matches_from(words).ok()?;
     // Options of the command stand behind it, and clap copies them where they are global.
+    let text = given.try_get_one::<String>("connect").ok()?.map(String::as_str).filter(|text| !text.is_empty());
     let config = match given.try_get_one::<PathBuf>("config").ok()? {
         Some(file) => UriConfig::read(file),
-        None => UriConfig::load(),
+        None => UriConfig::load_for(text),
     };
-    let text = given.try_get_one::<String>("connect").ok()?.map(String::as_str).filter(|text| !text.is_empty());
-    match config.ok()?.resolve(text).ok()? {
-        Some(uri) => Some(uri.with_read_only(true)),
-        None => Some(probe(true).await),
-    }
+    let path = |option| given.try_get_one::<PathBuf>(option).ok().flatten().cloned();
+    let mut certificates = Certificates::default();
+    certificates.folder = path("pki_path");
+    certificates.authorities = path("tls_ca");
+    certificates.certificate = path("tls_certificate");
+    certificates.key = path("tls_key");
+    let uri = match config.ok()?.resolve(text).ok()? {
+        Some(uri) => uri.with_read_only(true),
+        None => probe(true).await,
+    };
+    uri.with_certificates(certificates).ok()
 }
 
 async fn domains(client: &Client, known: Known) -> Result<Vec<String>, Error> {

@@ -1,7 +1,6 @@
 //! What the daemon is told: on the command line, else in the environment, else in its file, else nothing.
 
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use nix::unistd::Uid;
+use qemud_proto::configuration;
 use qemud_proto::failure::Reply;
 use qemud_proto::messages::DomainNames;
 use rpc_frame::tls::{TlsAllow, TlsFiles};
@@ -224,16 +224,10 @@ impl Settings {
             let text = fs::read_to_string(file).with_context(|| format!("cannot read '{}'", file.display()))?;
             return self.with_text(file, &text);
         }
-        for folder in own_configuration().into_iter().chain([PathBuf::from("/etc")]) {
-            let file = folder.join("guestd").join("guestd.toml");
-            match fs::read_to_string(&file) {
-                Ok(text) => return self.with_text(&file, &text),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
-                Err(error) => return Err(error).with_context(|| format!("cannot read '{}'", file.display())),
-            }
+        match configuration::find("guestd.toml")? {
+            Some((file, text)) => self.with_text(&file, &text),
+            None => Ok(self),
         }
-        Ok(self)
     }
 
     fn with_text(self, file: &Path, text: &str) -> anyhow::Result<Self> {
@@ -252,7 +246,7 @@ impl Settings {
 
     /// The folder of definitions.
     pub(crate) fn config_dir(&self) -> anyhow::Result<PathBuf> {
-        let usual = if Uid::effective().is_root() { Some(PathBuf::from("/etc")) } else { own_configuration() };
+        let usual = if Uid::effective().is_root() { Some(PathBuf::from("/etc")) } else { configuration::own_folder() };
         let usual = usual.map(|folder| folder.join("guestd"));
         self.config_dir.clone().or(usual).context("without $XDG_CONFIG_HOME and $HOME there must be a --config-dir")
     }
@@ -346,11 +340,6 @@ impl Settings {
 /// A folder that the environment names.
 fn folder(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|folder| !folder.is_empty()).map(PathBuf::from)
-}
-
-/// Where a user's programs have their configuration.
-fn own_configuration() -> Option<PathBuf> {
-    folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))
 }
 
 #[cfg(test)]
