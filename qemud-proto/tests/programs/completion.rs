@@ -187,7 +187,7 @@ fn whoever_presses_the_key_sees_the_names(name: &str) {
     let mut terminal = shell(name, &daemon, "test:///default");
     for (keys, shown) in [
         ("guestctl domuu\t test\n".to_owned(), "-"),
-        ("guestctl list --inac\t\n".to_owned(), " Id  Name  State"),
+        ("guestctl list --inac\t\n".to_owned(), " Id   Name   State"),
         ("guestctl domname te\t\n".to_owned(), "\ntest\n"),
         (format!("guestctl -c '{uri}' domname we\t\n"), "\nweb\n"),
         (format!("guestctl -c '{uri}' net-name la\t\n"), "\nlan\n"),

@@ -140,7 +140,7 @@ fn a_domain_that_does_not_answer_hides_no_other() {
     let daemon = SlowDaemon::start(&[]);
     daemon.slow.silent.store(true, SeqCst);
     let ended = run_with(daemon.command(&["list"]), b"");
-    let listed = " Id  Name   State\n 7   slow   unknown\n 9   other  running\n";
+    let listed = " Id   Name    State\n-----------------------\n 7    slow    unknown\n 9    other   running\n";
     let says = " WARN OperationFailed (9): domain 'slow' does not answer\n";
     assert_eq!(ended, Ended::new(0, listed, says));
     let ended = run_with(daemon.command(&["top", "--batch", "-n", "1", "--delay", "0.1"]), b"");

@@ -108,9 +108,9 @@ fn aliases_and_the_default_come_from_the_configuration() {
         command.env("XDG_CONFIG_HOME", &folder);
         run_with(command, b"")
     };
-    assert_eq!(count(&[]).stdout, " Active:  0\n");
-    assert_eq!(count(&["--connect", "here"]).stdout, " Active:  0\n");
-    assert_eq!(count(&["--connect", "test:///default"]).stdout, " Active:  1\n");
+    assert_eq!(count(&[]).stdout, "Active:         0\n");
+    assert_eq!(count(&["--connect", "here"]).stdout, "Active:         0\n");
+    assert_eq!(count(&["--connect", "test:///default"]).stdout, "Active:         1\n");
     let ended = count(&["--connect", "there"]);
     assert!(ended.status == 2 && ended.stderr.contains("'there' is not a URI"), "{ended:?}");
     // Another file is read in its place, and what is wrong in a file is told with its name and line.
@@ -166,7 +166,7 @@ fn without_a_uri_the_daemon_of_the_session_is_found() {
     daemon.line();
     let mut command = guestctl_command(&["list", "--count"]);
     command.env("XDG_RUNTIME_DIR", daemon.folder.path());
-    assert_eq!(run_with(command, b"").stdout, " Active:  0\n");
+    assert_eq!(run_with(command, b"").stdout, "Active:         0\n");
 }
 
 #[test]
@@ -194,8 +194,8 @@ fn the_default_uri_comes_from_the_environment_and_an_option_beats_it() {
         assert_eq!(ended.status, 0, "{ended:?}");
         ended.stdout
     };
-    assert_eq!(count(&["list", "--count"]), " Active:  0\n");
-    assert_eq!(count(&["--connect", "test:///default", "list", "--count"]), " Active:  1\n");
+    assert_eq!(count(&["list", "--count"]), "Active:         0\n");
+    assert_eq!(count(&["--connect", "test:///default", "list", "--count"]), "Active:         1\n");
 }
 
 #[test]
@@ -306,8 +306,9 @@ async fn control_characters_from_a_daemon_are_printed_as_escapes() {
     tokio::spawn(async move { server.serve(listener).await });
     let play = move || {
         let ctl = Ctl::new(unix_uri(&socket));
-        let state = |id: &str, state: &str| format!(" {id}   {HARMLESS}  {state}");
-        let head = format!(" Id  Name{}  State", " ".repeat(HARMLESS.len() - 4));
+        let state = |id: &str, state: &str| format!(" {id}    {HARMLESS}   {state}");
+        let rule = "-".repeat(2 + HARMLESS.len() + 8 + 9);
+        let head = format!(" Id   Name{}   State\n{rule}", " ".repeat(HARMLESS.len() - 4));
         let list = format!("{head}\n{}\n{}\n", state("1", "paused"), state("-", "shut off"));
         assert_eq!(ctl.text(&["list", "--all"]), list);
         assert_eq!(ctl.text(&["domname", "1"]), format!("{HARMLESS}\n"));

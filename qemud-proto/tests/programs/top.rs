@@ -143,7 +143,7 @@ fn states_are_coloured_on_a_terminal_unless_somebody_is_against_it() {
     let list = || guestctl_command(&["--connect", &daemon.uri(), "list"]);
     let seen = |command: Command| {
         let terminal = Terminal::run(command);
-        terminal.shows(" 1   test  running");
+        terminal.shows(" 1    test   running");
         let coloured = terminal.has_written("\u{1b}");
         assert_eq!(coloured, terminal.has_written(GREEN));
         assert_eq!(terminal.ended().0, 0);

@@ -359,6 +359,12 @@ pub(crate) struct Which {
     /// Only how many there are, without asking for each
     #[arg(long)]
     pub(crate) count: bool,
+    /// Only their names, a line each, for scripts
+    #[arg(long, conflicts_with_all = ["count", "uuid"])]
+    pub(crate) name: bool,
+    /// Only their UUIDs, a line each, for scripts
+    #[arg(long, conflicts_with = "count")]
+    pub(crate) uuid: bool,
 }
 
 impl Which {

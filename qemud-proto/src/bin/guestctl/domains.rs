@@ -54,7 +54,7 @@ impl Found {
     }
 
     fn facts(&self) -> [(&'static str, Value); 3] {
-        [("Id", self.id.into()), ("UUID", self.uuid.to_string().into()), ("Name", self.name.clone().into())]
+        [("Id", self.id.into()), ("Name", self.name.clone().into()), ("UUID", self.uuid.to_string().into())]
     }
 }
 
@@ -102,6 +102,11 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
         }
         return Ok(output.facts(&facts)?);
     }
+    if which.name || which.uuid {
+        let identities = identities(client, which).await?.into_iter();
+        let words = identities.map(|found| if which.name { found.name } else { found.uuid.to_string() });
+        return Ok(output.words(&words.collect::<Vec<_>>())?);
+    }
     let mut rows: Vec<Vec<Value>> = Vec::new();
     if which.wants_active() {
         rows.extend(active_rows(client).await?);
@@ -112,6 +117,24 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
         }
     }
     Ok(output.table(&["Id", "Name", "State"], &rows)?)
+}
+
+/// The same domains as the table has.
+async fn identities(client: &Client, which: &Which) -> Result<Vec<Identity>, Error> {
+    let mut found = Vec::new();
+    if which.wants_active() {
+        let ids = client.call(&ListDomains).await??.ids;
+        found.extend(each(ids, async |id| still_there(client.call(&DomainLookupById { id }).await?)).await);
+    }
+    if which.wants_inactive() {
+        let of_name = async |name: String| {
+            let reply = client.call(&DomainLookupByName { name: name.clone() }).await?;
+            Ok(still_there(reply)?.map(|DomainOfName { uuid, .. }| Identity { uuid, name }))
+        };
+        found.extend(each(client.call(&ListDefinedDomains).await??.names, of_name).await);
+    }
+    // Some may have gone since the lists were made.
+    found.into_iter().filter_map(Result::transpose).collect()
 }
 
 async fn active_rows(client: &Client) -> Result<Vec<Vec<Value>>, Error> {
@@ -228,7 +251,7 @@ pub(crate) async fn info(client: &Client, output: &Output, domain: &Domain) -> R
     let mut facts = found.facts().to_vec();
     facts.extend([
         ("State", state_name(info.runstate).into()),
-        ("CPUs", info.nr_virt_cpu.into()),
+        ("CPU(s)", info.nr_virt_cpu.into()),
         ("CPU time ns", info.cpu_time.into()),
         ("Max memory KiB", info.maxmem.into()),
         ("Used memory KiB", info.memory.into()),

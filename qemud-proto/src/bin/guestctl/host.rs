@@ -23,13 +23,13 @@ pub(crate) async fn node_info(client: &Client, output: &Output) -> Result<(), Er
     let node = client.call(&GetNodeInfo).await??;
     Ok(output.facts(&[
         ("CPU model", node.model.into()),
-        ("CPUs", node.cpus.into()),
+        ("CPU(s)", node.cpus.into()),
         ("CPU frequency MHz", node.mhz.into()),
-        ("NUMA nodes", node.nodes.into()),
-        ("Sockets per node", node.sockets.into()),
-        ("Cores per socket", node.cores.into()),
-        ("Threads per core", node.threads.into()),
-        ("Memory KiB", node.memory.into()),
+        ("NUMA cell(s)", node.nodes.into()),
+        ("CPU socket(s)", node.sockets.into()),
+        ("Core(s) per socket", node.cores.into()),
+        ("Thread(s) per core", node.threads.into()),
+        ("Memory size KiB", node.memory.into()),
     ])?)
 }
 

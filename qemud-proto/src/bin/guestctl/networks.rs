@@ -25,7 +25,7 @@ async fn find(client: &Client, key: &Network) -> Result<Identity, Error> {
 }
 
 fn facts(network: &Identity) -> [(&'static str, Value); 2] {
-    [("UUID", network.uuid.to_string().into()), ("Name", network.name.clone().into())]
+    [("Name", network.name.clone().into()), ("UUID", network.uuid.to_string().into())]
 }
 
 /// A reply about a network that may be gone by now.
@@ -56,6 +56,15 @@ pub(crate) async fn list(client: &Client, output: &Output, which: &Which) -> Res
     if which.wants_inactive() {
         let inactive = client.call(&ListDefinedNetworks).await??.names;
         names.extend(inactive.into_iter().map(|name| (name, "inactive")));
+    }
+    if which.name {
+        return Ok(output.words(&names.into_iter().map(|(name, _)| name).collect::<Vec<_>>())?);
+    }
+    if which.uuid {
+        let uuid = async |(name, _)| still_there(client.call(&NetworkLookupByName { name }).await?);
+        let found = each(names, uuid).await.into_iter().filter_map(Result::transpose);
+        let words = found.map(|uuid| Ok(uuid?.to_string())).collect::<Result<Vec<_>, Error>>()?;
+        return Ok(output.words(&words)?);
     }
     let mut rows: Vec<Vec<Value>> = Vec::new();
     for row in each(names, async |(name, state)| row(client, name, state).await).await {

@@ -6,6 +6,9 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{Cell, Color, Table, presets};
 use serde_json::Value;
 
+/// Least width of the names of facts, as virsh has it.
+const FACTS_MIN: usize = 15;
+
 /// How to print.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
@@ -21,26 +24,44 @@ impl Output {
         Self { json, colour: shown && set("NO_COLOR").is_none() }
     }
 
-    /// Facts about one thing: names and values, aligned.
+    /// Facts about one thing: names and values, aligned as virsh does it. A unit at a name's end stands behind the value.
     pub(crate) fn facts(&self, facts: &[(&str, Value)]) -> io::Result<()> {
         if self.json {
             let object: serde_json::Map<_, _> = facts.iter().map(|(name, value)| (key(name), value.clone())).collect();
             return line(&Value::Object(object).to_string());
         }
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        for (name, value) in facts {
-            table.add_row([format!("{name}:"), text(value)]);
-        }
-        line(&trimmed(&table))
+        let facts: Vec<_> = facts.iter().map(|(name, value)| with_unit(name, value)).collect();
+        let width = facts.iter().map(|(name, _)| name.len() + 1).fold(FACTS_MIN, usize::max);
+        let facts: Vec<_> =
+            facts.into_iter().map(|(name, value)| format!("{:<width$} {value}", format!("{name}:"))).collect();
+        line(&facts.join("\n"))
     }
 
-    /// Things of one kind: a line each under a head.
+    /// Things of one kind: a line each under a head with a rule, as virsh has it, so that two lines are to be left out.
     pub(crate) fn table(&self, head: &[&str], rows: &[Vec<Value>]) -> io::Result<()> {
-        line(&self.rows(head, rows))
+        if self.json {
+            return line(&self.rows(head, rows));
+        }
+        let mut table = self.grid(head, rows);
+        for column in table.column_iter_mut() {
+            column.set_padding((1, 2));
+        }
+        let rule = table.lines().next().map_or(0, |head| head.chars().count());
+        let table = trimmed(&table);
+        let (head, rows) = table.split_once('\n').unwrap_or((&table, ""));
+        let rule = "-".repeat(rule);
+        line(format!("{head}\n{rule}\n{rows}").trim_end())
     }
 
-    /// The same as a text.
+    /// One word of each thing, a line each; for programs a list of them.
+    pub(crate) fn words(&self, words: &[String]) -> io::Result<()> {
+        if self.json {
+            return line(&Value::from(words).to_string());
+        }
+        words.iter().try_for_each(|word| line(&printable(word)))
+    }
+
+    /// The same as a text, with nothing between head and lines.
     pub(crate) fn rows(&self, head: &[&str], rows: &[Vec<Value>]) -> String {
         if self.json {
             let object = |row: &Vec<Value>| -> Value {
@@ -52,6 +73,10 @@ impl Output {
             };
             return Value::Array(rows.iter().map(object).collect()).to_string();
         }
+        trimmed(&self.grid(head, rows))
+    }
+
+    fn grid(&self, head: &[&str], rows: &[Vec<Value>]) -> Table {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_header(head.to_vec());
         // It is decided here what is coloured, not by what the library sees of the terminal.
@@ -68,7 +93,7 @@ impl Output {
             (_, text) => Cell::new(text),
         };
         table.add_rows(rows.iter().map(|row| head.iter().zip(row).map(cell).collect::<Vec<_>>()));
-        trimmed(&table)
+        table
     }
 
     /// One value: alone for people, named for programs.
@@ -102,9 +127,18 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// `Used memory` as `used_memory`, `CPU %` as `cpu_percent`.
+/// `Used memory` as `used_memory`, `CPU %` as `cpu_percent`, `CPU(s)` as `cpus`.
 fn key(name: &str) -> String {
-    name.to_lowercase().replace(' ', "_").replace('%', "percent")
+    name.to_lowercase().replace(' ', "_").replace('%', "percent").replace("(s)", "s")
+}
+
+/// The name without its unit, and the value with it; processor time in seconds.
+fn with_unit<'a>(name: &'a str, value: &Value) -> (&'a str, String) {
+    match name.rsplit_once(' ') {
+        Some((name, unit @ ("KiB" | "MHz" | "bytes" | "ms"))) => (name, format!("{} {unit}", text(value))),
+        Some((name, "ns")) => (name, format!("{:.1}s", value.as_u64().unwrap_or_default() as f64 / 1e9)),
+        _ => (name, text(value)),
+    }
 }
 
 fn text(value: &Value) -> String {
