@@ -9,9 +9,11 @@ use xdr_core::{Bytes, Limits};
 
 #[cfg(feature = "tls")]
 use crate::auth::AuthFlavor;
+use crate::auth::OpaqueAuth;
 use crate::authenticate::{AcceptClaims, Authenticator};
+use crate::caller::Caller;
 use crate::connection::{CallHeader, IncomingCall, Malformed, Outcome};
-use crate::message::{AcceptStatus, AuthStat, RPC_VERSION, RejectedReply};
+use crate::message::{AcceptStatus, AuthStat, CallBody, RPC_VERSION, RejectedReply};
 use crate::procedure::ProcedureInfo;
 use crate::program::{Found, Programs};
 use crate::session::{ActivationPolicy, Context, Policy, Session, Verdict};
@@ -77,46 +79,55 @@ pub enum Answer {
 /// Looks at a call in the order that clients rely on: RPC version, credential, program, version,
 /// procedure, and then the policy. The arguments are looked at later, and only if all of this holds.
 pub fn check<P: Programs>(programs: &P, rules: &Rules, session: &Arc<Session>, call: &IncomingCall) -> Answer {
-    match &call.header {
-        Ok(header) => {
-            let header = CallHeader {
-                xid: call.xid,
-                program: header.program,
-                version: header.version,
-                procedure: header.procedure,
-                credential: &header.credential,
-                verifier: &header.verifier,
-                is_without_args: call.args.is_empty(),
-            };
-            check_well_formed(programs, rules, session, &header)
-        }
-        Err(Malformed::RpcVersion(_)) => {
-            Answer::Outcome(Outcome::Denied(RejectedReply::RpcMismatch { low: RPC_VERSION, high: RPC_VERSION }))
-        }
-        Err(Malformed::Credential) => auth_error(AuthStat::BadCred),
-        Err(Malformed::Verifier) => auth_error(AuthStat::BadVerf),
-        Err(Malformed::Header) => accepted(AcceptStatus::GarbageArgs),
+    match admit(rules, session, call) {
+        Ok((header, caller)) => answer(programs, rules, session, header, &caller, || None),
+        Err(refusal) => Answer::Outcome(refusal),
     }
 }
 
-/// [`check`] of a call whose header is well-formed.
+/// The first part of [`check`]: the call is well-formed, and its caller is let in.
+pub(crate) fn admit(rules: &Rules, session: &Session, call: &IncomingCall) -> Result<(CallHeader, Caller), Outcome> {
+    match &call.header {
+        Ok(header) => {
+            let caller = authenticate(rules, session, &header.credential, &header.verifier)?;
+            let CallBody { program, version, procedure, .. } = *header;
+            let is_without_args = call.args.is_empty();
+            Ok((CallHeader { xid: call.xid, program, version, procedure, is_without_args }, caller))
+        }
+        Err(Malformed::RpcVersion(_)) => {
+            Err(Outcome::Denied(RejectedReply::RpcMismatch { low: RPC_VERSION, high: RPC_VERSION }))
+        }
+        Err(Malformed::Credential) => Err(auth_error(AuthStat::BadCred)),
+        Err(Malformed::Verifier) => Err(auth_error(AuthStat::BadVerf)),
+        Err(Malformed::Header) => Err(Outcome::Accepted(AcceptStatus::GarbageArgs)),
+    }
+}
+
+/// Who says this of itself, if it is let in.
+pub(crate) fn authenticate(
+    rules: &Rules,
+    session: &Session,
+    credential: &OpaqueAuth,
+    verifier: &OpaqueAuth,
+) -> Result<Caller, Outcome> {
+    // Whoever is encrypted has nothing to ask for (RFC 9289 §4.1).
+    #[cfg(feature = "tls")]
+    if credential.flavor == AuthFlavor::TLS && session.peer().is_tls() {
+        return Err(auth_error(AuthStat::BadCred));
+    }
+    rules.authenticator.authenticate(session, credential, verifier).map(Caller::from).map_err(auth_error)
+}
+
+/// The second part of [`check`], for a caller that is let in. `spare` is a context of the same session to be used again.
 #[inline]
-pub(crate) fn check_well_formed<P: Programs>(
+pub(crate) fn answer<P: Programs>(
     programs: &P,
     rules: &Rules,
     session: &Arc<Session>,
-    header: &CallHeader<'_>,
+    header: CallHeader,
+    caller: &Caller,
+    spare: impl FnOnce() -> Option<Context>,
 ) -> Answer {
-    // Whoever is encrypted has nothing to ask for (RFC 9289 §4.1).
-    #[cfg(feature = "tls")]
-    if header.credential.flavor == AuthFlavor::TLS && session.peer().is_tls() {
-        return auth_error(AuthStat::BadCred);
-    }
-    // Moved only where a handler wants it.
-    let caller = rules.authenticator.authenticate(session, header.credential, header.verifier);
-    if let Err(stat) = &caller {
-        return auth_error(*stat);
-    }
     let procedure = match programs.find(header.program, header.version, header.procedure) {
         Found::NoProgram => return accepted(AcceptStatus::ProgUnavail),
         Found::OtherVersions { low, high } => return accepted(AcceptStatus::ProgMismatch { low, high }),
@@ -125,16 +136,12 @@ pub(crate) fn check_well_formed<P: Programs>(
         Found::Null => return accepted(AcceptStatus::GarbageArgs),
         Found::Procedure(procedure) => procedure,
     };
-    let caller = match caller {
-        Ok(caller) => caller,
-        Err(stat) => return auth_error(stat),
-    };
     let time_limit = rules.time_limit_of(procedure);
-    let context = Context::new(Arc::clone(session), header.xid, procedure, caller, rules.limits, time_limit);
+    let context = Context::new(spare(), session, header.xid, procedure, caller, rules.limits, time_limit);
     match rules.policy.check(&context) {
         Verdict::Allow => Answer::Dispatch(context),
         Verdict::ProcUnavail => accepted(AcceptStatus::ProcUnavail),
-        Verdict::AuthError(stat) => auth_error(stat),
+        Verdict::AuthError(stat) => Answer::Outcome(auth_error(stat)),
         Verdict::Reply(results) => Answer::Results(results),
     }
 }
@@ -143,6 +150,6 @@ const fn accepted(status: AcceptStatus) -> Answer {
     Answer::Outcome(Outcome::Accepted(status))
 }
 
-const fn auth_error(stat: AuthStat) -> Answer {
-    Answer::Outcome(Outcome::Denied(RejectedReply::AuthError(stat)))
+const fn auth_error(stat: AuthStat) -> Outcome {
+    Outcome::Denied(RejectedReply::AuthError(stat))
 }

@@ -136,6 +136,14 @@ pub trait Authenticator: Send + Sync + 'static {
         credential: &OpaqueAuth,
         verifier: &OpaqueAuth,
     ) -> Result<Authenticated, AuthStat>;
+
+    /// Whether who was let in stays let in as long as its connection lasts: a call on the same connection with the same
+    /// credential and verifier, byte for byte, need not be asked about again. No, unless you say so.
+    ///
+    /// A hook that can change its mind, that counts, or whose callers prove each call anew has to see every call.
+    fn lets_in_for_good(&self) -> bool {
+        false
+    }
 }
 
 /// The default: AUTH_NONE and AUTH_SYS are accepted, as what they are. Any other flavor gets AUTH_REJECTEDCRED.
@@ -155,6 +163,11 @@ impl Authenticator for AcceptClaims {
             Err(_) => Err(AuthStat::BadCred),
         }
     }
+
+    /// It looks at nothing but the credential and the channel.
+    fn lets_in_for_good(&self) -> bool {
+        true
+    }
 }
 
 impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
@@ -165,5 +178,9 @@ impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
         verifier: &OpaqueAuth,
     ) -> Result<Authenticated, AuthStat> {
         (**self).authenticate(session, credential, verifier)
+    }
+
+    fn lets_in_for_good(&self) -> bool {
+        (**self).lets_in_for_good()
     }
 }

@@ -170,6 +170,7 @@ mod counters; //   how many calls came, and to what end
 mod datagram; //   the engines of both roles for messages in datagrams
 mod procedure; //  what derived messages say of themselves
 mod authenticate; // who calls
+mod caller; //     the caller of a call, and the one that a connection knows
 mod session; //    what a connection remembers, and the policy over its calls
 mod table; //      a program's procedures, and the way to their methods
 mod program; //    tables with their services, several in one server

@@ -124,7 +124,6 @@ impl RecordReader {
     }
 
     /// The length of the next record, if it lies whole in `input`, in one fragment behind its mark, and within the caps.
-    #[cfg(feature = "tokio")]
     #[inline]
     pub(crate) fn whole_in(&self, input: &[u8]) -> Option<usize> {
         let (mark, rest) = input.split_first_chunk::<MARK>()?;

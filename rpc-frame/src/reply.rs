@@ -14,7 +14,9 @@ pub trait EncodeReply {
 /// Results that are encoded already.
 impl EncodeReply for Bytes {
     fn encode_reply(&self, encoder: &mut ReplyEncoder<'_>) -> Result<(), EncodeError> {
-        encoder.out.extend_from_slice(self);
+        if !self.is_empty() {
+            encoder.out.extend_from_slice(self);
+        }
         Ok(())
     }
 }

@@ -84,6 +84,82 @@ async fn a_claim_over_a_network_stays_a_claim_and_the_kernel_is_believed() {
     assert_eq!(hex(&ask(&mut local, &who(3).credential(sys)).await), hex(&named(3, "uid 7, gid 8")));
 }
 
+#[tokio::test]
+async fn callers_that_take_turns_on_a_connection_are_each_who_they_say() {
+    let other = AuthSys { stamp: 1, machine_name: "host".into(), uid: 5, gid: 6, gids: vec![] };
+    let callers = [
+        (auth(1, &auth_sys(b"host", 0)), "claims uid 1000, gid 100"),
+        (auth(0, b""), "anonymous"),
+        (auth(1, &rpc_frame::xdr::to_vec(&other).unwrap()), "claims uid 5, gid 6"),
+    ];
+    let mut raw = connect(AcceptClaims, Peer::Unknown).await;
+    let mut xid = 0;
+    // Each after itself and after each other, by itself and together with the others.
+    for turns in [[0, 0, 1], [1, 2, 2], [0, 2, 1], [0, 1, 2]] {
+        let mut calls = Vec::new();
+        let mut replies = Vec::new();
+        for caller in turns {
+            xid += 1;
+            let (credential, name) = &callers[caller];
+            calls.extend(who(xid).credential(credential.clone()).record());
+            replies.extend(record(&named(xid, name)));
+        }
+        raw.write_all(&calls).await.unwrap();
+        let mut got = vec![0; replies.len()];
+        raw.read_exact(&mut got).await.unwrap();
+        assert_eq!(hex(&got), hex(&replies));
+    }
+    // What is cut off is not the known caller, however much of it is there.
+    let mut cut = who(99).credential(callers[2].0.clone()).message();
+    cut.truncate(cut.len() - 12);
+    raw.write_all(&record(&cut)).await.unwrap();
+    let mut refused = vec![0; 24];
+    raw.read_exact(&mut refused).await.unwrap();
+    assert_eq!(hex(&refused), hex(&record(&auth_error(99, AuthStat::BadCred))));
+}
+
+/// Counts how often it is asked.
+struct Asked {
+    for_good: bool,
+    times: Arc<Mutex<u32>>,
+}
+
+impl Authenticator for Asked {
+    fn authenticate(
+        &self,
+        session: &Session,
+        credential: &OpaqueAuth,
+        verifier: &OpaqueAuth,
+    ) -> Result<Authenticated, AuthStat> {
+        *self.times.lock().unwrap() += 1;
+        AcceptClaims.authenticate(session, credential, verifier)
+    }
+
+    fn lets_in_for_good(&self) -> bool {
+        self.for_good
+    }
+}
+
+#[tokio::test]
+async fn a_hook_is_asked_about_each_call_unless_it_lets_callers_in_for_good() {
+    for (for_good, asked) in [(false, [3, 6, 9, 10]), (true, [1, 2, 3, 4])] {
+        let times = Arc::new(Mutex::new(0));
+        let mut raw = connect(Asked { for_good, times: Arc::clone(&times) }, Peer::Unknown).await;
+        let sys = auth(1, &auth_sys(b"host", 0));
+        let mut so_far = Vec::new();
+        for credential in [auth(0, b""), sys.clone(), auth(0, b"")] {
+            for xid in 1..=3 {
+                ask(&mut raw, &who(xid).credential(credential.clone())).await;
+            }
+            so_far.push(*times.lock().unwrap());
+        }
+        // Who says something else with the same credential is somebody else.
+        ask(&mut raw, &who(4).verifier(auth(1, b"seal"))).await;
+        so_far.push(*times.lock().unwrap());
+        assert_eq!(so_far, asked);
+    }
+}
+
 /// Accepts one flavor of its own, and looks at the verifier as well.
 struct Tokens;
 

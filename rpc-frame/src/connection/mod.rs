@@ -25,7 +25,7 @@ pub(crate) use self::server::CallHeader;
 pub use self::server::{IncomingCall, Malformed, Outcome, ServerConnection};
 use crate::auth::OpaqueAuth;
 use crate::message::{AcceptStatus, CALL, REPLY};
-use crate::record::RecordReader;
+use crate::record::{MARK, RecordReader};
 use crate::reply::EncodeReply;
 
 /// What a peer must take of our output, in bytes, for its time to begin anew: one that takes a byte now and then
@@ -132,8 +132,8 @@ impl Connection {
     }
 
     /// The buffer to append the peer's bytes to.
-    pub const fn input(&mut self) -> &mut BytesMut {
-        &mut self.input.bytes
+    pub fn input(&mut self) -> &mut BytesMut {
+        self.input.bytes()
     }
 
     /// [`input`](Self::input) with room to append to. Where calls in flight hold what came before, two buffers take
@@ -146,14 +146,14 @@ impl Connection {
     /// Says that bytes were appended to the input.
     pub fn handle_input(&mut self, now: Duration) {
         self.last_activity = Some(now);
-        if self.record_since.is_none() && !self.input.bytes.is_empty() {
+        if self.record_since.is_none() && !self.input.is_empty() {
             self.record_since = Some(now);
         }
     }
 
     /// Appends bytes to the input: [`input`](Self::input) and [`handle_input`](Self::handle_input) in one.
     pub fn receive(&mut self, now: Duration, bytes: &[u8]) {
-        self.input.bytes.extend_from_slice(bytes);
+        self.input.bytes().extend_from_slice(bytes);
         self.handle_input(now);
     }
 
@@ -162,13 +162,13 @@ impl Connection {
     /// # Errors
     /// When it stopped in the middle of a record.
     pub fn handle_eof(&self) -> Result<(), ConnectionError> {
-        if self.records.may_end_behind(&self.input.bytes) { Ok(()) } else { Err(ConnectionError::UnexpectedEof) }
+        if self.records.may_end_behind(self.input.unread()) { Ok(()) } else { Err(ConnectionError::UnexpectedEof) }
     }
 
     /// Forgets what has come and was not taken up, because no more will be: the rest of a record that has
     /// begun is not waited for.
     pub fn discard_input(&mut self) {
-        self.input.bytes.clear();
+        self.input.bytes().clear();
         self.records = RecordReader::new(self.config.max_record, self.config.max_empty_fragments);
         self.record_since = None;
     }
@@ -201,6 +201,9 @@ impl Connection {
             return Ok(Some(Event::DeadlineExceeded { xid }));
         }
         loop {
+            if self.input.is_empty() && !self.server.has_deferred() {
+                return Ok(None);
+            }
             let room = self.has_room();
             if room && let Some(call) = self.server.next_deferred() {
                 return Ok(Some(Event::Call(call)));
@@ -210,15 +213,47 @@ impl Connection {
             if !room && !self.reads_on() {
                 return Ok(None);
             }
-            let Some(record) = self.records.next_record(&mut self.input.bytes)? else {
+            if let Some(reply) = self.plain_reply() {
+                match reply? {
+                    Some(reply) => return Ok(Some(Event::Reply(reply))),
+                    None => continue,
+                }
+            }
+            let Some(record) = self.records.next_record(self.input.bytes())? else {
                 return Ok(None);
             };
-            let more = self.records.in_record(&self.input.bytes);
+            let more = self.records.in_record(self.input.bytes());
             self.record_since = if more { self.last_activity } else { None };
             if let Some(event) = self.message(record, room)? {
                 return Ok(Some(event));
             }
         }
+    }
+
+    /// Takes a reply as most are, if the next record is one and lies whole and in one fragment in the input: its header is
+    /// looked at where it lies. None in it where nobody waits for it.
+    fn plain_reply(&mut self) -> Option<Result<Option<IncomingReply>, ConnectionError>> {
+        let unread = self.input.unread();
+        let len = self.records.whole_in(unread)?;
+        let message = unread.get(MARK..)?.get(..len)?;
+        let (xid, rest) = message.split_first_chunk::<4>()?;
+        let results = rest.strip_prefix(client::PLAIN.as_flattened())?.len();
+        let (xid, record) = (u32::from_be_bytes(*xid), MARK.saturating_add(len));
+        let input = &mut self.input;
+        let reply = self.client.handle_reply(xid, || {
+            // Nothing of the input is shared for the sake of no results.
+            if results == 0 {
+                return IncomingReply::plain(xid, Bytes::new());
+            }
+            let bytes = input.bytes();
+            bytes.advance(record.saturating_sub(results));
+            IncomingReply::plain(xid, bytes.split_to(results).freeze())
+        });
+        if results == 0 || !matches!(reply, Ok(Some(_))) {
+            self.input.pass(record);
+        }
+        self.record_since = if self.input.is_empty() { None } else { self.last_activity };
+        Some(reply)
     }
 
     fn message(&mut self, mut record: Bytes, room: bool) -> Result<Option<Event>, ConnectionError> {
@@ -241,7 +276,10 @@ impl Connection {
                     }
                 }
             }
-            REPLY => self.client.handle_reply(xid, body).map(|reply| reply.map(Event::Reply)),
+            REPLY => {
+                let reply = self.client.handle_reply(xid, || IncomingReply::read(xid, &body));
+                reply.map(|reply| reply.map(Event::Reply))
+            }
             kind => Err(ConnectionError::UnknownMessageType(kind)),
         }
     }

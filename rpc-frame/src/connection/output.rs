@@ -43,10 +43,10 @@ impl Output {
     /// Writes one record that begins with `front`, whose first four bytes become the mark. After an error the output is
     /// as it was.
     #[inline]
-    pub(super) fn record(
+    pub(super) fn record<const FRONT: usize>(
         &mut self,
         now: Duration,
-        front: &[u8],
+        front: &[u8; FRONT],
         write: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
     ) -> Result<(), RecordNotWritten> {
         let start = self.bytes.len();

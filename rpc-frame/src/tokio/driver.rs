@@ -1,6 +1,5 @@
 //! The task that drives a client's connection, where the client serves nothing.
 
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +9,8 @@ use std::time::Duration;
 use ::tokio::sync::Notify;
 use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use xdr_core::{Bytes, Encode};
 
 use super::error::{CallError, ClosedError};
@@ -74,7 +75,7 @@ impl Driver {
         state.waiting.insert(xid, Waiting::For(None));
         drop(state);
         self.task.wake();
-        Ok(Call { driver: Arc::clone(self), xid })
+        Ok(Call { driver: Arc::clone(self), xid, has_ended: false })
     }
 
     /// Queues a oneway call as soon as there is room.
@@ -165,32 +166,42 @@ impl Drop for Waits<'_> {
 pub(super) struct Call {
     driver: Arc<Driver>,
     xid: u32,
+    /// The reply was taken, or why there is none.
+    has_ended: bool,
 }
 
 impl Future for Call {
     type Output = Result<IncomingReply, CallError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
-        let mut state = self.driver.lock();
-        match state.waiting.get_mut(&self.xid) {
-            Some(Waiting::For(waker)) => {
-                match waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => *waker = Some(cx.waker().clone()),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let Self { driver, xid, has_ended } = &mut *self;
+        let reply = match driver.lock().waiting.entry(*xid) {
+            Entry::Occupied(mut waiting) => match waiting.get_mut() {
+                Waiting::For(Some(waker)) => {
+                    waker.clone_from(cx.waker());
+                    return Poll::Pending;
                 }
-                Poll::Pending
-            }
-            Some(Waiting::Done(_)) => match state.waiting.remove(&self.xid) {
-                Some(Waiting::Done(reply)) => Poll::Ready(reply),
-                _ => Poll::Ready(Err(CallError::Closed(ClosedError::ByUs))),
+                Waiting::For(waker) => {
+                    *waker = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+                Waiting::Done(_) => waiting.remove(),
             },
-            None => Poll::Ready(Err(CallError::Closed(ClosedError::ByUs))),
-        }
+            Entry::Vacant(_) => Waiting::For(None),
+        };
+        *has_ended = true;
+        Poll::Ready(match reply {
+            Waiting::Done(reply) => reply,
+            Waiting::For(_) => Err(CallError::Closed(ClosedError::ByUs)),
+        })
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
         let mut state = self.driver.lock();
         if state.waiting.remove(&self.xid).is_some() {
             state.engine.forget(self.xid);

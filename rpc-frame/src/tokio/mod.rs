@@ -53,7 +53,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
 struct Alarm {
     epoch: Instant,
     sleep: Pin<Box<Sleep>>,
-    armed: bool,
+    /// When it goes off, if it is set.
+    armed: Option<Duration>,
     /// Who is woken when it goes off.
     task: Waker,
 }
@@ -67,7 +68,7 @@ impl Alarm {
     }
 
     fn since(epoch: Instant) -> Self {
-        Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: false, task: Waker::noop().clone() }
+        Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: None, task: Waker::noop().clone() }
     }
 
     const fn epoch(&self) -> Instant {
@@ -96,18 +97,17 @@ impl Alarm {
         self.poll_with(cx, engine, now, None).map(|_| ())
     }
 
-    /// [`poll`](Self::poll) that is also ready when this instant has come.
+    /// [`poll`](Self::poll) that is also ready when this time has come.
     fn poll_with(
         &mut self,
         cx: &mut Context<'_>,
         engine: &mut Connection,
         mut now: Duration,
-        instant: Option<Instant>,
+        time: Option<Duration>,
     ) -> Result<Poll<()>, ConnectionError> {
-        let instant = instant.map(|instant| self.at(instant));
         engine.handle_time(now)?;
-        while let Some(next) = [engine.next_timeout(), instant].into_iter().flatten().min() {
-            if instant.is_some_and(|instant| instant <= now) {
+        while let Some(next) = [engine.next_timeout(), time].into_iter().flatten().min() {
+            if time.is_some_and(|time| time <= now) {
                 return Ok(Poll::Ready(()));
             }
             if self.poll_until(cx, now, next).is_pending() {
@@ -123,17 +123,21 @@ impl Alarm {
     fn poll_until(&mut self, cx: &mut Context<'_>, now: Duration, next: Duration) -> Poll<()> {
         let earliest = now.saturating_add(Duration::from_millis(1));
         let due = next.clamp(earliest, now.saturating_add(FARTHEST));
-        let due = self.instant(due);
-        if !self.armed || due < self.sleep.deadline() {
-            self.sleep.as_mut().reset(due);
-            self.armed = true;
-        } else if self.instant(now) < self.sleep.deadline() && self.task.will_wake(cx.waker()) {
+        match self.armed {
             // It goes off later, and knows whom to wake.
-            return Poll::Pending;
+            Some(armed) if armed <= due && now < armed && self.task.will_wake(cx.waker()) => return Poll::Pending,
+            Some(armed) if armed <= due => {}
+            _ => {
+                let instant = self.instant(due);
+                self.sleep.as_mut().reset(instant);
+                self.armed = Some(due);
+            }
         }
         self.task.clone_from(cx.waker());
         let gone = self.sleep.as_mut().poll(cx);
-        self.armed = gone.is_pending();
+        if gone.is_ready() {
+            self.armed = None;
+        }
         gone
     }
 }

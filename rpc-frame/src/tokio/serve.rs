@@ -1,11 +1,14 @@
 //! One connection that is served, a server's or a client's: its handlers run in its own task.
 
+use std::boxed::Box;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
+use std::vec::Vec;
 
+use ::tokio::time::Instant;
 use xdr_core::Bytes;
 
 use super::error::{CallError, ClosedError};
@@ -13,9 +16,11 @@ use super::mailbox::{Mailbox, Post};
 use super::shared::{Shared, Uncounted};
 use super::slots::{Ended, Slots, Unreturned};
 use super::{Alarm, Stream, poll_read, poll_write};
-use crate::answer::{Answer, check, check_well_formed};
+use crate::answer::{Answer, admit, answer, authenticate};
+use crate::auth::OpaqueAuth;
+use crate::caller::{Caller, KnownCaller};
 use crate::connection::{CallHeader, Connection, ConnectionError, Event, Glance, Glanced, IncomingCall, Outcome};
-use crate::message::AcceptStatus;
+use crate::message::{AcceptStatus, CallBody};
 use crate::program::Programs;
 use crate::session::{Context, Session};
 use crate::table::Undispatched;
@@ -33,14 +38,20 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
 ) -> Option<Result<(), ClosedError>> {
     session.mailbox = Some(Arc::clone(&mailbox));
     let programs = &shared.programs;
-    let start = move |cx: Context, args: Bytes| async move { programs.dispatch(&cx, &args).await };
+    let start = move |cx: Context, args: Bytes| async move {
+        let returned = programs.dispatch(&cx, &args).await.map_err(Box::new);
+        (returned, Some(cx))
+    };
     let woken = Arc::clone(mailbox.woken());
     let end_waker = woken.end_waker();
     let mut served = Served {
         engine: Connection::new(shared.config.connection.clone()),
         slots: Slots::new(Arc::clone(&woken)),
         session: Arc::new(session),
+        contexts: Vec::new(),
+        known: KnownCaller::default(),
         alarm: Alarm::since(mailbox.epoch()),
+        instant: mailbox.epoch(),
         post: Post::new(mailbox),
         state: State::Open,
         listens: true,
@@ -80,6 +91,12 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     ended
 }
 
+/// The credential and the verifier of a call that has none.
+static NOBODY: OpaqueAuth = OpaqueAuth::none();
+
+/// Without results, as NULL is answered.
+const SUCCESS: Outcome = Outcome::Accepted(AcceptStatus::Success);
+
 /// Calls that a connection takes up before it lets others have their turn.
 const CALLS_A_TURN: usize = 128;
 
@@ -101,7 +118,12 @@ struct Served<'a, P: Programs, IO, S, F> {
     engine: Connection,
     slots: Slots<F>,
     session: Arc<Session>,
+    /// Those of calls that have ended, for the calls to come.
+    contexts: Vec<Context>,
+    known: KnownCaller,
     alarm: Alarm,
+    /// The present time.
+    instant: Instant,
     /// Calls of our own.
     post: Post,
     state: State,
@@ -128,23 +150,23 @@ where
     P: Programs,
     IO: Stream,
     S: Fn(Context, Bytes) -> F,
-    F: Future<Output = Result<P::Reply, Undispatched>>,
+    F: Future<Output = Returned<P::Reply>>,
 {
     /// Woken handlers, then whole records, then one write, then one read, until nothing moves.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), ClosedError>> {
         // Neither a peer that sends calls without end nor a handler that wakes itself without end may keep the others of
         // this thread waiting.
         let (mut calls, mut rounds) = (CALLS_A_TURN, ROUNDS_A_TURN);
-        let mut now = self.alarm.now();
+        let mut now = self.look_at_the_clock();
         loop {
-            let (engine, post) = (&mut self.engine, &mut self.post);
-            let mut ran = self.slots.poll_woken(|call| finish_call(engine, post, now, call));
+            let (engine, post, contexts) = (&mut self.engine, &mut self.post, &mut self.contexts);
+            let mut ran = self.slots.poll_woken(|call| finish_call(engine, post, contexts, now, call));
             let mut moved = ran;
             let rules = &self.shared.rules;
-            moved |= self.slots.give_up(self.alarm.instant(now), |call| {
+            moved |= self.slots.give_up(now, |call| {
                 let limit = rules.time_limit_of(call.procedure).unwrap_or_default();
                 tracing::error!(xid = call.id, procedure = call.procedure.name, ?limit, "handler took too long");
-                finish_call(engine, post, now, call);
+                finish_call(engine, post, contexts, now, call);
             });
             moved |= post.collect(engine, now);
             while self.listens && calls > 0 {
@@ -216,7 +238,7 @@ where
             }
             if ran {
                 // Handlers take their time.
-                now = self.alarm.now();
+                now = self.look_at_the_clock();
             }
             rounds = rounds.saturating_sub(1);
             if calls == 0 || rounds == 0 {
@@ -233,6 +255,12 @@ where
             self.post.finish(xid, Err(CallError::DeadlineExceeded));
         }
         Poll::Pending
+    }
+
+    /// What time it is, for handlers that begin as well.
+    fn look_at_the_clock(&mut self) -> Duration {
+        self.instant = Instant::now();
+        self.alarm.at(self.instant)
     }
 
     /// Reads no more: what has come and was not taken up is forgotten, and no reply to a call of ours will come.
@@ -257,20 +285,37 @@ where
     /// Takes up the next call, if that can be done where it lies. Whether a handler was started for it; none where it
     /// cannot be done.
     fn glance(&mut self, now: Duration) -> Option<bool> {
-        let Self { engine, shared, session, .. } = self;
-        let look = |header: &CallHeader<'_>| match check_well_formed(&shared.programs, &shared.rules, session, header) {
-            Answer::Outcome(outcome) => {
-                tracing::debug!(xid = header.xid, ?outcome, "refused a call");
-                Glance::Outcome(outcome)
+        let Self { engine, shared, session, contexts, .. } = self;
+        let (mut stranger, mut context) = (None, None);
+        let look = |header: CallHeader, known: Option<&Caller>| {
+            let caller = match known {
+                Some(known) => known,
+                None => match authenticate(&shared.rules, session, &NOBODY, &NOBODY) {
+                    Ok(caller) => stranger.insert(caller),
+                    Err(refusal) => return refused(header.xid, refusal),
+                },
+            };
+            match answer(&shared.programs, &shared.rules, session, header, caller, || contexts.pop()) {
+                Answer::Outcome(outcome) => refused(header.xid, outcome),
+                Answer::Results(results) if results.is_empty() => Glance::Outcome(SUCCESS),
+                Answer::Results(results) => Glance::Results(results),
+                Answer::Dispatch(kept) => {
+                    context = Some(kept);
+                    Glance::Keep
+                }
             }
-            Answer::Results(results) => Glance::Results(results),
-            Answer::Dispatch(context) => Glance::Keep(context),
         };
-        match engine.glance(now, look)? {
+        let glanced = engine.glance(now, &self.known, look)?;
+        if let Some(stranger) = stranger {
+            self.learn(&NOBODY, &NOBODY, &stranger);
+        }
+        match glanced {
             Glanced::Answered(Ok(())) => {}
             Glanced::Answered(Err((xid, error))) => tracing::error!(xid, %error, "cannot send a reply"),
-            Glanced::Kept { xid, kept, args } => {
-                self.dispatch(now, xid, kept, args);
+            Glanced::Kept { xid, args } => {
+                if let Some(context) = context {
+                    self.dispatch(now, xid, context, args);
+                }
                 return Some(true);
             }
         }
@@ -278,7 +323,17 @@ where
     }
 
     fn take_up(&mut self, now: Duration, call: IncomingCall) {
-        match check(&self.shared.programs, &self.shared.rules, &self.session, &call) {
+        let Shared { programs, rules, .. } = self.shared;
+        let answer = match admit(rules, &self.session, &call) {
+            Ok((header, caller)) => {
+                if let Ok(CallBody { credential, verifier, .. }) = &call.header {
+                    self.learn(credential, verifier, &caller);
+                }
+                answer(programs, rules, &self.session, header, &caller, || self.contexts.pop())
+            }
+            Err(refusal) => Answer::Outcome(refusal),
+        };
+        match answer {
             Answer::Outcome(outcome) => {
                 tracing::debug!(xid = call.xid, ?outcome, "refused a call");
                 self.engine.reply(now, call.xid, outcome);
@@ -292,15 +347,36 @@ where
         }
     }
 
-    /// Starts a handler.
-    fn dispatch(&mut self, now: Duration, xid: u32, mut context: Context, args: Bytes) {
-        context.begin(self.alarm.instant(now));
-        let start = &self.start;
-        if let Some(ended) = self.slots.start(xid, context, |context| start(context, args)) {
-            finish_call(&mut self.engine, &mut self.post, now, ended);
+    /// Remembers a caller that was let in, where it need not be asked again.
+    fn learn(&mut self, credential: &OpaqueAuth, verifier: &OpaqueAuth, caller: &Caller) {
+        if self.shared.rules.authenticator.lets_in_for_good() {
+            self.known.learn(credential, verifier, caller);
         }
     }
+
+    /// Starts a handler.
+    fn dispatch(&mut self, now: Duration, xid: u32, mut context: Context, args: Bytes) {
+        context.begin(self.instant);
+        let Self { engine, post, slots, contexts, start, .. } = self;
+        slots.start(
+            now,
+            xid,
+            context,
+            |context| start(context, args),
+            |ended| {
+                finish_call(engine, post, contexts, now, ended);
+            },
+        );
+    }
 }
+
+fn refused(xid: u32, outcome: Outcome) -> Glance {
+    tracing::debug!(xid, ?outcome, "refused a call");
+    Glance::Outcome(outcome)
+}
+
+/// What a handler's future returns: how the call went, and its context, which is not needed any more.
+type Returned<R> = (Result<R, Box<Undispatched>>, Option<Context>);
 
 /// Says why no method was called.
 pub(super) fn log_undispatched(why: &Undispatched, xid: u32, procedure: &str) {
@@ -318,18 +394,23 @@ pub(super) fn log_undispatched(why: &Undispatched, xid: u32, procedure: &str) {
 fn finish_call<R: crate::EncodeReply>(
     engine: &mut Connection,
     post: &mut Post,
+    contexts: &mut Vec<Context>,
     now: Duration,
-    call: Ended<Result<R, Undispatched>>,
+    call: Ended<'_, Returned<R>>,
 ) {
     let Ended { id: xid, procedure, verifier, output } = call;
+    let output = output.map(|(returned, context)| {
+        contexts.extend(context.take());
+        returned
+    });
     // What the handler has sent to the peer goes before its reply.
     post.collect(engine, now);
     let status = match output {
         Ok(Ok(_)) if procedure.oneway => return engine.leave_unanswered(),
         Ok(Ok(reply)) => {
             let written = match &verifier {
-                None => engine.reply_with(now, xid, &reply),
-                Some(verifier) => engine.reply_with_verifier(now, xid, verifier, &reply),
+                None => engine.reply_with(now, xid, reply),
+                Some(verifier) => engine.reply_with_verifier(now, xid, verifier, reply),
             };
             if let Err(error) = written {
                 tracing::error!(xid, procedure = procedure.name, %error, "cannot send a reply");
@@ -337,7 +418,7 @@ fn finish_call<R: crate::EncodeReply>(
             return;
         }
         Ok(Err(undispatched)) => {
-            log_undispatched(&undispatched, xid, procedure.name);
+            log_undispatched(undispatched, xid, procedure.name);
             undispatched.status()
         }
         Err(Unreturned::Panicked) => {

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::time::Duration;
 use std::vec::Vec;
 
-use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
 use tracing::Span;
 
@@ -21,12 +21,13 @@ use crate::session::Context;
 struct Slot<F, K> {
     id: K,
     procedure: &'static ProcedureInfo,
-    verifier: Option<OpaqueAuth>,
+    /// In a box, because hardly a call has one.
+    verifier: Option<Box<OpaqueAuth>>,
     handler: Pin<Box<Option<F>>>,
     /// What is logged while the handler runs belongs to its call.
     span: Span,
     /// When it is given up.
-    deadline: Option<Instant>,
+    deadline: Option<Duration>,
     waker: Waker,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Slots<F, K = u32> {
     slots: Vec<Slot<F, K>>,
     free: Vec<usize>,
     /// No handler that waits is to be given up before.
-    earliest: Option<Instant>,
+    earliest: Option<Duration>,
     woken: Arc<Woken>,
 }
 
@@ -76,13 +77,13 @@ impl Wake for EndWaker {
 }
 
 /// A call that has ended.
-pub(super) struct Ended<T, K = u32> {
+pub(super) struct Ended<'a, T, K = u32> {
     pub(super) id: K,
     pub(super) procedure: &'static ProcedureInfo,
     /// What the reply says to the caller.
-    pub(super) verifier: Option<OpaqueAuth>,
-    /// What the handler returned.
-    pub(super) output: Result<T, Unreturned>,
+    pub(super) verifier: Option<Box<OpaqueAuth>>,
+    /// What the handler returned, where it lies: it may be long.
+    pub(super) output: Result<&'a mut T, Unreturned>,
 }
 
 /// Why a handler has returned nothing.
@@ -132,15 +133,18 @@ impl<F: Future, K: Copy> Slots<F, K> {
         self.woken.task.register(task);
     }
 
-    /// Starts a call's handler, which `make` makes, and polls it once. None when it waits.
+    /// Starts a call's handler, which `make` makes, and polls it once. The call is given to `ended` if it ends at once.
     #[inline]
     pub(super) fn start(
         &mut self,
+        now: Duration,
         id: K,
         context: Context,
         make: impl FnOnce(Context) -> F,
-    ) -> Option<Ended<F::Output, K>> {
-        let (procedure, verifier, deadline) = (context.procedure(), context.said_to_caller(), context.deadline());
+        ended: impl FnOnce(Ended<'_, F::Output, K>),
+    ) {
+        let (procedure, verifier) = (context.procedure(), context.said_to_caller());
+        let deadline = context.time_limit().and_then(|limit| now.checked_add(limit));
         let span = call_span(&context);
         let index = self.free.pop().unwrap_or(self.slots.len());
         if index == self.slots.len() {
@@ -156,38 +160,36 @@ impl<F: Future, K: Copy> Slots<F, K> {
             slot.span = span;
             slot.handler.as_mut().set(Some(make(context)));
         }
-        let ended = self.poll(index);
-        if ended.is_none() {
+        if self.poll(index, ended).is_pending() {
             self.earliest = [self.earliest, deadline].into_iter().flatten().min();
         }
-        ended
     }
 
     /// Polls the handlers that were woken, and gives those that ended to `ended`. True when there was one to poll.
-    pub(super) fn poll_woken(&mut self, mut ended: impl FnMut(Ended<F::Output, K>)) -> bool {
+    pub(super) fn poll_woken(&mut self, mut ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
         let mut any = false;
         for word in 0..self.woken.bits.len() {
-            let mut bits = self.woken.bits.get(word).map_or(0, |bits| bits.swap(0, Ordering::AcqRel));
+            let Some(woken) = self.woken.bits.get(word) else { break };
+            // Who sets a bit from now on wakes the task, which is registered: it looks again.
+            let mut bits = if woken.load(Ordering::Acquire) == 0 { 0 } else { woken.swap(0, Ordering::AcqRel) };
             while bits != 0 {
                 any = true;
                 let bit = bits.trailing_zeros();
                 bits &= bits.wrapping_sub(1);
                 let index = word.saturating_mul(64).saturating_add(bit as usize);
-                if let Some(call) = self.poll(index) {
-                    ended(call);
-                }
+                let _ = self.poll(index, &mut ended);
             }
         }
         any
     }
 
     /// When [`give_up`](Self::give_up) is to be called. There may be nothing to give up by then.
-    pub(super) const fn next_deadline(&self) -> Option<Instant> {
+    pub(super) const fn next_deadline(&self) -> Option<Duration> {
         self.earliest
     }
 
     /// Drops the handlers whose deadlines have come, and gives their calls to `ended`. True when there was one.
-    pub(super) fn give_up(&mut self, now: Instant, mut ended: impl FnMut(Ended<F::Output, K>)) -> bool {
+    pub(super) fn give_up(&mut self, now: Duration, mut ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
         if self.earliest.is_none_or(|earliest| now < earliest) {
             return false;
         }
@@ -197,9 +199,7 @@ impl<F: Future, K: Copy> Slots<F, K> {
             match self.slots.get(index).filter(|slot| slot.handler.is_some()).and_then(|slot| slot.deadline) {
                 Some(deadline) if deadline <= now => {
                     any = true;
-                    if let Some(call) = self.end(index, Err(Unreturned::GivenUp)) {
-                        ended(call);
-                    }
+                    self.abandon(index, Unreturned::GivenUp, &mut ended);
                 }
                 Some(deadline) => self.earliest = Some(self.earliest.map_or(deadline, |before| before.min(deadline))),
                 None => {}
@@ -208,31 +208,53 @@ impl<F: Future, K: Copy> Slots<F, K> {
         any
     }
 
-    fn poll(&mut self, index: usize) -> Option<Ended<F::Output, K>> {
-        let slot = self.slots.get_mut(index)?;
-        let handler = slot.handler.as_mut().as_pin_mut()?;
+    fn poll(&mut self, index: usize, ended: impl FnOnce(Ended<'_, F::Output, K>)) -> Poll<()> {
+        let Some(slot) = self.slots.get_mut(index) else { return Poll::Ready(()) };
+        let (mut handler, span) = (slot.handler.as_mut(), &slot.span);
         let mut context = TaskContext::from_waker(&slot.waker);
-        let span = &slot.span;
-        let output = match catch_unwind(AssertUnwindSafe(|| span.in_scope(|| handler.poll(&mut context)))) {
-            Ok(Poll::Pending) => return None,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(_) => Err(Unreturned::Panicked),
-        };
-        self.end(index, output)
+        let mut output = None;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            span.in_scope(|| {
+                if let Some(Poll::Ready(ready)) =
+                    handler.as_mut().as_pin_mut().map(|handler| handler.poll(&mut context))
+                {
+                    output = Some(ready);
+                    handler.set(None);
+                }
+            });
+        }));
+        match (&mut output, polled) {
+            // What the future still held may have panicked as well when it was dropped.
+            (Some(output), _) => self.end(index, Ok(output), ended),
+            (None, Ok(())) => return Poll::Pending,
+            (None, Err(_)) => self.abandon(index, Unreturned::Panicked, ended),
+        }
+        Poll::Ready(())
     }
 
-    /// Makes a slot free.
-    fn end(&mut self, index: usize, output: Result<F::Output, Unreturned>) -> Option<Ended<F::Output, K>> {
-        let slot = self.slots.get_mut(index)?;
-        // What the future still holds may panic as well when it is dropped.
-        let (span, mut handler) = (core::mem::replace(&mut slot.span, Span::none()), slot.handler.as_mut());
-        let _ = catch_unwind(AssertUnwindSafe(move || span.in_scope(|| handler.set(None))));
-        let verifier = slot.verifier.take();
-        let ended = Ended { id: slot.id, procedure: slot.procedure, verifier, output };
+    /// Drops a handler that has not ended by itself.
+    fn abandon(&mut self, index: usize, why: Unreturned, ended: impl FnOnce(Ended<'_, F::Output, K>)) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            let (mut handler, span) = (slot.handler.as_mut(), &slot.span);
+            let _ = catch_unwind(AssertUnwindSafe(move || span.in_scope(|| handler.set(None))));
+            self.end(index, Err(why), ended);
+        }
+    }
+
+    /// Makes a slot free whose handler is gone.
+    fn end(
+        &mut self,
+        index: usize,
+        output: Result<&mut F::Output, Unreturned>,
+        ended: impl FnOnce(Ended<'_, F::Output, K>),
+    ) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.span = Span::none();
+        let (id, procedure, verifier) = (slot.id, slot.procedure, slot.verifier.take());
         self.free.push(index);
         if self.free.len() == self.slots.len() {
             self.earliest = None;
         }
-        Some(ended)
+        ended(Ended { id, procedure, verifier, output });
     }
 }

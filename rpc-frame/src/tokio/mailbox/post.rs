@@ -1,9 +1,10 @@
 //! The task's end of a mailbox: calls on their way into the engine, replies on their way to who waits.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use hashbrown::HashMap;
 
 use super::super::error::{CallError, ClosedError};
 use super::{Mailbox, Pending};

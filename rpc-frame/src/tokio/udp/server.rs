@@ -102,7 +102,7 @@ where
             let (engine, now) = (&mut self.engine, self.alarm.now());
             let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
             let rules = &self.shared.rules;
-            moved |= self.slots.give_up(self.alarm.instant(now), |call| {
+            moved |= self.slots.give_up(now, |call| {
                 let (peer, xid, procedure) = (call.id.peer(), call.id.xid(), call.procedure);
                 let limit = rules.time_limit_of(procedure).unwrap_or_default();
                 tracing::error!(%peer, xid, procedure = procedure.name, ?limit, "handler took too long");
@@ -122,7 +122,7 @@ where
             }
         }
         self.uncounted.count(self.engine.counters(), &self.shared);
-        let deadline = self.slots.next_deadline().map(|deadline| self.alarm.at(deadline));
+        let deadline = self.slots.next_deadline();
         while let Some(next) = [self.engine.next_timeout(), self.resume, deadline].into_iter().flatten().min() {
             if self.alarm.poll_until(cx, self.alarm.now(), next).is_pending() {
                 break;
@@ -190,10 +190,14 @@ where
         match answer {
             Ok(Answer::Dispatch(mut context)) => {
                 context.begin(self.alarm.instant(now));
-                let start = &self.start;
-                if let Some(ended) = self.slots.start(id, context, |context| start(context, call.args)) {
-                    finish_call(&mut self.engine, now, ended);
-                }
+                let Self { engine, slots, start, .. } = self;
+                slots.start(
+                    now,
+                    id,
+                    context,
+                    |context| start(context, call.args),
+                    |ended| finish_call(engine, now, ended),
+                );
             }
             Ok(Answer::Outcome(outcome)) => {
                 tracing::debug!(peer = %id.peer(), xid = id.xid(), ?outcome, "refused a call");
@@ -223,7 +227,7 @@ fn refuse(engine: &mut DatagramServer<RandomState>, now: Duration, id: &CallId, 
 fn finish_call<R: EncodeReply>(
     engine: &mut DatagramServer<RandomState>,
     now: Duration,
-    call: Ended<Result<R, Undispatched>, CallId>,
+    call: Ended<'_, Result<R, Undispatched>, CallId>,
 ) {
     let Ended { id, procedure, verifier, output } = call;
     let (peer, xid, oneway, procedure) = (id.peer(), id.xid(), procedure.oneway, procedure.name);
@@ -231,8 +235,8 @@ fn finish_call<R: EncodeReply>(
         Ok(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
         Ok(Ok(reply)) => {
             // An encoder of the user's may panic as well.
-            let verifier = verifier.unwrap_or_default();
-            match catch_unwind(AssertUnwindSafe(|| engine.reply_with_verifier(now, &id, &verifier, &reply))) {
+            let verifier = verifier.map(|verifier| *verifier).unwrap_or_default();
+            match catch_unwind(AssertUnwindSafe(|| engine.reply_with_verifier(now, &id, &verifier, reply))) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%peer, xid, procedure, %error, "cannot send a reply"),
                 Err(_) => {
@@ -243,7 +247,7 @@ fn finish_call<R: EncodeReply>(
             return;
         }
         Ok(Err(undispatched)) => {
-            log_undispatched(&undispatched, xid, procedure);
+            log_undispatched(undispatched, xid, procedure);
             if !matches!(undispatched, Undispatched::Refused(_)) {
                 // It may be looked at again if it comes again.
                 engine.forget(&id);
