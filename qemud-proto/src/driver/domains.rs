@@ -147,12 +147,15 @@ impl<M> Domains<M> {
         Err(Failure::new(Code::DomExist, message))
     }
 
+    /// Whether no other domain and no other start is in the way of this one.
+    pub(super) fn may_begin(&self, definition: &DomainDefinition) -> Reply<()> {
+        self.refuse_other(definition)?;
+        self.by_name.get(&definition.name).map_or(Ok(()), |domain| domain.refuse_start(&definition.name))
+    }
+
     /// Reserves what the domain of this definition needs to start; when that fails, nothing has changed.
     pub(super) fn reserve(&mut self, definition: DomainDefinition) -> Reply<Reserved> {
-        self.refuse_other(&definition)?;
-        if let Some(domain) = self.by_name.get(&definition.name) {
-            domain.refuse_start(&definition.name)?;
-        }
+        self.may_begin(&definition)?;
         if self.by_name.values().filter(|domain| !matches!(domain.run, Run::Inactive)).count() >= self.active_max {
             let message = format!("{} domains are active, which is the maximum", self.active_max);
             return Err(Failure::new(Code::OperationFailed, message));
@@ -288,6 +291,13 @@ impl<M> Domains<M> {
             let change = if paused { DomainChange::Suspended } else { DomainChange::Resumed };
             self.events.tell(change, &name, uuid, Some(id));
         }
+        Ok(())
+    }
+
+    /// An active domain has its display at this port.
+    #[cfg(feature = "qemu")]
+    pub(super) fn set_vnc_port(&mut self, id: i32, vnc_port: Option<u16>) -> Reply<()> {
+        self.active_mut(id)?.vnc_port = vnc_port;
         Ok(())
     }
 

@@ -221,6 +221,17 @@ impl DomainDefinition {
         }
     }
 
+    /// The same definition with this identity, where its text has none.
+    #[cfg(feature = "qemu")]
+    pub(crate) fn or_identity(mut self, uuid: Uuid) -> Self {
+        let before = self.uuid.to_string();
+        if let Some(made) = self.source.made.iter_mut().find(|made| made.text.contains(&before)) {
+            made.text = made.text.replace(&before, &uuid.to_string());
+            self.uuid = uuid;
+        }
+        self
+    }
+
     /// The definition as it is stored: the text with its identity and the addresses of its interfaces, and without a live
     /// id.
     #[must_use]

@@ -27,6 +27,22 @@ const LISTENS_TO_ITS_BUTTON: &[u8] = &[
     0xf4, //             hlt
 ];
 
+/// A guest that listens to its button, with its disk.
+pub(crate) fn with_button(scene: &Scene, uuid: Uuid) -> String {
+    let mut sector = LISTENS_TO_ITS_BUTTON.to_vec();
+    sector.resize(510, 0);
+    sector.extend([0x55, 0xaa]);
+    sector.resize(1 << 20, 0);
+    if !scene.path("disk").exists() {
+        fs::write(scene.path("disk"), sector).unwrap();
+    }
+    let disk = format!(
+        "<disk type='file'><source file='{}'/><target dev='hda'/></disk></devices>",
+        scene.path("disk").display()
+    );
+    xml("a", uuid).replace("</devices>", &disk).replace("<devices>", "<features><acpi/></features><devices>")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_is_defined_and_runs_and_is_suspended_and_ends() {
     let Some(_) = emulator() else { return };
@@ -139,16 +155,7 @@ async fn a_saved_guest_comes_back_as_it_was() {
 async fn a_guest_that_powers_off_at_its_button_is_noticed_at_once() {
     let Some(_) = emulator() else { return };
     let (scene, uuid) = (Scene::new(), Uuid::random());
-    let mut sector = LISTENS_TO_ITS_BUTTON.to_vec();
-    sector.resize(510, 0);
-    sector.extend([0x55, 0xaa]);
-    sector.resize(1 << 20, 0);
-    fs::write(scene.path("disk"), sector).unwrap();
-    let disk = format!(
-        "<disk type='file'><source file='{}'/><target dev='hda'/></disk></devices>",
-        scene.path("disk").display()
-    );
-    let xml = xml("a", uuid).replace("</devices>", &disk).replace("<devices>", "<features><acpi/></features><devices>");
+    let xml = with_button(&scene, uuid);
     let driver = scene.open().await;
     let mut events = driver.subscribe().await.unwrap();
     let id = driver.create(xml).await.unwrap();

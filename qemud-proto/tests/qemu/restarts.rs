@@ -8,6 +8,7 @@ use qemud_proto::failure::{Code, Failure};
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
 
+use crate::daemon::{guestd, serve, state, succeed};
 use crate::scene::{Calls, Scene, emulator, signal, until, xml};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,4 +139,21 @@ async fn what_is_marked_starts_together_with_the_daemon_and_what_runs_is_left_al
         assert_eq!(driver.inactive().await, ["other"]);
         assert_eq!(driver.domain_get_autostart(DomainGetAutostart { uuid: marked }).await, Ok(true));
     }
+}
+
+#[test]
+fn the_daemon_that_ends_in_order_leaves_its_guests_running() {
+    let Some(_) = emulator() else { return };
+    let scene = Scene::new();
+    fs::write(scene.path("a.xml"), xml("a", Uuid::random())).unwrap();
+    let mut daemon = serve(guestd(&scene));
+    succeed(&scene, &["create", &scene.text("a.xml")]);
+    signal("TERM", i32::try_from(daemon.0.id()).unwrap());
+    assert!(daemon.0.wait().unwrap().success());
+    assert_eq!(scene.processes().len(), 1);
+    let _daemon = serve(guestd(&scene));
+    assert_eq!(state(&scene, "a"), "running");
+    let pid = scene.processes()[0];
+    signal("KILL", pid);
+    until("its end was noticed", || state(&scene, "a") == "none");
 }

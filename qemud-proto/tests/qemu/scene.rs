@@ -1,6 +1,8 @@
 //! A driver with folders of its own. Its guests end with the test, well or not.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -64,7 +66,8 @@ impl Scene {
 
     /// All processes of guests, by the mark that they bear.
     pub(crate) fn processes(&self) -> Vec<i32> {
-        marked(self.folder.path())
+        let folder = fs::canonicalize(self.folder.path()).unwrap();
+        marked(&folder)
     }
 
     /// What is left in the folder of what runs, but for the lock and networks.
@@ -89,14 +92,15 @@ pub(crate) fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn marked(state: &Path) -> Vec<i32> {
-    let state = fs::canonicalize(state).unwrap_or_else(|_| state.to_owned());
-    let wanted = format!("GUESTD_GUEST={}/", state.display());
+/// All processes that bear this mark, or that of a file in this folder.
+pub(crate) fn marked(mark: &Path) -> Vec<i32> {
+    let is_wanted = |found: &[u8]| Path::new(OsStr::from_bytes(found)).starts_with(mark);
     let pids = fs::read_dir("/proc").unwrap().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let is_marked = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(wanted.as_bytes()))
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.any(|variable| variable.strip_prefix(b"GUESTD_GUEST=").is_some_and(is_wanted))
     };
     pids.filter(is_marked).collect()
 }

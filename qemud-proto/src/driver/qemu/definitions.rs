@@ -28,7 +28,11 @@ impl Hypervisor {
     }
 
     async fn take(&self, stored: Stored) -> Result<(), String> {
-        let definition = parse(&stored.xml).map_err(|failure| failure.message)?;
+        let mut definition = parse(&stored.xml).map_err(|failure| failure.message)?;
+        // Where it has no identity and a guest runs that has its name, it is that guest's.
+        if let Ok(running) = self.domains().of_name(&definition.name) {
+            definition = definition.or_identity(running.uuid);
+        }
         let (name, uuid) = (definition.name.clone(), definition.uuid);
         if name != stored.name {
             return Err(format!("it defines '{name}', which belongs into the file {name}.xml"));

@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use qapi::qmp::{Event, ImageFormat, cont, query_balloon, query_status, screendump, system_powerdown};
+use qapi::qmp::{Event, ImageFormat, cont, query_balloon, screendump, system_powerdown};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::capabilities::Emulators;
+use super::catching_up::{catch_up, conclude};
 use super::machine::Machine;
 use super::monitor::Told;
 use super::networks::QemuNetworks;
+use super::process::marked;
 use super::saving::{Job, busy};
 use super::state::StateFolder;
 use crate::driver::Picture;
@@ -28,7 +30,7 @@ use crate::xml::DomainDefinition;
 /// Longest picture of a screen, in bytes: more than the largest screen has as PNG.
 const PICTURE_MAX: usize = 32 << 20;
 /// Waits between attempts to find a lost monitor again.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// Everything that the driver knows; tasks that outlast a call share it.
 pub(super) struct Hypervisor {
@@ -106,10 +108,10 @@ impl Hypervisor {
             let said = machine.files.last_words();
             tracing::info!(domain = machine.name, id = machine.id, said, "the guest has ended");
             let Some(hypervisor) = hypervisor.upgrade() else { return };
-            let files = machine.files.clone();
+            let ended = Arc::clone(&machine);
             // It has no failure.
             let _ = blocking(move || {
-                files.remove();
+                clear_away(&ended);
                 Ok(())
             })
             .await;
@@ -130,6 +132,7 @@ impl Hypervisor {
     pub(super) async fn suspend(&self, id: i32) -> Reply<()> {
         let machine = self.idle(id)?;
         let _turn = machine.turn.lock().await;
+        machine.finish().await?;
         machine.halt().await?;
         self.domains().set_paused(id, true)
     }
@@ -137,6 +140,7 @@ impl Hypervisor {
     pub(super) async fn resume(&self, id: i32) -> Reply<()> {
         let machine = self.idle(id)?;
         let _turn = machine.turn.lock().await;
+        machine.finish().await?;
         machine.monitor()?.execute(cont {}).await?;
         self.domains().set_paused(id, false)
     }
@@ -153,11 +157,6 @@ impl Hypervisor {
     pub(super) async fn shutdown(&self, id: i32) -> Reply<()> {
         let machine = self.idle(id)?;
         machine.monitor()?.execute(system_powerdown {}).await.map(|_| ())
-    }
-
-    /// Whether the guest's processors run.
-    pub(super) async fn runs(&self, machine: &Machine) -> Reply<bool> {
-        Ok(machine.monitor()?.execute(query_status {}).await?.running)
     }
 
     pub(super) async fn info(&self, uuid: Uuid) -> Reply<DomainInfo> {
@@ -182,7 +181,7 @@ impl Hypervisor {
     }
 
     async fn live_info(&self, machine: &Machine, mut info: DomainInfo) -> Reply<DomainInfo> {
-        let runs = self.runs(machine).await?;
+        let runs = machine.runs().await?;
         info.runstate = if runs { RunState::Running } else { RunState::Paused };
         if info.memory < info.maxmem {
             let actual = machine.monitor()?.execute(query_balloon {}).await?.actual;
@@ -206,6 +205,21 @@ impl Hypervisor {
     }
 }
 
+/// Nothing is left of a guest that has ended.
+fn clear_away(machine: &Machine) {
+    // An emulator may have been started through another program, which alone was ended.
+    let left = marked(&machine.files.guest).into_iter().filter(|marked| marked.has_argument(&machine.uuid.to_string()));
+    for left in left {
+        tracing::warn!(domain = machine.name, pid = left.process.id.pid, "killed: it outlived its guest");
+        left.process.kill();
+    }
+    if let Some(phase) = machine.unfinished() {
+        machine.set_unfinished(None);
+        conclude(&machine.name, &phase);
+    }
+    machine.files.remove();
+}
+
 fn read_picture(path: &PathBuf) -> Reply<Vec<u8>> {
     let failed = |error| disk::failed("cannot read the picture", path, &error);
     let bytes = disk::read_at_most(path, PICTURE_MAX).map_err(failed)?.unwrap_or_default();
@@ -217,30 +231,41 @@ fn read_picture(path: &PathBuf) -> Reply<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Takes notice of what a guest tells, and finds its monitor again when that is lost. It never ends.
+/// Looks after a guest's monitor, and finds it again when it is lost. It never ends.
 async fn listen(hypervisor: &Weak<Hypervisor>, machine: &Machine, mut told: Option<Told>) {
     loop {
         // With the connection's end all commands fail that wait for an answer.
         if let Some(mut events) = told.take() {
-            while let Some(event) = events.next().await {
-                let paused = match event {
-                    Event::STOP { .. } => true,
-                    Event::RESUME { .. } => false,
-                    _ => continue,
-                };
-                if let Some(hypervisor) = hypervisor.upgrade() {
-                    hypervisor.noticed(machine, paused);
-                }
+            tokio::select! {
+                () = notice(hypervisor, machine, &mut events) => {}
+                () = catch_up(hypervisor, machine) => {}
             }
             machine.disconnected();
         }
         told = match machine.connect().await {
-            Ok(told) => Some(told),
+            Ok(told) => {
+                machine.behind.notify_one();
+                Some(told)
+            }
             Err(failure) => {
                 tracing::warn!(domain = machine.name, %failure, "a monitor is lost");
                 sleep(RETRY).await;
                 None
             }
         };
+    }
+}
+
+/// Takes notice of what a guest tells, until its monitor is lost.
+async fn notice(hypervisor: &Weak<Hypervisor>, machine: &Machine, events: &mut Told) {
+    while let Some(event) = events.next().await {
+        let paused = match event {
+            Event::STOP { .. } => true,
+            Event::RESUME { .. } => false,
+            _ => continue,
+        };
+        if let Some(hypervisor) = hypervisor.upgrade() {
+            hypervisor.noticed(machine, paused);
+        }
     }
 }

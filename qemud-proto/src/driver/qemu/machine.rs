@@ -4,55 +4,74 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use qapi::qmp::{quit, stop};
+use qapi::qmp::{query_status, quit, stop};
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::command_line::CommandLine;
 use super::monitor::{ConnectError, Monitor, Told};
-use super::process::{MARK, Process};
+use super::process::{DEFINITION, MARK, Process};
 use super::state::{Files, Guest, Phase};
 use crate::driver::disk::blocking;
 use crate::failure::{Code, Failure, Reply};
+use crate::identity::Uuid;
+use crate::xml::DomainDefinition;
 
 /// The program that makes a session, of util-linux and busybox: a guest must not end with the daemon's terminal.
 const SETSID: &str = "setsid";
 /// Waits between looks for a socket that is not there yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a guest may take to end by itself, and then a killed process.
-const LAST_MOMENTS: Duration = Duration::from_secs(5);
+pub(super) const LAST_MOMENTS: Duration = Duration::from_secs(5);
 
 /// A guest that runs, or has ended since.
 pub(super) struct Machine {
     pub(super) id: i32,
     pub(super) name: String,
+    pub(super) uuid: Uuid,
     /// The definition it was started with.
     pub(super) xml: String,
     pub(super) process: Process,
     pub(super) files: Files,
     /// None while the guest's monitor is lost.
     monitor: Mutex<Option<Monitor>>,
+    /// What was begun and is to be finished or undone before anything else, as soon as the guest answers.
+    unfinished: Mutex<Option<Phase>>,
+    /// Wakes the one who catches up with the guest.
+    pub(super) behind: Notify,
+    /// Whether it was heard of how the guest is.
+    pub(super) heard: watch::Sender<bool>,
     /// Held by whoever changes what the guest does, one at a time.
     pub(super) turn: tokio::sync::Mutex<()>,
     /// Held by whoever destroys the guest: the next one finds that it is no longer active.
     pub(super) ending: tokio::sync::Mutex<()>,
     /// How long the monitor may keep silent.
-    limit: Duration,
+    pub(super) limit: Duration,
     /// Whether all has been cleared away after its end.
     over: watch::Sender<bool>,
 }
 
 impl Machine {
     /// A guest whose process is known, without its monitor.
-    pub(super) fn new(guest: &Guest, name: &str, process: Process, files: Files, limit: Duration) -> Arc<Self> {
+    pub(super) fn new(
+        id: i32,
+        definition: &DomainDefinition,
+        process: Process,
+        files: Files,
+        limit: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            id: guest.id,
-            name: name.to_owned(),
-            xml: guest.xml.clone(),
+            id,
+            name: definition.name.clone(),
+            uuid: definition.uuid,
+            xml: definition.stored_xml(),
             process,
             files,
             monitor: Mutex::default(),
+            unfinished: Mutex::default(),
+            behind: Notify::new(),
+            heard: watch::Sender::new(false),
             turn: tokio::sync::Mutex::default(),
             ending: tokio::sync::Mutex::default(),
             limit,
@@ -66,7 +85,10 @@ impl Machine {
 
     /// What commands are given to.
     pub(super) fn monitor(&self) -> Reply<Monitor> {
-        let message = || format!("domain '{}' does not answer: there is no way to its monitor", self.name);
+        let message = || {
+            let (name, pid) = (&self.name, self.process.id.pid);
+            format!("domain '{name}' does not answer: there is no way to its monitor (pid {pid})")
+        };
         self.slot().clone().ok_or_else(|| Failure::new(Code::OperationFailed, message()))
     }
 
@@ -103,6 +125,15 @@ impl Machine {
     /// The monitor is lost.
     pub(super) fn disconnected(&self) {
         *self.slot() = None;
+    }
+
+    /// What is to be finished or undone.
+    pub(super) fn unfinished(&self) -> Option<Phase> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_unfinished(&self, phase: Option<Phase>) {
+        *self.unfinished.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
     /// Notes how far the guest is.
@@ -142,10 +173,16 @@ impl Machine {
         match timeout(LAST_MOMENTS, over.wait_for(|over| *over)).await {
             Ok(_) => Ok(()),
             Err(_) => {
-                let message = format!("domain '{}' does not end, though it was killed", self.name);
+                let (name, pid) = (&self.name, self.process.id.pid);
+                let message = format!("domain '{name}' does not end, though it was killed (pid {pid})");
                 Err(Failure::new(Code::OperationFailed, message))
             }
         }
+    }
+
+    /// Whether the processors run.
+    pub(super) async fn runs(&self) -> Reply<bool> {
+        Ok(self.monitor()?.execute(query_status {}).await?.running)
     }
 
     /// Halts the processors.
@@ -155,14 +192,14 @@ impl Machine {
 }
 
 /// Starts a process that outlives the daemon. What it says goes to the log.
-pub(super) fn spawn(line: &CommandLine, files: &Files) -> Reply<Child> {
+pub(super) fn spawn(line: &CommandLine, files: &Files, xml: &str) -> Reply<Child> {
     let log = files.make_log()?;
     let failed = |error: std::io::Error| {
         let message = format!("cannot run {SETSID} with '{}': {error}", line.program.display());
         Failure::new(Code::OperationFailed, message)
     };
     let mut command = Command::new(SETSID);
-    command.arg(&line.program).args(&line.arguments).env(MARK, &files.guest);
+    command.arg(&line.program).args(&line.arguments).env(MARK, &files.guest).env(DEFINITION, xml);
     command.envs(line.environment.iter().map(|(name, value)| (name, value)));
     // systemd's word is the daemon's; the guest's folder is not the daemon's to keep.
     command.env_remove("NOTIFY_SOCKET").current_dir("/");

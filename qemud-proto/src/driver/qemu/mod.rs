@@ -5,6 +5,7 @@
 //! - `starting`: how guests start
 //! - `saving`: their memory on its way to a file and back
 //! - `found`: guests that an earlier daemon left behind
+//! - `catching_up`: guests that were not heard of for a while
 //! - `machine`, `process`, `monitor`: one guest, its process, and what it is told
 //! - `state`: the folder that tells what runs
 //! - `command_line`: a definition as the arguments of QEMU
@@ -14,6 +15,7 @@
 #![doc = include_str!("../../../GUESTS.md")]
 
 mod capabilities;
+mod catching_up;
 mod command_line;
 mod definitions;
 #[cfg(test)]

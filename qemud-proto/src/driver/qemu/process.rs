@@ -1,19 +1,23 @@
 //! Processes of QEMU, by handles that never mean another process than the one they were made for.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
 
 /// The variable of its environment that tells whose guest a process is: the path of the guest's file in the state folder.
 pub(super) const MARK: &str = "GUESTD_GUEST";
+/// The variable that holds the definition that the guest was started with: nobody can take it away while the guest runs.
+pub(super) const DEFINITION: &str = "GUESTD_DEFINITION";
 
 /// A process's place among all that ever were: numbers are given again, but not at the same tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +54,12 @@ impl Process {
         Self::open(id.pid).ok().filter(|process| process.id == id)
     }
 
+    /// Whether its environment can be read at all: programs with capabilities of their own keep theirs to themselves.
+    pub(super) fn tells_its_mark(&self) -> bool {
+        let environment = fs::read(format!("/proc/{}/environ", self.id.pid));
+        !environment.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// Waits for its end.
     pub(super) async fn ended(&self) {
         // Its only error is that the runtime ends.
@@ -75,16 +85,87 @@ impl Process {
     }
 }
 
-/// All processes with this mark.
-pub(super) fn marked(mark: &Path) -> Vec<Process> {
-    let wanted = format!("{MARK}={}", mark.display());
+/// A process that bears a mark.
+#[derive(Debug)]
+pub(super) struct Marked {
+    pub(super) process: Process,
+    /// The definition that it bears as well.
+    pub(super) xml: Option<String>,
+    arguments: Vec<u8>,
+}
+
+impl Marked {
+    /// Whether this is one of its arguments. What a guest starts, such as a script, bears its mark too, but is not it.
+    pub(super) fn has_argument(&self, wanted: &str) -> bool {
+        words(&self.arguments).any(|word| word == wanted.as_bytes())
+    }
+}
+
+/// All processes of this user whose mark is wanted, each with its mark, the oldest first.
+fn with_mark(is_wanted: impl Fn(&Path) -> bool) -> Vec<(PathBuf, Marked)> {
+    let mark = |environment: &[u8]| variable(environment, MARK).map(PathBuf::from).filter(|mark| is_wanted(mark));
+    let look = |pid: i32| {
+        let read = |what: &str| fs::read(format!("/proc/{pid}/{what}")).ok();
+        mark(&read("environ")?)?;
+        let process = Process::open(pid).ok()?;
+        // Read anew, and then seen to be of the process that the handle is of: the number may have been given again.
+        let (environment, arguments, status) = (read("environ")?, read("cmdline")?, read("status")?);
+        let (mark, xml) = (mark(&environment)?, variable(&environment, DEFINITION));
+        // Anybody can bear any mark.
+        let ours = runs_as(&String::from_utf8_lossy(&status), geteuid().as_raw()) && !process.has_ended();
+        ours.then_some((mark, Marked { process, xml, arguments }))
+    };
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let is_marked = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    let mut found: Vec<_> = numbers.filter_map(look).collect();
+    found.sort_by_key(|(_, marked)| (marked.process.id.started, marked.process.id.pid));
+    found
+}
+
+/// All processes with this mark.
+pub(super) fn marked(mark: &Path) -> Vec<Marked> {
+    with_mark(|found| found == mark).into_iter().map(|(_, marked)| marked).collect()
+}
+
+/// All processes with the mark of a file in this folder.
+pub(super) fn marked_in(folder: &Path) -> BTreeMap<PathBuf, Vec<Marked>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (mark, marked) in with_mark(|mark| mark.parent() == Some(folder)) {
+        found.entry(mark).or_default().push(marked);
+    }
+    found
+}
+
+/// Those of these processes that have not ended within this time.
+pub(super) async fn endure(mut processes: Vec<Process>, limit: Duration) -> Vec<Process> {
+    let all_ended = async {
+        for process in &processes {
+            process.ended().await;
+        }
     };
-    numbers.filter(is_marked).filter_map(|pid| Process::open(pid).ok()).collect()
+    if timeout(limit, all_ended).await.is_ok() {
+        return Vec::new();
+    }
+    processes.retain(|process| !process.has_ended());
+    processes
+}
+
+/// What ends with NULs.
+fn words(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == 0)
+}
+
+fn variable(environment: &[u8], name: &str) -> Option<String> {
+    let value = |word: &[u8]| Some(word.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
+    String::from_utf8(words(environment).find_map(value)?).ok()
+}
+
+/// proc(5): `Uid:` has the real, the effective, the saved one, and that for files. A program that somebody else started
+/// and that has our rights has not all four.
+fn runs_as(status: &str, user: u32) -> bool {
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    let mut users = users.split_ascii_whitespace().map(str::parse).peekable();
+    users.peek().is_some() && users.all(|found| found == Ok(user))
 }
 
 /// What the kernel says of a process.
@@ -128,15 +209,29 @@ mod tests {
         assert!(Stat::parse("7 (a) S 1 2").is_none() && Stat::parse("").is_none());
     }
 
+    #[test]
+    fn a_program_that_has_the_rights_of_another_is_not_taken_for_that_ones() {
+        let status = |users: &str| format!("Name:\tcat\nUid:\t{users}\nGid:\t7 7 7 7\n");
+        assert!(runs_as(&status("7\t7\t7\t7"), 7));
+        assert!(!runs_as(&status("8\t7\t7\t7"), 7) && !runs_as(&status("7\t7\t8\t7"), 7));
+        assert!(!runs_as(&status("8\t8\t8\t8"), 7) && !runs_as(&status(""), 7) && !runs_as("", 7));
+    }
+
     #[tokio::test]
     async fn a_process_is_found_by_its_mark_until_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let mark = folder.path().join("1.json");
         assert!(marked(&mark).is_empty());
-        let mut child = Command::new("cat").env(MARK, &mark).stdin(Stdio::piped()).spawn().unwrap();
+        let mut command = Command::new("cat");
+        command.arg("-").env(MARK, &mark).env(DEFINITION, "<domain\n>");
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let found = marked(&mark);
         assert_eq!(found.len(), 1);
-        let process = Process::find(found[0].id).unwrap();
+        assert_eq!(found[0].xml.as_deref(), Some("<domain\n>"));
+        assert!(found[0].has_argument("-") && !found[0].has_argument("c"));
+        assert!(marked_in(folder.path()).into_keys().eq([mark.clone()]));
+        assert!(marked_in(folder.path().parent().unwrap()).keys().all(|found| *found != mark), "of a folder in it");
+        let process = Process::find(found[0].process.id).unwrap();
         assert_eq!(process.id.pid, i32::try_from(child.id()).unwrap());
         let earlier = ProcessId { started: process.id.started - 1, ..process.id };
         assert!(Process::find(earlier).is_none(), "another process of the same number");
@@ -147,5 +242,21 @@ mod tests {
         assert!(Process::find(process.id).is_none() && marked(&mark).is_empty());
         child.wait().unwrap();
         assert_eq!(process.cpu_time(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_end_is_waited_for_no_longer_than_said() {
+        let cat = || Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let (mut ends, mut endures) = (cat(), cat());
+        let both = || [&ends, &endures].map(|child| Process::open(i32::try_from(child.id()).unwrap()).unwrap());
+        let both = both();
+        both[0].kill();
+        both[0].ended().await;
+        let left = endure(both.into(), Duration::from_secs(5)).await;
+        assert_eq!(left.iter().map(|process| process.id.pid.cast_unsigned()).collect::<Vec<_>>(), [endures.id()]);
+        endures.kill().unwrap();
+        assert!(endure(left, Duration::MAX).await.is_empty());
+        ends.wait().unwrap();
+        endures.wait().unwrap();
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use qapi::qmp::{MigrateSetParameters, cont, migrate, migrate_cancel, migrate_incoming, migrate_set_parameters};
+use qapi::qmp::{MigrateSetParameters, migrate, migrate_incoming, migrate_set_parameters};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::net::UnixListener;
 use tokio::time::{sleep, timeout};
@@ -53,10 +53,12 @@ impl Hypervisor {
         let job = self.begin_job(definition.uuid, &definition.name, None)?;
         let saved = async {
             let _turn = machine.turn.lock().await;
-            let paused = !self.runs(&machine).await?;
+            machine.finish().await?;
+            let paused = !machine.runs().await?;
             let saved = Saved { xml: definition.stored_xml(), paused };
             let (process, partial, resume) = (machine.process.id, partial(&path, id), !paused);
-            machine.note(Phase::Saving { process, partial: partial.clone(), resume }).await?;
+            let saving = Phase::Saving { process, partial: partial.clone(), resume };
+            machine.note(saving.clone()).await?;
             let (target, beside) = (path.clone(), partial.clone());
             let written = async {
                 let file = blocking(move || begin_file(&target, &beside, &saved)).await?;
@@ -65,7 +67,12 @@ impl Hypervisor {
                 blocking(move || finish_file(file, &path)).await
             };
             if let Err(failure) = written.await {
-                self.go_on(&machine, paused).await;
+                // The guest goes on as it was before, now or when it answers.
+                machine.set_unfinished(Some(saving));
+                if let Err(failure) = machine.finish().await {
+                    tracing::error!(domain = machine.name, %failure, "cannot go on yet after it was not saved");
+                    machine.behind.notify_one();
+                }
                 return Err(failure);
             }
             machine.end().await
@@ -108,26 +115,6 @@ impl Hypervisor {
             Failure::new(Code::OperationFailed, message)
         })?;
         Ok((file, path))
-    }
-
-    /// After a save that has failed the guest is as it was, as far as it lets itself be told.
-    pub(super) async fn go_on(&self, machine: &Machine, paused: bool) {
-        let process = machine.process.id;
-        let went_on = async {
-            let monitor = machine.monitor()?;
-            if monitor.execute(query_migrate {}).await?.is_under_way() {
-                monitor.execute(migrate_cancel {}).await?;
-                // How it ends is all the same.
-                let _ = outcome(&monitor, self.limit).await?;
-            }
-            if !paused {
-                monitor.execute(cont {}).await?;
-            }
-            machine.note(Phase::Running { process }).await
-        };
-        if let Err(failure) = went_on.await {
-            tracing::error!(domain = machine.name, %failure, "cannot go on after it was not saved");
-        }
     }
 
     /// Starts a domain from a file that [`save`](Self::save) wrote.
@@ -221,7 +208,7 @@ fn unchanged() -> MigrateSetParameters {
 }
 
 /// How a migration that is about to end ends: at the second level with QEMU's reason.
-async fn outcome(monitor: &Monitor, limit: Duration) -> Reply<Result<(), String>> {
+pub(super) async fn outcome(monitor: &Monitor, limit: Duration) -> Reply<Result<(), String>> {
     let ended = async {
         loop {
             if let Some(outcome) = monitor.execute(query_migrate {}).await?.outcome() {
@@ -265,10 +252,14 @@ fn begin_file(path: &Path, partial: &Path, saved: &Saved) -> Reply<NamedTempFile
     begun().map_err(|error| disk::failed("cannot save to", path, &error))
 }
 
+/// Gives the file its name. When that fails it stays until the guest goes on: where it is gone, the guest is saved.
 fn finish_file(file: NamedTempFile, path: &Path) -> Reply<()> {
-    let persisted = file.persist(path).map_err(|error| error.error);
-    let synced = persisted.and_then(|_| disk::sync(path.parent().unwrap_or(Path::new("/"))));
-    synced.map_err(|error| disk::failed("cannot save to", path, &error))
+    let finished = || {
+        let (_, partial) = file.keep()?;
+        fs::rename(partial, path)?;
+        disk::sync(path.parent().unwrap_or(Path::new("/")))
+    };
+    finished().map_err(|error: io::Error| disk::failed("cannot save to", path, &error))
 }
 
 /// A file and what it says, read up to where the memory begins.

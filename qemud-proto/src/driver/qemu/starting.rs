@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use qapi::qmp::{balloon, cont, query_vnc};
+use tokio::time::Instant;
 
 use super::command_line::{Launch, Tap, command_line};
 use super::hypervisor::Hypervisor;
-use super::machine::{Machine, spawn};
+use super::machine::{LAST_MOMENTS, Machine, spawn};
 use super::monitor::{Monitor, Told};
 use super::networks::attach;
-use super::process::{Process, marked};
+use super::process::{Process, endure, marked};
 use super::state::{Files, Guest, Phase};
 use crate::driver::disk::blocking;
 use crate::driver::domains::Reserved;
@@ -28,8 +29,21 @@ pub(super) struct Incoming {
     pub(super) paused: bool,
 }
 
+/// A start that has failed.
+struct NotStarted {
+    failure: Failure,
+    /// What was started and does not end.
+    left: Option<Process>,
+}
+
+impl From<Failure> for NotStarted {
+    fn from(failure: Failure) -> Self {
+        Self { failure, left: None }
+    }
+}
+
 impl Hypervisor {
-    /// Starts what was reserved; when that fails, nothing has changed.
+    /// Starts what was reserved; when that fails, nothing has changed, unless there is a process that does not end.
     pub(super) async fn launch(self: &Arc<Self>, reserved: Reserved, incoming: Option<Incoming>) -> Reply<i32> {
         let paused = incoming.as_ref().is_some_and(|incoming| incoming.paused);
         match self.run(&reserved, incoming).await {
@@ -40,9 +54,18 @@ impl Hypervisor {
                 self.watch(machine, told);
                 Ok(id)
             }
-            Err(failure) => {
+            Err(NotStarted { failure, left: None }) => {
                 self.domains().give_up(&reserved);
                 Err(failure)
+            }
+            Err(NotStarted { failure, left: Some(process) }) => {
+                // It is seen, and keeps another from being started beside it.
+                let (id, pid) = (reserved.id, process.id.pid);
+                let machine = Machine::new(id, &reserved.definition, process, self.state.files(id), self.limit);
+                self.domains().begin(reserved, Arc::clone(&machine), true);
+                self.watch(machine, None);
+                let message = format!("{}; and its process {pid} does not end, though it was killed", failure.message);
+                Err(Failure::new(failure.code, message))
             }
         }
     }
@@ -51,7 +74,7 @@ impl Hypervisor {
         self: &Arc<Self>,
         reserved: &Reserved,
         incoming: Option<Incoming>,
-    ) -> Reply<(Arc<Machine>, Option<Told>, Option<u16>)> {
+    ) -> Result<(Arc<Machine>, Option<Told>, Option<u16>), NotStarted> {
         let definition = &reserved.definition;
         let emulator = self.emulators.for_domain(definition).await?;
         let bridges = self.bridges(definition).await?;
@@ -68,14 +91,14 @@ impl Hypervisor {
         let noted = (guest.clone(), files.clone());
         blocking(move || noted.0.write(&noted.1)).await?;
         let started = async {
-            let mut child = spawn(&line, &files)?;
+            let mut child = spawn(&line, &files, &guest.xml)?;
             let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
             let process = Process::open(pid.unwrap_or_default());
             // Whoever waits for the child learns how it ended.
             let status = tokio::spawn(async move { child.wait().await });
             let prepared = match process {
                 Ok(process) => {
-                    let machine = Machine::new(&guest, &definition.name, process, files.clone(), self.limit);
+                    let machine = Machine::new(guest.id, definition, process, files.clone(), self.limit);
                     self.prepare(definition, &machine, &line.taps, incoming).await.map(|ready| (machine, ready))
                 }
                 Err(_) => Err(Failure::new(Code::OperationFailed, "it ended at once")),
@@ -85,15 +108,17 @@ impl Hypervisor {
                 Err(failure) => {
                     // It may have ended by itself, which is then the reason.
                     let ended = status.is_finished() || !runs(&files);
-                    kill_marked(&files).await;
+                    if let Some(left) = kill_marked(&files).await.into_iter().next() {
+                        return Err(NotStarted { failure, left: Some(left) });
+                    }
                     let status = status.await;
                     let status = status.ok().and_then(Result::ok).map(|status| status.to_string()).unwrap_or_default();
-                    Err(if ended { last_words(&definition.name, &files, &status) } else { failure })
+                    Err(if ended { last_words(&definition.name, &files, &status) } else { failure }.into())
                 }
             }
         };
-        let started = started.await;
-        if started.is_err() {
+        let started: Result<_, NotStarted> = started.await;
+        if let Err(NotStarted { left: None, .. }) = started {
             files.remove();
         }
         started
@@ -172,11 +197,19 @@ fn runs(files: &Files) -> bool {
     !marked(&files.guest).is_empty()
 }
 
-/// Ends all that runs for a guest, and waits for it.
-pub(super) async fn kill_marked(files: &Files) {
-    for process in marked(&files.guest) {
-        process.kill();
-        process.ended().await;
+/// Ends all that runs for a guest; those are left that do not end, though they were killed.
+pub(super) async fn kill_marked(files: &Files) -> Vec<Process> {
+    let until = Instant::now() + LAST_MOMENTS;
+    loop {
+        let processes: Vec<_> = marked(&files.guest).into_iter().map(|marked| marked.process).collect();
+        processes.iter().for_each(Process::kill);
+        let limit = until.saturating_duration_since(Instant::now());
+        let none = processes.is_empty();
+        let left = endure(processes, limit).await;
+        // One may have started another meanwhile.
+        if none || !left.is_empty() || limit.is_zero() {
+            return left;
+        }
     }
 }
 

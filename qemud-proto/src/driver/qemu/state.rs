@@ -4,6 +4,7 @@
 //! is written before anything runs, and every process bears its path as a mark: whenever the daemon dies, either nothing
 //! runs or what runs is found.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -81,6 +82,16 @@ impl StateFolder {
         Ok(folder)
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The id of the guest whose file this is.
+    pub(super) fn id_of(&self, guest: &Path) -> Option<i32> {
+        let id = guest.strip_prefix(&self.0).ok()?.to_str()?.strip_suffix(".json")?.parse().ok()?;
+        (self.files(id).guest == guest).then_some(id)
+    }
+
     pub(super) fn files(&self, id: i32) -> Files {
         let file = |suffix: &str| self.0.join(format!("{id}.{suffix}"));
         Files {
@@ -89,6 +100,18 @@ impl StateFolder {
             log: file("log"),
             migration: file("migration"),
             picture: file("png"),
+        }
+    }
+
+    /// Removes the files of other guests than these, which are left of a daemon that died while it removed them.
+    pub(super) fn remove_others<'a>(&self, ids: impl Iterator<Item = &'a i32>) {
+        let ids: BTreeSet<_> = ids.copied().collect();
+        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| name.split_once('.')?.0.parse().ok());
+            if let Some(id) = id.filter(|id| !ids.contains(id)) {
+                self.files(id).remove();
+            }
         }
     }
 
@@ -103,7 +126,7 @@ impl StateFolder {
             let (prefix, suffix) = disk::UNFINISHED;
             if file.starts_with(prefix) && file.ends_with(suffix) {
                 let _ = fs::remove_file(&path);
-            } else if let Some(id) = file.strip_suffix(".json").and_then(|id| id.parse().ok()) {
+            } else if let Some(id) = self.id_of(&path) {
                 let guest = Guest::read(&path).and_then(|guest| match guest.id == id {
                     true => Ok(guest),
                     false => Err(format!("its id is {}", guest.id)),
