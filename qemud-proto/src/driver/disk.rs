@@ -2,10 +2,11 @@
 //!
 //! All of this waits for the disk: call it where blocking is allowed, see [`blocking`].
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
 #[cfg(feature = "qemu")]
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::failure::{Code, Failure, Reply};
@@ -25,18 +26,27 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Reply<T> 
 /// Writes a file of mode 0600, over one of that name. After an error, or the death of the daemon, what was there before is
 /// there still.
 pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    // What is renamed over is gone: a device or a pipe must not be.
-    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
-        return Err(io::Error::new(ErrorKind::AlreadyExists, "there is something that is no regular file"));
-    }
+    refuse_other_than_a_file(path)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     let (prefix, suffix) = UNFINISHED;
-    // Made with mode 0600, and removed again unless it gets its name.
-    let mut file = tempfile::Builder::new().prefix(prefix).suffix(suffix).tempfile_in(folder)?;
-    io::Write::write_all(&mut file, content)?;
+    // Removed again unless it gets its name. It is neither made nor written to by the library itself, whose errors name
+    // the file that nobody has asked for.
+    let make = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = tempfile::Builder::new().prefix(prefix).suffix(suffix).make_in(folder, make)?;
+    file.as_file_mut().write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync(folder)
+}
+
+/// What is renamed over is gone: a device, a pipe or a link must not be. What cannot be looked at cannot be replaced either.
+pub(super) fn refuse_other_than_a_file(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() => Ok(()),
+        Ok(_) => Err(io::Error::new(ErrorKind::AlreadyExists, "there is something that is no regular file")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes a folder of mode 0700 where there is none. Those that it is in hold other things as well, such as sockets, and are

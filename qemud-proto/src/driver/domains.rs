@@ -77,6 +77,19 @@ impl<M> Domains<M> {
         self.by_name.values().filter_map(Domain::active)
     }
 
+    /// All definitions that hold: those that are kept, and those that domains run with or are about to.
+    #[cfg(feature = "qemu")]
+    pub(super) fn definitions(&self) -> impl Iterator<Item = &DomainDefinition> {
+        self.by_name.values().flat_map(|domain| {
+            let running = match &domain.run {
+                Run::Inactive => None,
+                Run::Starting(reserved) => Some(&reserved.definition),
+                Run::Active(active) => Some(&active.definition),
+            };
+            domain.defined.iter().chain(running)
+        })
+    }
+
     /// Ids of the active domains in ascending order.
     pub(super) fn ids(&self) -> Vec<i32> {
         let mut ids: Vec<_> = self.active().map(|active| active.id).collect();

@@ -51,6 +51,11 @@ impl Store {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    /// Where all of them are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where a definition is, or would be.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}{SUFFIX}"))

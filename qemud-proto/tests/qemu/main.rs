@@ -3,6 +3,7 @@
 //! - `scene`: a driver with folders of its own, whose guests end with the test
 //! - `daemon`: daemons in processes of their own, and their clients
 //! - `life`: what a guest does from its definition to its end
+//! - `saving`: what guests are saved to, how far they are meanwhile, and what goes wrong
 //! - `failures`: what goes wrong, and that the driver goes on
 //! - `restarts`: daemons that end while guests run
 //! - `lost`: guests of which a daemon finds nothing or nonsense, or that hang
@@ -19,4 +20,5 @@ mod killed;
 mod life;
 mod lost;
 mod restarts;
+mod saving;
 mod scene;

@@ -75,9 +75,12 @@ async fn open(name: DriverName, settings: &Settings) -> anyhow::Result<Arc<dyn D
 #[cfg(feature = "qemu")]
 async fn qemu(settings: &Settings) -> anyhow::Result<Arc<dyn Driver>> {
     let folder = DriverName::Qemu.as_str();
-    let config = QemuConfig::new(settings.config_dir()?.join(folder), settings.state_dir()?.join(folder))
+    let mut config = QemuConfig::new(settings.config_dir()?.join(folder), settings.state_dir()?.join(folder))
         .with_monitor_limit(settings.monitor_limit())
         .with_event_queue(settings.event_queue());
+    if let Some(bandwidth) = settings.save_bandwidth() {
+        config = config.with_save_bandwidth(bandwidth);
+    }
     // Guests may name another emulator, so this is not asked of a driver that was named.
     if settings.drivers.is_none() {
         QemuDriver::find_emulator().await?;

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::SocketAddr;
+#[cfg(feature = "qemu")]
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -112,6 +114,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS", env = "GUESTD_MONITOR_LIMIT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) monitor_limit: Option<u16>,
 
+    /// Save each of QEMU's guests with at most this many KiB a second [default: as fast as the disk takes it]
+    #[arg(long, value_name = "KIB", env = "GUESTD_SAVE_BANDWIDTH", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) save_bandwidth: Option<u32>,
+
     /// Begin the test driver without any guest, instead of one domain 'test' and one network 'default'
     #[arg(long, value_name = "BOOL", env = "GUESTD_EMPTY", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) empty: Option<bool>,
@@ -213,8 +219,8 @@ impl Settings {
         }
         first! {
             unix unix_mode unix_group unix_read_only unix_read_only_mode tcp tcp_trusted tls pki_path tls_ca
-            tls_certificate tls_key tls_allowed_names tls_allowed_networks drivers config_dir state_dir monitor_limit empty switch_off max_connections
-            max_connections_per_peer max_handshakes event_queue time_limit log log_format
+            tls_certificate tls_key tls_allowed_names tls_allowed_networks drivers config_dir state_dir monitor_limit
+            save_bandwidth empty switch_off max_connections max_connections_per_peer max_handshakes event_queue time_limit log log_format
         }
     }
 
@@ -232,14 +238,15 @@ impl Settings {
 
     fn with_text(self, file: &Path, text: &str) -> anyhow::Result<Self> {
         let read: Self = toml::from_str(text).with_context(|| format!("'{}'", file.display()))?;
-        for (key, value) in [
-            ("max_connections", read.max_connections),
-            ("max_connections_per_peer", read.max_connections_per_peer),
-            ("max_handshakes", read.max_handshakes),
-            ("event_queue", read.event_queue),
-            ("monitor_limit", read.monitor_limit),
+        for (key, is_zero) in [
+            ("max_connections", read.max_connections == Some(0)),
+            ("max_connections_per_peer", read.max_connections_per_peer == Some(0)),
+            ("max_handshakes", read.max_handshakes == Some(0)),
+            ("event_queue", read.event_queue == Some(0)),
+            ("monitor_limit", read.monitor_limit == Some(0)),
+            ("save_bandwidth", read.save_bandwidth == Some(0)),
         ] {
-            anyhow::ensure!(value != Some(0), "'{}': {key} is 0, and must be at least 1", file.display());
+            anyhow::ensure!(!is_zero, "'{}': {key} is 0, and must be at least 1", file.display());
         }
         Ok(self.or(read))
     }
@@ -262,6 +269,12 @@ impl Settings {
     #[cfg(any(test, feature = "qemu"))]
     pub(crate) fn monitor_limit(&self) -> Duration {
         Duration::from_secs(self.monitor_limit.unwrap_or(10).into())
+    }
+
+    /// Most bytes a second of a guest that is being saved, where there is a bound.
+    #[cfg(feature = "qemu")]
+    pub(crate) fn save_bandwidth(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(u64::from(self.save_bandwidth?) * 1024)
     }
 
     /// Events that are kept for a client.

@@ -43,6 +43,8 @@ pub(super) struct Hypervisor {
     pub(super) networks: QemuNetworks,
     /// How long a monitor may keep silent.
     pub(super) limit: Duration,
+    /// Most bytes a second of a guest that is being saved.
+    pub(super) save_bandwidth: u64,
     pub(super) jobs: Mutex<HashMap<Uuid, Arc<Job>>>,
     /// The watches over guests, which end with the driver; guests do not.
     pub(super) tasks: Mutex<JoinSet<()>>,

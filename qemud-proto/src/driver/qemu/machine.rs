@@ -24,6 +24,8 @@ const SETSID: &str = "setsid";
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a guest may take to end by itself, and then a killed process.
 pub(super) const LAST_MOMENTS: Duration = Duration::from_secs(5);
+/// How long one may take that says nothing any more.
+pub(super) const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// A guest that runs, or has ended since.
 pub(super) struct Machine {
@@ -160,12 +162,17 @@ impl Machine {
     /// Returns when all has been cleared away.
     pub(super) async fn end(&self) -> Reply<()> {
         let asked = async {
-            // A guest that ends need not answer any more.
-            let _ = self.monitor()?.execute(quit {}).await;
-            self.process.ended().await;
-            Reply::Ok(())
+            if let Ok(monitor) = self.monitor() {
+                // A guest that ends need not answer any more.
+                let _ = monitor.execute(quit {}).await;
+                self.process.ended().await;
+            } else {
+                // It cannot be asked; but it may just be ending, with its monitor already gone.
+                timeout(LAST_MOMENT, self.process.ended()).await.ok()?;
+            }
+            Some(())
         };
-        if !matches!(timeout(LAST_MOMENTS, asked).await, Ok(Ok(()))) {
+        if !matches!(timeout(LAST_MOMENTS, asked).await, Ok(Some(()))) {
             tracing::warn!(domain = self.name, "killed: it did not end by itself");
             self.process.kill();
         }

@@ -32,6 +32,7 @@ mod saving;
 mod starting;
 mod state;
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -60,6 +61,8 @@ const ACCEPTED: &[DomainType] = &[DomainType::Qemu, DomainType::Kvm];
 const NETWORKS: &str = "networks";
 /// How long a guest's monitor may keep silent, unless you say otherwise.
 pub const MONITOR_LIMIT: Duration = Duration::from_secs(10);
+/// More than any disk takes, in bytes a second: left to itself QEMU would be careful with a network.
+const SAVE_BANDWIDTH: u64 = 1 << 40;
 
 fn parse(xml: &str) -> Reply<DomainDefinition> {
     DomainDefinition::parse(xml, ACCEPTED)
@@ -71,6 +74,7 @@ pub struct QemuConfig {
     definitions: PathBuf,
     state: PathBuf,
     monitor_limit: Duration,
+    save_bandwidth: u64,
     event_queue: usize,
 }
 
@@ -80,13 +84,21 @@ impl QemuConfig {
     #[must_use]
     pub fn new(definitions: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
         let (definitions, state) = (definitions.into(), state.into());
-        Self { definitions, state, monitor_limit: MONITOR_LIMIT, event_queue: EVENT_QUEUE }
+        let (monitor_limit, save_bandwidth, event_queue) = (MONITOR_LIMIT, SAVE_BANDWIDTH, EVENT_QUEUE);
+        Self { definitions, state, monitor_limit, save_bandwidth, event_queue }
     }
 
     /// A guest whose monitor says nothing for this long is taken to hang, instead of for [`MONITOR_LIMIT`].
     #[must_use]
     pub const fn with_monitor_limit(mut self, limit: Duration) -> Self {
         self.monitor_limit = limit;
+        self
+    }
+
+    /// Saves guests with no more than this many bytes a second, each of them, instead of as fast as the disk takes it.
+    #[must_use]
+    pub const fn with_save_bandwidth(mut self, bytes_per_second: NonZeroU64) -> Self {
+        self.save_bandwidth = bytes_per_second.get();
         self
     }
 
@@ -135,7 +147,7 @@ impl QemuDriver {
     /// [`Code::OperationFailed`] while another daemon uses one of the folders, with its pid; [`Code::SystemError`] when a
     /// folder cannot be used. A bad file in a folder is no error: it is left out, and the log tells why.
     pub async fn open(config: QemuConfig) -> Reply<Self> {
-        let QemuConfig { definitions, state: state_folder, monitor_limit, event_queue } = config;
+        let QemuConfig { definitions, state: state_folder, monitor_limit, save_bandwidth, event_queue } = config;
         let folders = (definitions.clone(), state_folder.clone());
         let (store, state, locks) = blocking(move || {
             let opened = (Store::open(&definitions)?, StateFolder::open(&state_folder)?);
@@ -155,6 +167,7 @@ impl QemuDriver {
             emulators: Emulators::new(),
             networks,
             limit: monitor_limit,
+            save_bandwidth,
             jobs: Mutex::default(),
             tasks: Mutex::default(),
             node: OnceLock::new(),

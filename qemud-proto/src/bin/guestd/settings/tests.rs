@@ -54,6 +54,7 @@ fn a_mistake_in_the_file_is_told_with_the_file_and_the_line() {
         ("unix_mode = \"0888\"", "'0888' is not a mode, such as 0660"),
         ("unix_mode = \"1777\"", "'1777' is not a mode, such as 0660"),
         ("max_connections = 0", "max_connections is 0, and must be at least 1"),
+        ("save_bandwidth = 0", "save_bandwidth is 0, and must be at least 1"),
         ("max_connections = 70000", "invalid value"),
         ("log_format = \"xml\"", "unknown variant `xml`"),
     ] {
