@@ -5,6 +5,7 @@
 //! - `events`: `guestctl event`
 //! - `screenshot`, `top`: these commands
 //! - `patience`: `--wait`, and the progress of a save or restore
+//! - `real`: the progress of a real guest's save; needs QEMU
 //! - `completion`: names that a shell completes
 //! - `terminal`: programs on a terminal; `slow`: a daemon that takes its time
 //! - `refusals`: what guestctl says when it cannot do what it was asked
@@ -29,6 +30,8 @@ mod foreign_tool;
 mod hostile;
 mod patience;
 mod processes;
+#[cfg(feature = "qemu")]
+mod real;
 mod refusals;
 mod screenshot;
 mod slow;
