@@ -8,6 +8,8 @@ use std::fmt;
 
 use xdr_core::Xdr;
 
+use crate::characters::escaped;
+
 /// Longest message of a failure, in bytes.
 pub const MESSAGE_MAX: usize = 1024;
 
@@ -61,8 +63,9 @@ pub(crate) fn cut(text: &mut String, max: usize) {
 }
 
 impl fmt::Display for Failure {
+    /// Writes one line: whoever has made a message by a name cannot break a log or turn a line around.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
+        write!(f, "{}: {}", self.code, escaped(&self.message))
     }
 }
 
@@ -200,6 +203,8 @@ mod tests {
     fn failures_print_name_number_and_message() {
         let failure = Failure::no_support("DomainSave");
         assert_eq!(failure.to_string(), "NoSupport (3): this driver does not support DomainSave");
+        let turned = Failure::new(Code::NoDomain, "no domain with name 'a\n\u{202e}b'");
+        assert_eq!(turned.to_string(), "NoDomain (42): no domain with name 'a\\n\\u{202e}b'");
         let foreign = Failure::new(Code::Other(94), "later libvirt");
         assert_eq!(foreign.to_string(), "code (94): later libvirt");
     }

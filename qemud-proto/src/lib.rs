@@ -31,6 +31,7 @@
 //! | `programs` (default) | `guestd` and `guestctl` |
 
 pub mod identity; // UUIDs
+pub mod characters; // those that change how a text is shown
 pub mod failure; //  what a procedure answers when it cannot do what it was asked
 pub mod messages; // the protocol: messages and table
 pub mod events; //   what the daemon tells of its own accord: messages and table

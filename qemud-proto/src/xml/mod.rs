@@ -31,6 +31,7 @@ use std::ops::Range;
 use roxmltree::Document;
 
 use self::element::Element;
+use crate::characters::misleads;
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::XML_MAX;
@@ -145,8 +146,12 @@ fn name(root: Element<'_>) -> Reply<String> {
         "must not be '.' or '..'"
     } else if name.contains('/') {
         "must not contain '/'"
-    } else if name.contains(char::is_control) {
-        "must not contain line breaks or other control characters"
+    } else if let Some((at, character)) = name.char_indices().find(|(_, character)| misleads(*character)) {
+        let number = u32::from(character);
+        return Err(element.refuse(format_args!(
+            "name must not contain U+{number:04X}, which is its byte {at}: such characters are not seen, or change how the \
+             text around them is shown"
+        )));
     } else {
         return Ok(name);
     };

@@ -161,8 +161,10 @@ fn a_name_must_be_fit_for_a_file() {
         ("..", "must not be '.' or '..'"),
         ("../etc", "must not contain '/'"),
         ("a/b", "must not contain '/'"),
-        ("a\nb", "must not contain line breaks"),
-        ("a&#x7f;", "must not contain line breaks"),
+        ("a\nb", "must not contain U+000A, which is its byte 1: "),
+        ("a&#x7f;", "must not contain U+007F, which is its byte 1: "),
+        ("ä\u{202e}lmx", "must not contain U+202E, which is its byte 2: "),
+        ("ab&#x200b;", "must not contain U+200B, which is its byte 2: "),
     ] {
         assert!(refusal(&named(name)).contains(rule), "{name:?}");
         let network = format!("<network><name>{name}</name></network>");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::arguments::{Domain, Which};
 use crate::asking::each;
-use crate::output::{Output, printable};
+use crate::output::Output;
 use crate::progress::{self, Followed};
 use crate::waiting::Wait;
 use crate::{Error, read_xml};
@@ -150,7 +150,7 @@ async fn active_row(client: &Client, id: i32) -> Result<Option<Vec<Value>>, Erro
     };
     let Some(info) = look(client, uuid).await? else { return Ok(None) };
     let state = info.map(|info| state_name(info.runstate)).unwrap_or_else(|failure| {
-        tracing::warn!("{}", printable(&failure.to_string()));
+        tracing::warn!("{failure}");
         UNKNOWN
     });
     Ok(Some(vec![id.into(), name.into(), state.into()]))

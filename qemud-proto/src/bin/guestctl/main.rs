@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use qemud_proto::characters::escaped;
 use qemud_proto::client::{ConnectError, connect};
 use qemud_proto::failure::Failure;
 use qemud_proto::messages::XML_MAX;
@@ -100,10 +101,8 @@ fn log() {
 fn told(error: &Error) -> String {
     let text = error.to_string();
     match error {
-        Error::Connect(ConnectError::Program { .. }) => {
-            text.lines().map(output::printable).collect::<Vec<_>>().join("\n")
-        }
-        _ => output::printable(&text),
+        Error::Connect(ConnectError::Program { .. }) => text.lines().map(escaped).collect::<Vec<_>>().join("\n"),
+        _ => escaped(&text),
     }
 }
 

@@ -4,6 +4,7 @@ use std::env;
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{Cell, Color, Table, presets};
+use qemud_proto::characters::escaped;
 use serde_json::Value;
 
 /// Least width of the names of facts, as virsh has it.
@@ -58,7 +59,7 @@ impl Output {
         if self.json {
             return line(&Value::from(words).to_string());
         }
-        words.iter().try_for_each(|word| line(&printable(word)))
+        words.iter().try_for_each(|word| line(&escaped(word)))
     }
 
     /// The same as a text, with nothing between head and lines.
@@ -108,7 +109,7 @@ impl Output {
 
     /// That something was done, and what is to be known of it.
     pub(crate) fn done(&self, sentence: &str, facts: &[(&str, Value)]) -> io::Result<()> {
-        if self.json { self.facts(facts) } else { line(&printable(sentence)) }
+        if self.json { self.facts(facts) } else { line(&escaped(sentence)) }
     }
 }
 
@@ -146,20 +147,9 @@ fn text(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => printable(text),
+        Value::String(text) => escaped(text),
         other => other.to_string(),
     }
-}
-
-/// A text of one line that cannot move the cursor or change colours: control characters are written as escapes.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|letter| {
-            let (escaped, plain) =
-                if letter.is_control() { (Some(letter.escape_default()), None) } else { (None, Some(letter)) };
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }
 
 /// The table without the blanks that its cells end with.
