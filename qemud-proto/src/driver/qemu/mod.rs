@@ -7,6 +7,7 @@
 //! - `found`: guests that an earlier daemon left behind
 //! - `catching_up`: guests that were not heard of for a while
 //! - `machine`, `process`, `monitor`: one guest, its process, and what it is told
+//! - `programs`: programs of the host
 //! - `state`: the folder that tells what runs
 //! - `command_line`: a definition as the arguments of QEMU
 //! - `capabilities`: the emulators of this machine, and what each can do
@@ -28,6 +29,7 @@ mod machine;
 mod monitor;
 mod networks;
 mod process;
+mod programs;
 mod saving;
 mod starting;
 mod state;

@@ -1,17 +1,20 @@
 //! All emulators of this machine, and which one runs a definition.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::ready;
+use futures_util::stream::{self, StreamExt};
+
 use super::probe::{KVM, unusable};
 use super::{Emulator, target_of};
 use crate::driver::capabilities::capabilities_xml;
 use crate::driver::node::node_info;
+use crate::driver::qemu::programs::{Programs, is_program};
 use crate::failure::{Code, Failure, Reply};
 use crate::xml::DomainDefinition;
 
@@ -19,11 +22,13 @@ use crate::xml::DomainDefinition;
 const PREFIX: &str = "qemu-system-";
 /// Most emulators of all folders: some more than QEMU has architectures.
 const EMULATORS_MAX: usize = 64;
+/// How many are asked at a time.
+const AT_A_TIME: usize = 8;
 
 /// The emulators of this machine. Each is asked what it is when that is needed, and again when its file or the usability of
 /// KVM has changed.
 pub(in crate::driver::qemu) struct Emulators {
-    folders: Vec<PathBuf>,
+    programs: Programs,
     /// The host's architecture.
     host: String,
     known: Mutex<BTreeMap<PathBuf, (Stamp, Arc<Emulator>)>>,
@@ -38,16 +43,13 @@ struct Stamp {
 }
 
 impl Emulators {
-    /// Those in the folders of `PATH`.
+    /// Those that are where programs are.
     pub(in crate::driver::qemu) fn new() -> Self {
-        let folders = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
-        Self::in_folders(folders, node_info().model)
+        Self::among(Programs::of_this_host(), node_info().model)
     }
 
-    pub(super) fn in_folders(folders: Vec<PathBuf>, host: String) -> Self {
-        // A relative folder is another one for each who starts a program.
-        let folders = folders.into_iter().filter(|folder| folder.is_absolute()).collect();
-        Self { folders, host, known: Mutex::default() }
+    pub(super) fn among(programs: Programs, host: String) -> Self {
+        Self { programs, host, known: Mutex::default() }
     }
 
     /// The emulator at a path.
@@ -95,11 +97,7 @@ impl Emulators {
         if arch == self.host {
             names.push("qemu-kvm".to_owned());
         }
-        let place = {
-            let mut places = names.iter().flat_map(|name| self.folders.iter().map(move |folder| folder.join(name)));
-            places.find(|place| is_program(place))
-        };
-        match place {
+        match names.iter().find_map(|name| self.programs.find(name)) {
             Some(place) => self.at(&place).await,
             None => {
                 let message = format!("no emulator for {arch}: there is no {} in PATH", names.join(" and no "));
@@ -110,21 +108,20 @@ impl Emulators {
 
     /// All emulators that answer; what is wrong with the others is in the log.
     async fn all(&self) -> Vec<Arc<Emulator>> {
-        let mut emulators: Vec<Arc<Emulator>> = Vec::new();
-        for path in self.programs() {
-            match self.at(&path).await {
-                Ok(emulator) => emulators.push(emulator),
-                Err(failure) => tracing::warn!(path = %path.display(), %failure, "an emulator is left out"),
-            }
-        }
-        emulators
+        let ask = |path: PathBuf| async move {
+            let asked = self.at(&path).await;
+            let left_out = |failure| tracing::warn!(path = %path.display(), %failure, "an emulator is left out");
+            asked.map_err(left_out).ok()
+        };
+        // Each takes a moment, and one that hangs takes long. They are in the order of their paths all the same.
+        stream::iter(self.programs()).map(ask).buffered(AT_A_TIME).filter_map(ready).collect().await
     }
 
     /// The files that are called as emulators are, each once, in the order of the folders and of their names.
     fn programs(&self) -> Vec<PathBuf> {
         let mut programs: Vec<PathBuf> = Vec::new();
         let mut seen = Vec::new();
-        for folder in &self.folders {
+        for folder in &self.programs.folders {
             let Ok(entries) = fs::read_dir(folder) else { continue };
             let paths = entries.flatten().map(|entry| entry.path());
             let mut found: Vec<_> = paths.filter(|path| is_called(path) && is_program(path)).collect();
@@ -172,8 +169,4 @@ fn is_called(path: &Path) -> bool {
     let Some(name) = path.file_name().and_then(OsStr::to_str) else { return false };
     let plain = |rest: &str| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     name == "qemu-kvm" || name.strip_prefix(PREFIX).is_some_and(plain)
-}
-
-fn is_program(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.is_file() && file.mode() & 0o111 != 0)
 }

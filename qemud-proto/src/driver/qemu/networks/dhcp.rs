@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::plan::{DhcpPlan, Plan};
-use super::programs::{self, Programs};
 use crate::driver::qemu::process::Process;
+use crate::driver::qemu::programs::{self, Programs};
 use crate::failure::Reply;
 
 /// How long dnsmasq may take to end.

@@ -9,7 +9,7 @@ use nftables::stmt::{Match, Operator, Statement};
 use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook};
 
 use super::plan::{ForwardPlan, Plan, Subnet};
-use super::programs::{self, Programs};
+use crate::driver::qemu::programs::{self, Programs};
 use crate::failure::Reply;
 
 /// IPv6 is kept off these bridges.

@@ -7,10 +7,10 @@
 use std::path::{Path, PathBuf};
 
 use super::plan::Plan;
-use super::programs::Programs;
 use super::{bridge, dhcp, forwarding, settings};
 use crate::driver::disk::{blocking, failed};
 use crate::driver::qemu::process::Process;
+use crate::driver::qemu::programs::Programs;
 use crate::driver::store::Store;
 use crate::failure::Reply;
 use crate::xml::NetworkDefinition;

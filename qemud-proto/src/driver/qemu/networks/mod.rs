@@ -8,14 +8,12 @@
 //! - `forwarding`: rules of nftables
 //! - `dhcp`: dnsmasq
 //! - `watch`: that it goes on
-//! - `programs`: programs of the host
 
 mod bridge;
 mod dhcp;
 mod forwarding;
 mod host;
 mod plan;
-mod programs;
 mod settings;
 mod watch;
 
@@ -27,11 +25,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::host::{Host, Running};
 use self::plan::Plan;
-use self::programs::Programs;
 use self::watch::{Restarts, Watch};
 use super::whole;
 use crate::driver::disk::blocking;
 use crate::driver::networks::Networks;
+use crate::driver::qemu::programs::Programs;
 use crate::driver::store::{Store, Stored};
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;

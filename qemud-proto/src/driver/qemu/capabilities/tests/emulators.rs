@@ -1,6 +1,9 @@
 //! All emulators of a machine, and which of them runs what.
 
+use std::env;
+
 use super::*;
+use crate::driver::qemu::programs::Programs;
 use crate::xml::DomainDefinition;
 use crate::xml::domain::DomainType;
 
@@ -33,7 +36,7 @@ impl Host {
     }
 
     fn emulators(&self) -> Emulators {
-        Emulators::in_folders(self.folders.to_vec(), "x86_64".to_owned())
+        Emulators::among(Programs::within(&env::join_paths(&self.folders).unwrap()), "x86_64".to_owned())
     }
 }
 
@@ -133,6 +136,20 @@ async fn capabilities_tell_of_all_emulators_that_answer() {
     assert!(xml.contains(&expected), "{xml}");
     assert_eq!(text(&guests[2], "emulator"), path.to_str().unwrap());
     assert!(xml.contains("      <apic/>\n      <pae/>\n"), "{xml}");
+}
+
+#[tokio::test]
+async fn emulators_are_asked_at_once() {
+    let host = Host::new();
+    // Each answers when the other has been started, and long before it would be given up.
+    for (name, other) in [("mips", "sparc"), ("sparc", "mips")] {
+        let path = host.folders[0].join(format!("qemu-system-{name}"));
+        let waits =
+            format!("touch '{0}/{name}'; until [ -e '{0}/{other}' ]; do sleep 0.01; done", host.folders[1].display());
+        script(&path, &format!("{waits}\n{}", answering(&ANSWERS.replace("i386", name))));
+    }
+    let xml = host.emulators().capabilities_xml().await;
+    assert!(xml.contains("<arch name='mips'>") && xml.contains("<arch name='sparc'>"), "{xml}");
 }
 
 #[tokio::test]

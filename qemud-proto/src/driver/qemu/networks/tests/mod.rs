@@ -25,9 +25,9 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::QemuNetworks;
-use super::programs::Programs;
 use super::watch::Restarts;
 use crate::driver::qemu::foreign_tool;
+use crate::driver::qemu::programs::Programs;
 use crate::failure::{Code, Failure, Reply};
 use crate::identity::Uuid;
 use crate::messages::*;

@@ -1,12 +1,13 @@
 //! Daemons that die, and those that come after them.
 
+use super::super::bridge;
 use super::super::host::Host;
 use super::super::plan::Plan;
-use super::super::{Programs, bridge};
 use super::dhcp::{line, pid};
 use super::namespace::{WITH_RIGHTS, attempt, inside, interface, ip, rules, setting};
 use super::*;
 use crate::driver::qemu::process::Process;
+use crate::driver::qemu::programs::Programs;
 use crate::driver::store::Store;
 use crate::xml::NetworkDefinition;
 

@@ -18,7 +18,10 @@ const ADMINISTRATORS: [&str; 2] = ["/usr/sbin", "/sbin"];
 
 /// Where programs are looked for, each time anew: one may be installed while the daemon runs.
 #[derive(Debug, Clone)]
-pub(super) struct Programs(Vec<PathBuf>);
+pub(super) struct Programs {
+    /// Absolute ones.
+    pub(super) folders: Vec<PathBuf>,
+}
 
 impl Programs {
     pub(super) fn of_this_host() -> Self {
@@ -29,16 +32,18 @@ impl Programs {
     /// Those in the folders of a list as `PATH` is one. What is not absolute depends on where the daemon was started, and
     /// is left out.
     pub(super) fn within(path: &OsStr) -> Self {
-        Self(env::split_paths(path).filter(|folder| folder.is_absolute()).collect())
+        Self { folders: env::split_paths(path).filter(|folder| folder.is_absolute()).collect() }
     }
 
     /// The first executable file of that name.
     pub(super) fn find(&self, program: &str) -> Option<PathBuf> {
-        let executable = |file: &PathBuf| {
-            file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-        };
-        self.0.iter().map(|folder| folder.join(program)).find(executable)
+        self.folders.iter().map(|folder| folder.join(program)).find(|file| is_program(file))
     }
+}
+
+/// Whether there is a file that can be executed.
+pub(super) fn is_program(file: &Path) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
 /// Runs a program to its end, with `input` on its standard input. Where that fails, tells what the program has said.
