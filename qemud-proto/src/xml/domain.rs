@@ -13,6 +13,9 @@ use crate::messages::XML_MAX;
 /// Most boot devices in their order.
 const BOOT_DEVICES_MAX: usize = 4;
 
+/// Longest name of a machine, in bytes.
+pub(crate) const MACHINE_NAME_MAX: usize = 64;
+
 /// Elements directly below `domain` that would change the machine, its start or its confinement.
 const CHANGES_WHAT_RUNS: &[&str] = &[
     "blkiotune",
@@ -163,6 +166,10 @@ struct Source {
     made: Vec<Edit>,
     /// The attribute `id` with the blanks before it, or the empty place where it goes.
     id: Range<usize>,
+    /// The attribute `machine` of `os/type`, or the empty place where it goes.
+    machine: Range<usize>,
+    /// What is written there.
+    pinned: Option<Edit>,
     vnc: Option<VncPlaces>,
 }
 
@@ -197,6 +204,11 @@ impl DomainDefinition {
             }
             None => root.opening()..root.opening(),
         };
+        let kind = root.required("os")?.required("type")?;
+        let machine = match kind.attribute_node("machine") {
+            Some(attribute) => attribute.range(),
+            None => kind.opening()..kind.opening(),
+        };
         let definition = Self {
             domain_type,
             name,
@@ -210,12 +222,19 @@ impl DomainDefinition {
                 original: xml.to_owned(),
                 made: made.into_iter().chain(macs).collect(),
                 id,
+                machine,
+                pinned: None,
                 vnc: vnc_places(root, &devices)?,
             },
             devices,
         };
         // Whatever a later dump inserts, it must still fit a reply.
-        match definition.live_xml(i32::MAX, Some(u16::MAX)).len() {
+        let mut longest = definition.clone();
+        // What is only pretended has no machine.
+        if domain_type != DomainType::Test {
+            longest.pin_machine(&"x".repeat(MACHINE_NAME_MAX));
+        }
+        match longest.live_xml(i32::MAX, Some(u16::MAX)).len() {
             length if length > XML_MAX => Err(too_long_to_dump(length)),
             _ => Ok(definition),
         }
@@ -230,6 +249,25 @@ impl DomainDefinition {
             self.uuid = uuid;
         }
         self
+    }
+
+    /// Has the machine be this one, and all dumps say so: what `os/type@machine` was, an alias or nothing at all, may mean
+    /// another machine tomorrow. The name is a word of letters, digits and `_.+-`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use qemud_proto::xml::domain::{DomainDefinition, DomainType};
+    /// let xml = "<domain type='qemu'><name>web</name><memory>524288</memory><os><type machine='q35'>hvm</type></os></domain>";
+    /// let mut definition = DomainDefinition::parse(xml, &[DomainType::Qemu])?;
+    /// definition.pin_machine("pc-q35-7.2");
+    /// assert!(definition.stored_xml().contains("<type machine='pc-q35-7.2'>"));
+    /// # Ok::<(), qemud_proto::failure::Failure>(())
+    /// ```
+    pub fn pin_machine(&mut self, name: &str) {
+        let Source { machine, pinned, .. } = &mut self.source;
+        let before = if machine.start == machine.end { " " } else { "" };
+        *pinned = Some(Edit { span: machine.clone(), text: format!("{before}machine='{name}'") });
+        self.os.machine = Some(name.to_owned());
     }
 
     /// The definition as it is stored: the text with its identity and the addresses of its interfaces, and without a live
@@ -250,6 +288,7 @@ impl DomainDefinition {
         let id = id.map_or_else(String::new, |id| format!(" id='{id}'"));
         let mut edits = vec![Edit { span: source.id.clone(), text: id }];
         edits.extend(source.made.iter().cloned());
+        edits.extend(source.pinned.clone());
         if let (Some(places), Some(port)) = (&source.vnc, vnc_port) {
             // `autoport` stays readable in the live XML: a client that defines it again does not pin
             // the port that this run happened to get.

@@ -227,9 +227,11 @@ fn rejects_text_beyond_the_bound_and_text_whose_dump_would_be() {
     };
     assert_eq!(refusal(&padded(65_537)), "xml of 65537 bytes, its maximum is 65536");
     assert!(refusal(&padded(65_536)).ends_with("its maximum is 65536"));
-    // What is inserted: a uuid of 36 digits in its element and an id of ten digits.
-    let room = "<uuid></uuid>".len() + 36 + " id='2147483647'".len();
-    let longest = DomainDefinition::parse(&padded(65_536 - room), TYPES).unwrap();
+    // What is inserted: a uuid of 36 digits in its element, an id of ten digits, and a machine of 64 letters.
+    let machine = "x".repeat(64);
+    let room = "<uuid></uuid>".len() + 36 + " id='2147483647'".len() + " machine=''".len() + machine.len();
+    let mut longest = DomainDefinition::parse(&padded(65_536 - room), TYPES).unwrap();
+    longest.pin_machine(&machine);
     assert_eq!(longest.live_xml(i32::MAX, None).len(), 65_536);
     assert!(refusal(&padded(65_537 - room)).contains("xml of 65537 bytes"));
 }

@@ -7,10 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use qemud_proto::driver::Driver;
 use qemud_proto::events::DomainChange;
+use qemud_proto::failure::Code;
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
 
-use crate::scene::{Calls, Scene, emulator, next, until, xml};
+use crate::scene::{Calls, Scene, emulator, next, until, with_disk, xml};
 
 /// A boot sector that powers the machine off when its button is pressed.
 const LISTENS_TO_ITS_BUTTON: &[u8] = &[
@@ -29,18 +30,8 @@ const LISTENS_TO_ITS_BUTTON: &[u8] = &[
 
 /// A guest that listens to its button, with its disk.
 pub(crate) fn with_button(scene: &Scene, uuid: Uuid) -> String {
-    let mut sector = LISTENS_TO_ITS_BUTTON.to_vec();
-    sector.resize(510, 0);
-    sector.extend([0x55, 0xaa]);
-    sector.resize(1 << 20, 0);
-    if !scene.path("disk").exists() {
-        fs::write(scene.path("disk"), sector).unwrap();
-    }
-    let disk = format!(
-        "<disk type='file'><source file='{}'/><target dev='hda'/></disk></devices>",
-        scene.path("disk").display()
-    );
-    xml("a", uuid).replace("</devices>", &disk).replace("<devices>", "<features><acpi/></features><devices>")
+    let xml = with_disk(&xml("a", uuid), scene, LISTENS_TO_ITS_BUTTON);
+    xml.replace("<devices>", "<features><acpi/></features><devices>")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,6 +140,97 @@ async fn a_saved_guest_comes_back_as_it_was() {
     // What was suspended goes on.
     driver.domain_resume(DomainResume { id }).await.unwrap();
     assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_runs_and_what_it_is_saved_to_name_its_machine_for_good() {
+    let Some(_) = emulator() else { return };
+    let (scene, uuid) = (Scene::new(), Uuid::random());
+    let driver = scene.open().await;
+    for (named, machine) in [("", "pc-i440fx-"), (" machine='pc'", "pc-i440fx-"), (" machine='q35'", "pc-q35-")] {
+        let xml = xml("a", uuid).replace(" arch='x86_64'", &format!(" arch='x86_64'{named}"));
+        let xml = xml.replace("<graphics type='vnc' port='-1'/>", "");
+        driver.define(xml.clone()).await.unwrap();
+        let id = driver.start(uuid).await.unwrap();
+        let live = driver.dump(uuid).await;
+        let word = live.split(" machine='").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+        // A version follows, and the alias is gone.
+        assert!(word.strip_prefix(machine).unwrap().starts_with(|digit: char| digit.is_ascii_digit()), "{live}");
+        assert_eq!(live.matches("machine=").count(), 1, "{live}");
+        let pid = scene.processes()[0];
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        assert!(line.contains(&format!("-machine\0{word},")), "{line}");
+        let path = scene.text("a.save");
+        driver.save(id, path.clone()).await.unwrap();
+        let content = fs::read(&path).unwrap();
+        let head = String::from_utf8_lossy(&content[..1024]).into_owned();
+        assert!(head.contains(&format!(" machine='{word}'")), "{head}");
+        // What is defined is what was written: the next start may have another machine.
+        assert_eq!(driver.dump(uuid).await, xml);
+        let id = driver.restore(path).await.unwrap();
+        assert_eq!(driver.dump(uuid).await, live.replace(&format!("id='{}'", id - 1), &format!("id='{id}'")));
+        driver.destroy(id).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_without_a_display_has_no_screen() {
+    let Some(_) = emulator() else { return };
+    let (scene, uuid) = (Scene::new(), Uuid::random());
+    let driver = scene.open().await;
+    let id = driver.create(xml("a", uuid).replace("<graphics type='vnc' port='-1'/>", "")).await.unwrap();
+    let failure = driver.domain_screenshot(DomainScreenshot { id }).await.unwrap_err();
+    let message = "domain 'a' has no display, so there is nothing to take a picture of";
+    assert_eq!((failure.code, failure.message.as_str()), (Code::OperationInvalid, message));
+}
+
+/// A boot sector that does what the driver of a balloon does: it looks for one, and tells it that 8192 pages of 4 KiB were
+/// given back.
+const GIVES_BACK: &[u8] = &[
+    0x31, 0xdb, //                         xor bx, bx: the device
+    0x66, 0x0f, 0xb7, 0xcb, //             movzx ecx, bx: the next one's place on the bus
+    0x66, 0xc1, 0xe1, 0x0b, //             shl ecx, 11
+    0x66, 0x89, 0xc8, //                   mov eax, ecx: which register of it
+    0x66, 0x0d, 0x00, 0x00, 0x00, 0x80, // or eax, 0x80000000: its kind
+    0xba, 0xf8, 0x0c, //                   mov dx, 0xcf8
+    0x66, 0xef, //                         out dx, eax
+    0xb2, 0xfc, //                         mov dl, 0xfc
+    0x66, 0xed, //                         in eax, dx
+    0x43, //                               inc bx
+    0x66, 0x3d, 0xf4, 0x1a, 0x02, 0x10, // cmp eax, 0x10021af4: a balloon
+    0x75, 0xdd, //                         jne to the next one
+    0x66, 0x89, 0xc8, //                   mov eax, ecx
+    0x66, 0x0d, 0x10, 0x00, 0x00, 0x80, // or eax, 0x80000010: where its ports are
+    0xb2, 0xf8, //                         mov dl, 0xf8
+    0x66, 0xef, //                         out dx, eax
+    0xb2, 0xfc, //                         mov dl, 0xfc
+    0x66, 0xed, //                         in eax, dx
+    0x24, 0xfc, //                         and al, 0xfc
+    0x83, 0xc0, 0x18, //                   add ax, 0x18: how much was given back
+    0x89, 0xc2, //                         mov dx, ax
+    0x66, 0xb8, 0x00, 0x20, 0x00, 0x00, // mov eax, 8192
+    0x66, 0xef, //                         out dx, eax
+    0xf4, //                               hlt
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_uses_its_memory_but_for_what_it_has_given_back() {
+    let Some(_) = emulator() else { return };
+    let (scene, keeps, gives) = (Scene::new(), Uuid::random(), Uuid::random());
+    let driver = scene.open().await;
+    let less = |xml: String| xml.replace("</memory>", "</memory><currentMemory>32768</currentMemory>");
+    driver.define(less(xml("keeps", keeps))).await.unwrap();
+    let memory = async |uuid| {
+        let info = driver.info(uuid).await.unwrap();
+        (info.memory, info.maxmem)
+    };
+    assert_eq!(memory(keeps).await, (32_768, 65_536));
+    driver.start(keeps).await.unwrap();
+    // It is asked for it, and has no driver that would give way.
+    assert_eq!(memory(keeps).await, (65_536, 65_536));
+    let gives_back = with_disk(&less(xml("gives", gives)), &scene, GIVES_BACK);
+    driver.create(gives_back).await.unwrap();
+    while memory(gives).await != (32_768, 65_536) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]

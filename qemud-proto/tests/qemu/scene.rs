@@ -126,6 +126,19 @@ pub(crate) fn with_emulator(name: &str, uuid: Uuid, emulator: &Path) -> String {
     xml(name, uuid).replace("<devices>", &named)
 }
 
+/// The guest, with a disk whose boot sector this is.
+pub(crate) fn with_disk(xml: &str, scene: &Scene, boots: &[u8]) -> String {
+    let mut sector = boots.to_vec();
+    sector.resize(510, 0);
+    sector.extend([0x55, 0xaa]);
+    sector.resize(1 << 20, 0);
+    if !scene.path("disk").exists() {
+        fs::write(scene.path("disk"), sector).unwrap();
+    }
+    let disk = format!("<disk type='file'><source file='{}'/><target dev='hda'/></disk></devices>", scene.text("disk"));
+    xml.replace("</devices>", &disk)
+}
+
 /// Waits until something is so that nobody tells.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {

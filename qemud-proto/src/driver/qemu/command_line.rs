@@ -116,6 +116,19 @@ fn refuse(reason: impl Into<String>) -> Failure {
     Failure::new(Code::OperationFailed, reason)
 }
 
+/// The machine that a definition means to an emulator.
+///
+/// # Errors
+/// [`Code::OperationFailed`] where the emulator has no such machine.
+pub(super) fn machine_of<'a>(definition: &DomainDefinition, emulator: &'a Emulator) -> Reply<&'a Machine> {
+    let path = emulator.path.display();
+    let Some(name) = &definition.os.machine else {
+        let none = || refuse(format!("'{path}' has no default machine, os/type@machine has to name one"));
+        return emulator.default_machine().ok_or_else(none);
+    };
+    emulator.machine(name).ok_or_else(|| refuse(format!("'{path}' has no machine '{name}'")))
+}
+
 /// What the devices are plugged into.
 struct Board<'a> {
     arch: &'a str,
@@ -132,13 +145,7 @@ impl<'a> Board<'a> {
             Some(arch) => arch,
             None => &emulator.arch,
         };
-        let machine = match &definition.os.machine {
-            Some(name) => emulator.machine(name).ok_or_else(|| refuse(format!("'{path}' has no machine '{name}'")))?,
-            None => emulator
-                .default_machine()
-                .ok_or_else(|| refuse(format!("'{path}' has no default machine, os/type@machine has to name one")))?,
-        };
-        let Machine { name: machine, .. } = machine;
+        let Machine { name: machine, .. } = machine_of(definition, emulator)?;
         Ok(Self { arch, machine })
     }
 

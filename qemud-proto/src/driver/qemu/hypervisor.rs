@@ -197,6 +197,10 @@ impl Hypervisor {
     /// What is seen on the guest's screen.
     pub(super) async fn screenshot(&self, id: i32) -> Reply<Picture> {
         let machine = self.idle(id)?;
+        if self.machine(id, |active| active.definition.devices.graphics.is_none())?.1 {
+            let message = format!("domain '{}' has no display, so there is nothing to take a picture of", machine.name);
+            return Err(Failure::new(Code::OperationInvalid, message));
+        }
         let _turn = machine.turn.lock().await;
         let picture = machine.files.picture.clone();
         let filename = picture.to_string_lossy().into_owned();

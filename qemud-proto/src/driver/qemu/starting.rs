@@ -8,7 +8,7 @@ use std::sync::Arc;
 use qapi::qmp::{balloon, cont, query_vnc};
 use tokio::time::Instant;
 
-use super::command_line::{Launch, Tap, command_line};
+use super::command_line::{Launch, Tap, command_line, machine_of};
 use super::hypervisor::Hypervisor;
 use super::machine::{LAST_MOMENTS, Machine, spawn};
 use super::monitor::{Monitor, Told};
@@ -44,9 +44,9 @@ impl From<Failure> for NotStarted {
 
 impl Hypervisor {
     /// Starts what was reserved; when that fails, nothing has changed, unless there is a process that does not end.
-    pub(super) async fn launch(self: &Arc<Self>, reserved: Reserved, incoming: Option<Incoming>) -> Reply<i32> {
+    pub(super) async fn launch(self: &Arc<Self>, mut reserved: Reserved, incoming: Option<Incoming>) -> Reply<i32> {
         let paused = incoming.as_ref().is_some_and(|incoming| incoming.paused);
-        match self.run(&reserved, incoming).await {
+        match self.run(&mut reserved, incoming).await {
             Ok((machine, told, vnc_port)) => {
                 let id = reserved.id;
                 let vnc_port = vnc_port.or(reserved.vnc_port);
@@ -72,11 +72,14 @@ impl Hypervisor {
 
     async fn run(
         self: &Arc<Self>,
-        reserved: &Reserved,
+        reserved: &mut Reserved,
         incoming: Option<Incoming>,
     ) -> Result<(Arc<Machine>, Option<Told>, Option<u16>), NotStarted> {
+        let emulator = self.emulators.for_domain(&reserved.definition).await?;
+        // What it is saved as must be the same for a later QEMU, whose aliases and default are others.
+        let machine = machine_of(&reserved.definition, &emulator)?;
+        reserved.definition.pin_machine(&machine.name);
         let definition = &reserved.definition;
-        let emulator = self.emulators.for_domain(definition).await?;
         let bridges = self.bridges(definition).await?;
         let files = self.state.files(reserved.id);
         let line = command_line(&Launch {

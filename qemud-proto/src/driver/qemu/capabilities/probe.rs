@@ -18,6 +18,7 @@ use tokio::process::Command;
 
 use super::{Accelerator, Emulator, Machine, arch_of};
 use crate::failure::{Code, Failure, Reply, cut};
+use crate::xml::domain::MACHINE_NAME_MAX;
 
 /// The device by which Linux lends the processor.
 pub(super) const KVM: &str = "/dev/kvm";
@@ -31,7 +32,7 @@ const COMPLAINT_MAX: u64 = 4096;
 const SHOWN_MAX: usize = 256;
 /// Most machines, and most bytes of a name: no more than a definition can name.
 const MACHINES_MAX: usize = 1024;
-const NAME_MAX: usize = 64;
+const NAME_MAX: usize = MACHINE_NAME_MAX;
 
 /// The questions. The last lets it end.
 const QUESTIONS: &str = r#"{"execute":"qmp_capabilities"}
