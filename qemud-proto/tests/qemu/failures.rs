@@ -31,6 +31,13 @@ pub(crate) fn fake(scene: &Scene, real: &Path, does: &str) -> PathBuf {
     path
 }
 
+/// The processor time that a process has used, in ticks of its clock.
+fn cpu_time(pid: i32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
 /// A start of a defined guest fails with this, and nothing is left of it.
 async fn fails_to_start(scene: &Scene, driver: &QemuDriver, xml: String, says: &[&str]) {
     let uuid = driver.define(xml.clone()).await.unwrap().uuid;
@@ -74,6 +81,38 @@ async fn a_disk_that_qemu_cannot_open_is_told_in_its_words() {
     let disk = "<disk type='file'><source file='/nowhere/disk'/><target dev='hda'/></disk></devices>";
     let xml = xml("a", Uuid::random()).replace("</devices>", disk);
     fails_to_start(&scene, &driver, xml, &["'a' ended (exit status: 1)", "/nowhere/disk", "No such file"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_complains_without_end_fills_no_disk_and_goes_on_without_a_daemon() {
+    /// Most bytes of a log, as GUESTS.md says.
+    const BOUND: usize = 128 << 10;
+    let Some(real) = emulator() else { return };
+    let (scene, uuid) = (Scene::new(), Uuid::random());
+    let driver = scene.open().await;
+    let complains = "(number=0; while number=$((number + 1)); do echo \"complaint $number\" >&2; done) &";
+    let id = driver.create(with_emulator("a", uuid, &fake(&scene, &real, complains))).await.unwrap();
+    let log = scene.state().join("1.log");
+    let last = || {
+        let text = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
+        assert!(text.len() <= BOUND, "the log has {} bytes", text.len());
+        let numbers = text.lines().rev().filter_map(|line| line.strip_prefix("complaint ")?.parse().ok());
+        numbers.max().unwrap_or(0_u64)
+    };
+    // That many lines are more than the log can hold.
+    crate::scene::until("the log is full", || last() > 3 * (BOUND as u64) / 16);
+    let running = scene.processes();
+    drop(driver);
+    // Whatever is said now, nobody takes it, and nobody dies of that.
+    let used = || running.iter().map(|pid| cpu_time(*pid)).sum::<u64>();
+    let (left, begin) = (last(), used());
+    crate::scene::until("it complains to nobody", || used() > begin + 30);
+    assert_eq!((last(), scene.processes()), (left, running.clone()));
+    let driver = scene.open().await;
+    crate::scene::until("it is listened to again", || last() > left);
+    assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
+    driver.destroy(id).await.unwrap();
+    assert_eq!(scene.left(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

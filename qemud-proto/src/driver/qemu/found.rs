@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::catching_up::conclude;
 use super::hypervisor::Hypervisor;
+use super::log::Log;
 use super::machine::Machine;
 use super::parse;
 use super::process::{Marked, Process, marked_in};
@@ -91,7 +92,9 @@ impl Hypervisor {
             return None;
         }
         tracing::info!(domain = name, id, pid, "found running");
-        let machine = Machine::new(id, &definition, process, self.state.files(id), self.limit);
+        let files = self.state.files(id);
+        let log = Log::of(&process, &files);
+        let machine = Machine::new(id, &definition, process, log, files, self.limit);
         let paused = matches!(guest.phase, Phase::Saving { .. } | Phase::Saved { .. });
         machine.set_unfinished(Some(guest.phase).filter(|phase| !matches!(phase, Phase::Running { .. })));
         let vnc_port = match definition.devices.graphics {

@@ -105,9 +105,10 @@ impl Hypervisor {
                 biased;
                 () = machine.process.ended() => {}
                 () = listen(&hypervisor, &machine, told) => {}
+                never = machine.log.keep() => match never {},
             }
             machine.disconnected();
-            let said = machine.files.last_words();
+            let said = machine.log.last_words();
             tracing::info!(domain = machine.name, id = machine.id, said, "the guest has ended");
             let Some(hypervisor) = hypervisor.upgrade() else { return };
             let ended = Arc::clone(&machine);

@@ -1,5 +1,6 @@
 //! A guest: its process, its monitor, and the watch over its end.
 
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::command_line::CommandLine;
+use super::log::Log;
 use super::monitor::{ConnectError, Monitor, Told};
 use super::process::{DEFINITION, MARK, Process};
 use super::state::{Files, Guest, Phase};
@@ -36,6 +38,8 @@ pub(super) struct Machine {
     pub(super) xml: String,
     pub(super) process: Process,
     pub(super) files: Files,
+    /// What it says.
+    pub(super) log: Arc<Log>,
     /// None while the guest's monitor is lost.
     monitor: Mutex<Option<Monitor>>,
     /// What was begun and is to be finished or undone before anything else, as soon as the guest answers.
@@ -60,6 +64,7 @@ impl Machine {
         id: i32,
         definition: &DomainDefinition,
         process: Process,
+        log: Arc<Log>,
         files: Files,
         limit: Duration,
     ) -> Arc<Self> {
@@ -70,6 +75,7 @@ impl Machine {
             xml: definition.stored_xml(),
             process,
             files,
+            log,
             monitor: Mutex::default(),
             unfinished: Mutex::default(),
             behind: Notify::new(),
@@ -198,9 +204,8 @@ impl Machine {
     }
 }
 
-/// Starts a process that outlives the daemon. What it says goes to the log.
-pub(super) fn spawn(line: &CommandLine, files: &Files, xml: &str) -> Reply<Child> {
-    let log = files.make_log()?;
+/// Starts a process that outlives the daemon, and says what it says there.
+pub(super) fn spawn(line: &CommandLine, files: &Files, xml: &str, says: OwnedFd) -> Reply<Child> {
     let failed = |error: std::io::Error| {
         let message = format!("cannot run {SETSID} with '{}': {error}", line.program.display());
         Failure::new(Code::OperationFailed, message)
@@ -210,6 +215,6 @@ pub(super) fn spawn(line: &CommandLine, files: &Files, xml: &str) -> Reply<Child
     command.envs(line.environment.iter().map(|(name, value)| (name, value)));
     // systemd's word is the daemon's; the guest's folder is not the daemon's to keep.
     command.env_remove("NOTIFY_SOCKET").current_dir("/");
-    let output = log.try_clone().map_err(failed)?;
-    command.stdin(Stdio::null()).stdout(output).stderr(log).spawn().map_err(failed)
+    let output = says.try_clone().map_err(failed)?;
+    command.stdin(Stdio::null()).stdout(output).stderr(says).spawn().map_err(failed)
 }

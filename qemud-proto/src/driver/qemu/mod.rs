@@ -7,6 +7,7 @@
 //! - `found`: guests that an earlier daemon left behind
 //! - `catching_up`: guests that were not heard of for a while
 //! - `machine`, `process`, `monitor`: one guest, its process, and what it is told
+//! - `log`: what its process says
 //! - `programs`: programs of the host
 //! - `state`: the folder that tells what runs
 //! - `command_line`: a definition as the arguments of QEMU
@@ -25,6 +26,7 @@ mod definitions;
 mod foreign_tool;
 mod found;
 mod hypervisor;
+mod log;
 mod machine;
 mod monitor;
 mod networks;

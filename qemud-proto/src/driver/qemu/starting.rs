@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::command_line::{Launch, Tap, command_line, machine_of};
 use super::hypervisor::Hypervisor;
+use super::log::Log;
 use super::machine::{LAST_MOMENTS, Machine, spawn};
 use super::monitor::{Monitor, Told};
 use super::networks::attach;
@@ -61,7 +62,9 @@ impl Hypervisor {
             Err(NotStarted { failure, left: Some(process) }) => {
                 // It is seen, and keeps another from being started beside it.
                 let (id, pid) = (reserved.id, process.id.pid);
-                let machine = Machine::new(id, &reserved.definition, process, self.state.files(id), self.limit);
+                let files = self.state.files(id);
+                let log = Log::of(&process, &files);
+                let machine = Machine::new(id, &reserved.definition, process, log, files, self.limit);
                 self.domains().begin(reserved, Arc::clone(&machine), true);
                 self.watch(machine, None);
                 let message = format!("{}; and its process {pid} does not end, though it was killed", failure.message);
@@ -94,15 +97,23 @@ impl Hypervisor {
         let noted = (guest.clone(), files.clone());
         blocking(move || noted.0.write(&noted.1)).await?;
         let started = async {
-            let mut child = spawn(&line, &files, &guest.xml)?;
+            let (log, says) = Log::make(&files)?;
+            let mut child = spawn(&line, &files, &guest.xml, says)?;
             let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
             let process = Process::open(pid.unwrap_or_default());
             // Whoever waits for the child learns how it ended.
             let status = tokio::spawn(async move { child.wait().await });
             let prepared = match process {
                 Ok(process) => {
-                    let machine = Machine::new(guest.id, definition, process, files.clone(), self.limit);
-                    self.prepare(definition, &machine, &line.taps, incoming).await.map(|ready| (machine, ready))
+                    let machine =
+                        Machine::new(guest.id, definition, process, Arc::clone(&log), files.clone(), self.limit);
+                    let prepared = self.prepare(definition, &machine, &line.taps, incoming);
+                    let prepared = tokio::select! {
+                        biased;
+                        prepared = prepared => prepared,
+                        never = log.keep() => match never {},
+                    };
+                    prepared.map(|ready| (machine, ready))
                 }
                 Err(_) => Err(Failure::new(Code::OperationFailed, "it ended at once")),
             };
@@ -116,7 +127,7 @@ impl Hypervisor {
                     }
                     let status = status.await;
                     let status = status.ok().and_then(Result::ok).map(|status| status.to_string()).unwrap_or_default();
-                    Err(if ended { last_words(&definition.name, &files, &status) } else { failure }.into())
+                    Err(if ended { last_words(&definition.name, &log, &status) } else { failure }.into())
                 }
             }
         };
@@ -151,6 +162,7 @@ impl Hypervisor {
                 monitor.execute(balloon { value }).await?;
             }
             let vnc_port = vnc_port(&monitor).await?;
+            machine.log.let_go();
             if !paused {
                 machine.note(Phase::Ready { process }).await?;
                 monitor.execute(cont {}).await?;
@@ -217,8 +229,8 @@ pub(super) async fn kill_marked(files: &Files) -> Vec<Process> {
 }
 
 /// Why a process has ended: what it said.
-fn last_words(name: &str, files: &Files, status: &str) -> Failure {
-    let words = files.last_words();
+fn last_words(name: &str, log: &Log, status: &str) -> Failure {
+    let words = log.last_words();
     let said = if words.is_empty() { "it said nothing".to_owned() } else { words };
     Failure::new(Code::OperationFailed, format!("QEMU of domain '{name}' ended ({status}): {said}"))
 }

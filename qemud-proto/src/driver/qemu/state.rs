@@ -168,12 +168,6 @@ impl Files {
         }
     }
 
-    /// An empty log.
-    pub(super) fn make_log(&self) -> Reply<File> {
-        let opened = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&self.log);
-        opened.map_err(|error| disk::failed("cannot make", &self.log, &error))
-    }
-
     /// The last lines that the guest's process said, as one.
     pub(super) fn last_words(&self) -> String {
         let read = || {
