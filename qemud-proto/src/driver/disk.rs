@@ -4,6 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 #[cfg(feature = "qemu")]
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::OpenOptionsExt;
@@ -41,6 +42,10 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// What is renamed over is gone: a device, a pipe or a link must not be. What cannot be looked at cannot be replaced either.
 pub(super) fn refuse_other_than_a_file(path: &Path) -> io::Result<()> {
+    // A name that only a folder can have, which is found out when all has been written.
+    if path.as_os_str().as_bytes().ends_with(b"/") {
+        return Err(ErrorKind::IsADirectory.into());
+    }
     match fs::symlink_metadata(path) {
         Ok(there) if there.is_file() => Ok(()),
         Ok(_) => Err(io::Error::new(ErrorKind::AlreadyExists, "there is something that is no regular file")),

@@ -105,6 +105,9 @@ async fn only_a_regular_file_is_replaced_and_the_guest_goes_on() {
         let message = format!("cannot save to '{path}': there is something that is no regular file");
         assert_eq!((failure.code, failure.message), (Code::SystemError, message));
     }
+    let folder = scene.text("new/");
+    let failure = driver.save(id, folder.clone()).await.unwrap_err();
+    assert_eq!(failure.message, format!("cannot save to '{folder}': is a directory"));
     let long = scene.text(&"x".repeat(300));
     let failure = driver.save(id, long.clone()).await.unwrap_err();
     assert_eq!(failure.message, format!("cannot save to '{long}': File name too long (os error 36)"));
@@ -114,6 +117,10 @@ async fn only_a_regular_file_is_replaced_and_the_guest_goes_on() {
     let failure = driver.restore(scene.text("pipe")).await.unwrap_err();
     assert!(failure.message.ends_with("pipe' is not a regular file"), "{failure}");
     assert_eq!(names(scene.folder.path()), ["etc", "link", "pipe", "run"]);
+    // The name that it has until it is complete is a name like any other.
+    let hidden = scene.text(&format!(".guestd-{}-{id}.tmp", std::process::id()));
+    driver.save(id, hidden.clone()).await.unwrap();
+    driver.restore(hidden).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

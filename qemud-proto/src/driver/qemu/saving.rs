@@ -91,7 +91,10 @@ impl Hypervisor {
             blocking(move || file.finish()).await
         };
         let ended = match written.await {
-            Ok(()) => machine.end().await,
+            Ok(()) => {
+                leave(file);
+                machine.end().await
+            }
             Err(failure) => {
                 // The guest goes on as it was before, now or when it answers.
                 machine.set_unfinished(Some(saving));
@@ -99,9 +102,7 @@ impl Hypervisor {
                 if timeout(LAST_MOMENT, machine.process.ended()).await.is_err() {
                     tracing::error!(domain = machine.name, failure = %late, "cannot go on yet after it was not saved");
                     machine.behind.notify_one();
-                    if let Some(file) = file.and_then(Arc::into_inner) {
-                        file.leave();
-                    }
+                    leave(file);
                     return Err(failure);
                 }
                 let message = format!("domain '{}' has ended while it was being saved", machine.name);
@@ -281,6 +282,13 @@ pub(super) async fn outcome(monitor: &Monitor, limit: Duration) -> Reply<Result<
     };
     let endless = |_| Err(Failure::new(Code::OperationFailed, "the migration does not end"));
     timeout(limit, ended).await.unwrap_or_else(endless)
+}
+
+/// Leaves a file that nobody else holds any more.
+fn leave(file: Option<Arc<Unfinished>>) {
+    if let Some(file) = file.and_then(Arc::into_inner) {
+        file.leave();
+    }
 }
 
 /// Has whoever waits for a socket wait, but no longer than this.

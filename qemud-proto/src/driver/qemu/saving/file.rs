@@ -69,7 +69,7 @@ impl Unfinished {
         }
     }
 
-    /// Leaves it where it is, for the next daemon.
+    /// Leaves it where it is: under its own name, which somebody may have chosen to be the same, or for the next daemon.
     pub(super) fn leave(self) {
         if let Err(error) = self.file.keep() {
             tracing::warn!(%error, "a file was not left where it was");
