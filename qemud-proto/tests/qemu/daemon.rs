@@ -38,8 +38,12 @@ pub(crate) fn prepared(mut command: Command, scene: &Scene) -> Command {
 }
 
 /// Starts a daemon that serves.
-pub(crate) fn serve(mut command: Command) -> Guestd {
-    let mut daemon = Guestd(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+pub(crate) fn serve(command: Command) -> Guestd {
+    serve_with_log(command, Stdio::null())
+}
+
+pub(crate) fn serve_with_log(mut command: Command, log: Stdio) -> Guestd {
+    let mut daemon = Guestd(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap());
     let mut line = String::new();
     BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.starts_with("listening unix "), "the daemon does not serve: {line}");

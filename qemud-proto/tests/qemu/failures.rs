@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use qemud_proto::driver::Driver;
@@ -12,8 +11,6 @@ use qemud_proto::failure::Code;
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
 
-use crate::daemon::{guestctl, prepared, serve, state, succeed};
-use crate::foreign_tool;
 use crate::scene::{Calls, Scene, emulator, names, signal, with_emulator, xml};
 
 /// Shorter than a test's patience, long enough for an emulator that is not asked to hang.
@@ -212,55 +209,4 @@ async fn files_that_hold_no_guest_are_refused_and_leave_nothing() {
     assert_eq!(driver.restore("/dev/zero".to_owned()).await.unwrap_err().code, Code::OperationFailed);
     fs::write(&path, whole).unwrap();
     driver.restore(path).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guest_is_not_saved_over_its_own_disk() {
-    let Some(_) = emulator() else { return };
-    let (scene, uuid) = (Scene::new(), Uuid::random());
-    let driver = scene.open().await;
-    let image = scene.text("disk");
-    fs::write(&image, [0; 4096]).unwrap();
-    let disk = format!("<disk type='file'><source file='{image}'/><target dev='hda'/></disk></devices>");
-    let id = driver.create(xml("a", uuid).replace("</devices>", &disk)).await.unwrap();
-    let failure = driver.save(id, scene.text("run/../disk")).await.unwrap_err();
-    assert_eq!(failure.code, Code::InvalidArg);
-    assert!(failure.message.ends_with("it is the disk 'hda' of domain 'a'"), "{failure}");
-    assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
-    assert_eq!(fs::read(image).unwrap(), [0; 4096]);
-}
-
-#[test]
-fn a_guest_goes_on_when_the_disk_is_full_that_it_is_saved_to() {
-    let Some(_) = emulator() else { return };
-    let Some(unshare) = foreign_tool::require("unshare") else { return };
-    // A small disk that only this daemon sees.
-    let mounts = "mount -t tmpfs -o size=64k none \"$0\" && exec \"$@\"";
-    let scene = Scene::new();
-    let small = scene.text("small");
-    fs::create_dir(&small).unwrap();
-    let with_disk = |program: &str| {
-        let mut command = Command::new(&unshare);
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", mounts, &small, program]);
-        command
-    };
-    if !with_disk("true").stderr(Stdio::null()).status().unwrap().success() {
-        foreign_tool::missing("there are no mounts of one's own here");
-        return;
-    }
-    let command = with_disk(env!("CARGO_BIN_EXE_guestd"));
-    let daemon = serve(prepared(command, &scene));
-    fs::write(scene.path("a.xml"), xml("a", Uuid::random())).unwrap();
-    succeed(&scene, &["create", &scene.text("a.xml")]);
-    let path = format!("{small}/a");
-    let output = guestctl(&scene, &["save", "a", &path]).output().unwrap();
-    let says = String::from_utf8(output.stderr).unwrap();
-    assert!(says.contains(&format!("cannot save to '{path}': No space left on device")), "{says}");
-    assert_eq!(state(&scene, "a"), "running");
-    // As the daemon sees it, nothing is left.
-    let seen = format!("/proc/{}/root{small}", daemon.0.id());
-    assert_eq!(names(seen.as_ref()), [""; 0]);
-    // And it is saved where there is room.
-    succeed(&scene, &["save", "a", &scene.text("a.save")]);
-    assert_eq!(scene.processes(), [0; 0]);
 }

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fs;
 use std::num::NonZeroU64;
 use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use qemud_proto::driver::Driver;
@@ -12,6 +13,8 @@ use qemud_proto::failure::Code;
 use qemud_proto::identity::Uuid;
 use qemud_proto::messages::*;
 
+use crate::daemon::{guestctl, guestd, prepared, serve, serve_with_log, state, succeed};
+use crate::foreign_tool;
 use crate::scene::{Calls, PATIENCE, Scene, emulator, names, xml};
 
 /// So slow that a save of 64 MiB, which are mostly empty, takes some seconds.
@@ -202,4 +205,86 @@ async fn a_guest_that_was_not_saved_or_was_restored_leaves_no_socket() {
     driver.save(id, scene.text("a.save")).await.unwrap();
     assert_eq!(driver.restore(scene.text("a.save")).await, Ok(2));
     assert_eq!(scene.left(), ["2.json", "2.log", "2.monitor"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_is_not_saved_over_its_own_disk() {
+    let Some(_) = emulator() else { return };
+    let (scene, uuid) = (Scene::new(), Uuid::random());
+    let driver = scene.open().await;
+    let image = scene.text("disk");
+    fs::write(&image, [0; 4096]).unwrap();
+    let disk = format!("<disk type='file'><source file='{image}'/><target dev='hda'/></disk></devices>");
+    let id = driver.create(xml("a", uuid).replace("</devices>", &disk)).await.unwrap();
+    let failure = driver.save(id, scene.text("run/../disk")).await.unwrap_err();
+    assert_eq!(failure.code, Code::InvalidArg);
+    assert!(failure.message.ends_with("it is the disk 'hda' of domain 'a'"), "{failure}");
+    assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
+    assert_eq!(fs::read(image).unwrap(), [0; 4096]);
+}
+
+#[test]
+fn a_guest_goes_on_when_the_disk_is_full_that_it_is_saved_to() {
+    let Some(_) = emulator() else { return };
+    let Some(unshare) = foreign_tool::require("unshare") else { return };
+    // A small disk that only this daemon sees.
+    let mounts = "mount -t tmpfs -o size=64k none \"$0\" && exec \"$@\"";
+    let scene = Scene::new();
+    let small = scene.text("small");
+    fs::create_dir(&small).unwrap();
+    let with_disk = |program: &str| {
+        let mut command = Command::new(&unshare);
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", mounts, &small, program]);
+        command
+    };
+    if !with_disk("true").stderr(Stdio::null()).status().unwrap().success() {
+        foreign_tool::missing("there are no mounts of one's own here");
+        return;
+    }
+    let command = with_disk(env!("CARGO_BIN_EXE_guestd"));
+    let daemon = serve(prepared(command, &scene));
+    fs::write(scene.path("a.xml"), xml("a", Uuid::random())).unwrap();
+    succeed(&scene, &["create", &scene.text("a.xml")]);
+    let path = format!("{small}/a");
+    let output = guestctl(&scene, &["save", "a", &path]).output().unwrap();
+    let says = String::from_utf8(output.stderr).unwrap();
+    assert!(says.ends_with(&format!("cannot save to '{path}': No space left on device (os error 28)\n")), "{says}");
+    assert_eq!(state(&scene, "a"), "running");
+    // As the daemon sees it, nothing is left.
+    let seen = format!("/proc/{}/root{small}", daemon.0.id());
+    assert_eq!(names(seen.as_ref()), [""; 0]);
+    // The same where not even the beginning has room.
+    assert!(fs::write(format!("{seen}/fills"), [1; 128 << 10]).is_err(), "it is small");
+    let output = guestctl(&scene, &["save", "a", &path]).output().unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), says);
+    assert_eq!((state(&scene, "a").as_str(), names(seen.as_ref())), ("running", vec!["fills".to_owned()]));
+    // And it is saved where there is room.
+    succeed(&scene, &["save", "a", &scene.text("a.save")]);
+    assert_eq!(scene.processes(), [0; 0]);
+}
+
+#[test]
+fn a_guest_that_ends_when_it_is_asked_to_is_not_said_to_be_killed() {
+    let Some(_) = emulator() else { return };
+    let scene = Scene::new();
+    fs::write(scene.path("a.xml"), xml("a", Uuid::random())).unwrap();
+    let log = scene.path("log");
+    let mut command = guestd(&scene);
+    command.args(["--save-bandwidth", "64"]);
+    let daemon = serve_with_log(command, fs::File::create(&log).unwrap().into());
+    for round in 0..4 {
+        succeed(&scene, &["create", &scene.text("a.xml")]);
+        // One of those that end it finds it ended already.
+        let mut clients: Vec<_> = (0..6).map(|_| guestctl(&scene, &["destroy", "a"]).spawn().unwrap()).collect();
+        if round % 2 == 0 {
+            clients.push(guestctl(&scene, &["save", "a", &scene.text("a.save")]).spawn().unwrap());
+        }
+        for client in clients {
+            client.wait_with_output().unwrap();
+        }
+        assert_eq!((state(&scene, "a").as_str(), scene.left()), ("none", vec![]));
+    }
+    drop(daemon);
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("the guest has ended") && !log.contains("killed") && !log.contains("cannot go on"), "{log}");
 }
