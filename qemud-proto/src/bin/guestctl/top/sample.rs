@@ -283,7 +283,7 @@ mod tests {
         }
 
         async fn domain_get_info(&self, args: DomainGetInfo) -> Reply<DomainInfo> {
-            if args.uuid.0[0] % 10 == 0 {
+            if args.uuid.0[0].is_multiple_of(10) {
                 self.0.fetch_add(1, SeqCst);
                 sleep(SILENT).await;
                 return Err(Failure::new(Code::OperationFailed, "it does not answer"));
