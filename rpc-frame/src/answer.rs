@@ -13,10 +13,11 @@ use crate::auth::OpaqueAuth;
 use crate::authenticate::{AcceptClaims, Authenticator};
 use crate::caller::Caller;
 use crate::connection::{CallHeader, IncomingCall, Malformed, Outcome};
+use crate::context::Context;
 use crate::message::{AcceptStatus, AuthStat, CallBody, RPC_VERSION, RejectedReply};
 use crate::procedure::ProcedureInfo;
 use crate::program::{Found, Programs};
-use crate::session::{ActivationPolicy, Context, Policy, Session, Verdict};
+use crate::session::{ActivationPolicy, Policy, Session, Verdict};
 
 /// Who may call what, and at what cost.
 pub struct Rules {

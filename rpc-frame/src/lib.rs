@@ -171,6 +171,7 @@ mod datagram; //   the engines of both roles for messages in datagrams
 mod procedure; //  what derived messages say of themselves
 mod authenticate; // who calls
 mod caller; //     the caller of a call, and the one that a connection knows
+mod context; //    what a handler knows of its call
 mod session; //    what a connection remembers, and the policy over its calls
 mod table; //      a program's procedures, and the way to their methods
 mod program; //    tables with their services, several in one server
@@ -195,6 +196,7 @@ pub use connection::{
     ClientConnection, Connection, ConnectionConfig, ConnectionError, Event, IncomingCall, IncomingReply, Malformed,
     Outcome, OutgoingCall, RecordNotWritten, ServerConnection,
 };
+pub use context::Context;
 pub use counters::CallCounters;
 pub use datagram::{
     CallId, DatagramCall, DatagramClient, DatagramClientConfig, DatagramServer, DatagramServerConfig, MAX_DATAGRAM,
@@ -208,7 +210,7 @@ pub use procedure::{OnewayProcedure, Procedure, ProcedureInfo};
 pub use program::{Either, Found, Program, Programs, program};
 pub use record::{MAX_FRAGMENT, RecordError, RecordReader, write_record_mark};
 pub use reply::{EncodeReply, ReplyEncoder};
-pub use session::{ActivationPolicy, Context, Peer, Policy, Session, Verdict};
+pub use session::{ActivationPolicy, Peer, Policy, Session, Verdict};
 pub use table::{Dispatch, ProcedureTable, Refusal, Undispatched};
 
 /// What derived code calls, and nobody else.

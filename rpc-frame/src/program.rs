@@ -6,9 +6,9 @@ use core::marker::PhantomData;
 
 use xdr_core::{Bytes, EncodeError};
 
+use crate::context::Context;
 use crate::procedure::ProcedureInfo;
 use crate::reply::{EncodeReply, ReplyEncoder};
-use crate::session::Context;
 use crate::table::{Dispatch, Undispatched};
 
 /// What a program's number, version and procedure lead to.

@@ -8,10 +8,10 @@ use core::future::Future;
 
 use xdr_core::{Bytes, Decode, DecodeError};
 
+use crate::context::Context;
 use crate::message::AcceptStatus;
 use crate::procedure::ProcedureInfo;
 use crate::reply::EncodeReply;
-use crate::session::Context;
 
 /// The procedures of one version of a program. Derived on an enum with one line a procedure.
 pub trait ProcedureTable {

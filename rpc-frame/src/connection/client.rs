@@ -9,7 +9,7 @@ use xdr_core::{Bytes, BytesMut, DecodeError, Encode, EncodeError};
 use super::config::{ConnectionConfig, ConnectionError};
 use super::output::{Output, RecordNotWritten};
 use crate::auth::OpaqueAuth;
-use crate::message::{AcceptStatus, AcceptedReply, CALL, REPLY, RPC_VERSION, ReplyBody};
+use crate::message::{CALL, RPC_VERSION, ReplyBody};
 use crate::record::MARK;
 
 /// A call to be made: all of its header but the xid.
@@ -82,12 +82,6 @@ pub struct IncomingReply {
 }
 
 impl IncomingReply {
-    /// The results of a call that was accepted and succeeded, with nothing said to its caller.
-    pub(super) fn plain(xid: u32, results: Bytes) -> Self {
-        let (verifier, status) = (OpaqueAuth::none(), AcceptStatus::Success);
-        Self { xid, body: Ok(ReplyBody::Accepted(AcceptedReply { verifier, status })), results }
-    }
-
     /// Reads what follows the message type.
     pub(crate) fn read(xid: u32, body: &Bytes) -> Self {
         let (read, results) = match xdr_core::decode_prefix::<ReplyBody>(body) {
@@ -97,9 +91,6 @@ impl IncomingReply {
         Self { xid, body: read, results }
     }
 }
-
-/// The words of most replies behind the xid: accepted, an empty verifier, success. The results follow.
-pub(super) const PLAIN: [[u8; 4]; 5] = [REPLY.to_be_bytes(), [0; 4], [0; 4], [0; 4], [0; 4]];
 
 /// A call in flight.
 #[derive(Debug)]

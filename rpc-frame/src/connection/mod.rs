@@ -4,6 +4,7 @@ mod config; // what a connection may cost, and why it is closed
 mod input; //  what has come
 mod output; // what has to be sent
 mod client; // our calls and the replies to them
+mod plain; //  replies that are taken where they lie
 mod server; // the peer's calls and our replies
 #[cfg(feature = "tokio")]
 mod glance; // calls that are answered where they lie
@@ -25,7 +26,7 @@ pub(crate) use self::server::CallHeader;
 pub use self::server::{IncomingCall, Malformed, Outcome, ServerConnection};
 use crate::auth::OpaqueAuth;
 use crate::message::{AcceptStatus, CALL, REPLY};
-use crate::record::{MARK, RecordReader};
+use crate::record::RecordReader;
 use crate::reply::EncodeReply;
 
 /// What a peer must take of our output, in bytes, for its time to begin anew: one that takes a byte now and then
@@ -228,32 +229,6 @@ impl Connection {
                 return Ok(Some(event));
             }
         }
-    }
-
-    /// Takes a reply as most are, if the next record is one and lies whole and in one fragment in the input: its header is
-    /// looked at where it lies. None in it where nobody waits for it.
-    fn plain_reply(&mut self) -> Option<Result<Option<IncomingReply>, ConnectionError>> {
-        let unread = self.input.unread();
-        let len = self.records.whole_in(unread)?;
-        let message = unread.get(MARK..)?.get(..len)?;
-        let (xid, rest) = message.split_first_chunk::<4>()?;
-        let results = rest.strip_prefix(client::PLAIN.as_flattened())?.len();
-        let (xid, record) = (u32::from_be_bytes(*xid), MARK.saturating_add(len));
-        let input = &mut self.input;
-        let reply = self.client.handle_reply(xid, || {
-            // Nothing of the input is shared for the sake of no results.
-            if results == 0 {
-                return IncomingReply::plain(xid, Bytes::new());
-            }
-            let bytes = input.bytes();
-            bytes.advance(record.saturating_sub(results));
-            IncomingReply::plain(xid, bytes.split_to(results).freeze())
-        });
-        if results == 0 || !matches!(reply, Ok(Some(_))) {
-            self.input.pass(record);
-        }
-        self.record_since = if self.input.is_empty() { None } else { self.last_activity };
-        Some(reply)
     }
 
     fn message(&mut self, mut record: Bytes, room: bool) -> Result<Option<Event>, ConnectionError> {

@@ -14,8 +14,8 @@ use atomic_waker::AtomicWaker;
 use tracing::Span;
 
 use crate::auth::OpaqueAuth;
+use crate::context::Context;
 use crate::procedure::ProcedureInfo;
-use crate::session::Context;
 
 /// A handler's slot. The box is made once; futures are set into it, and never move while they live.
 struct Slot<F, K> {

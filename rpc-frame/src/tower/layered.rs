@@ -12,9 +12,9 @@ use xdr_core::Bytes;
 
 use super::call::Invocation;
 use super::cause::find_cause;
+use crate::context::Context;
 use crate::procedure::ProcedureInfo;
 use crate::program::{Found, Programs};
-use crate::session::Context;
 use crate::table::{Refusal, Undispatched};
 
 /// A call on its way to its method: it has passed every check but that of its arguments.

@@ -21,11 +21,12 @@ use super::super::slots::{Ended, Slots, Unreturned, Woken};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::answer::{Answer, check};
 use crate::connection::Outcome;
+use crate::context::Context;
 use crate::datagram::{CallId, DatagramCall, DatagramServer, MAX_DATAGRAM, Transmit};
 use crate::message::AcceptStatus;
 use crate::program::Programs;
 use crate::reply::EncodeReply;
-use crate::session::{Context, Peer};
+use crate::session::Peer;
 use crate::table::Undispatched;
 
 /// How long a socket that cannot be read is left alone.

@@ -1,5 +1,7 @@
 //! One connection that is served, a server's or a client's: its handlers run in its own task.
 
+mod calls; // who makes them, and what becomes of them
+
 use std::boxed::Box;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -16,13 +18,12 @@ use super::mailbox::{Mailbox, Post};
 use super::shared::{Shared, Uncounted};
 use super::slots::{Ended, Slots, Unreturned};
 use super::{Alarm, Stream, poll_read, poll_write};
-use crate::answer::{Answer, admit, answer, authenticate};
-use crate::auth::OpaqueAuth;
-use crate::caller::{Caller, KnownCaller};
-use crate::connection::{CallHeader, Connection, ConnectionError, Event, Glance, Glanced, IncomingCall, Outcome};
-use crate::message::{AcceptStatus, CallBody};
+use crate::caller::KnownCaller;
+use crate::connection::{Connection, ConnectionError, Event, Outcome};
+use crate::context::Context;
+use crate::message::AcceptStatus;
 use crate::program::Programs;
-use crate::session::{Context, Session};
+use crate::session::Session;
 use crate::table::Undispatched;
 
 /// Serves one connection until the peer ends it, or until `finish` is ready and what was taken up is answered. None
@@ -90,12 +91,6 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     served.post.end(&served.engine, why);
     ended
 }
-
-/// The credential and the verifier of a call that has none.
-static NOBODY: OpaqueAuth = OpaqueAuth::none();
-
-/// Without results, as NULL is answered.
-const SUCCESS: Outcome = Outcome::Accepted(AcceptStatus::Success);
 
 /// Calls that a connection takes up before it lets others have their turn.
 const CALLS_A_TURN: usize = 128;
@@ -281,98 +276,6 @@ where
         }
         Ok(())
     }
-
-    /// Takes up the next call, if that can be done where it lies. Whether a handler was started for it; none where it
-    /// cannot be done.
-    fn glance(&mut self, now: Duration) -> Option<bool> {
-        let Self { engine, shared, session, contexts, .. } = self;
-        let (mut stranger, mut context) = (None, None);
-        let look = |header: CallHeader, known: Option<&Caller>| {
-            let caller = match known {
-                Some(known) => known,
-                None => match authenticate(&shared.rules, session, &NOBODY, &NOBODY) {
-                    Ok(caller) => stranger.insert(caller),
-                    Err(refusal) => return refused(header.xid, refusal),
-                },
-            };
-            match answer(&shared.programs, &shared.rules, session, header, caller, || contexts.pop()) {
-                Answer::Outcome(outcome) => refused(header.xid, outcome),
-                Answer::Results(results) if results.is_empty() => Glance::Outcome(SUCCESS),
-                Answer::Results(results) => Glance::Results(results),
-                Answer::Dispatch(kept) => {
-                    context = Some(kept);
-                    Glance::Keep
-                }
-            }
-        };
-        let glanced = engine.glance(now, &self.known, look)?;
-        if let Some(stranger) = stranger {
-            self.learn(&NOBODY, &NOBODY, &stranger);
-        }
-        match glanced {
-            Glanced::Answered(Ok(())) => {}
-            Glanced::Answered(Err((xid, error))) => tracing::error!(xid, %error, "cannot send a reply"),
-            Glanced::Kept { xid, args } => {
-                if let Some(context) = context {
-                    self.dispatch(now, xid, context, args);
-                }
-                return Some(true);
-            }
-        }
-        Some(false)
-    }
-
-    fn take_up(&mut self, now: Duration, call: IncomingCall) {
-        let Shared { programs, rules, .. } = self.shared;
-        let answer = match admit(rules, &self.session, &call) {
-            Ok((header, caller)) => {
-                if let Ok(CallBody { credential, verifier, .. }) = &call.header {
-                    self.learn(credential, verifier, &caller);
-                }
-                answer(programs, rules, &self.session, header, &caller, || self.contexts.pop())
-            }
-            Err(refusal) => Answer::Outcome(refusal),
-        };
-        match answer {
-            Answer::Outcome(outcome) => {
-                tracing::debug!(xid = call.xid, ?outcome, "refused a call");
-                self.engine.reply(now, call.xid, outcome);
-            }
-            Answer::Results(results) => {
-                if let Err(error) = self.engine.reply_with(now, call.xid, &results) {
-                    tracing::error!(xid = call.xid, %error, "cannot send a reply");
-                }
-            }
-            Answer::Dispatch(context) => self.dispatch(now, call.xid, context, call.args),
-        }
-    }
-
-    /// Remembers a caller that was let in, where it need not be asked again.
-    fn learn(&mut self, credential: &OpaqueAuth, verifier: &OpaqueAuth, caller: &Caller) {
-        if self.shared.rules.authenticator.lets_in_for_good() {
-            self.known.learn(credential, verifier, caller);
-        }
-    }
-
-    /// Starts a handler.
-    fn dispatch(&mut self, now: Duration, xid: u32, mut context: Context, args: Bytes) {
-        context.begin(self.instant);
-        let Self { engine, post, slots, contexts, start, .. } = self;
-        slots.start(
-            now,
-            xid,
-            context,
-            |context| start(context, args),
-            |ended| {
-                finish_call(engine, post, contexts, now, ended);
-            },
-        );
-    }
-}
-
-fn refused(xid: u32, outcome: Outcome) -> Glance {
-    tracing::debug!(xid, ?outcome, "refused a call");
-    Glance::Outcome(outcome)
 }
 
 /// What a handler's future returns: how the call went, and its context, which is not needed any more.
