@@ -129,6 +129,27 @@ async fn the_guests_of_another_state_folder_are_left_alone() {
     assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_for_one_guest_hides_the_first_from_nobody() {
+    let Some(_) = emulator() else { return };
+    let (scene, uuid) = (Scene::new(), Uuid::random());
+    let driver = scene.open().await;
+    driver.create(xml("a", uuid)).await.unwrap();
+    drop(driver);
+    // As an emulator that somebody has started once more from the environment of the first.
+    let file = fs::canonicalize(scene.state()).unwrap().join("2.json");
+    let mut second = Command::new("sh");
+    second.args(["-c", "read line", "sh", &uuid.to_string()]).stdin(Stdio::piped());
+    let mut second = second.env("GUESTD_GUEST", file).env("GUESTD_DEFINITION", xml("a", uuid)).spawn().unwrap();
+    let driver = scene.open().await;
+    assert_eq!(driver.ids().await, [1]);
+    assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
+    driver.destroy(1).await.unwrap();
+    assert!(second.try_wait().unwrap().is_none(), "it was ended");
+    second.kill().unwrap();
+    second.wait().unwrap();
+}
+
 #[test]
 fn what_bears_a_mark_and_is_no_guest_is_told_with_its_pid_and_left_alone() {
     let scene = Scene::new();
@@ -280,6 +301,33 @@ async fn a_guest_that_hangs_while_it_is_saved_goes_on_when_it_answers() {
     while driver.info(uuid).await.is_err() {}
     assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
     assert_eq!(names(&scene.path("saved")), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_that_fails_at_its_last_step_leaves_the_guest_running_and_no_file() {
+    let Some(_) = emulator() else { return };
+    let (scene, uuid) = (Scene::new(), Uuid::random());
+    let driver = std::sync::Arc::new(scene.open().await);
+    let mut id = driver.create(xml("a", uuid)).await.unwrap();
+    fs::create_dir(scene.path("saved")).unwrap();
+    let path = scene.text("saved/a");
+    let failure = loop {
+        let (saving, target) = (std::sync::Arc::clone(&driver), path.clone());
+        let saving = tokio::spawn(async move { saving.save(id, target).await });
+        until("it is being saved", || !names(&scene.path("saved")).is_empty());
+        // Where a folder is, no file gets its name.
+        let in_time = fs::create_dir(&path).is_ok();
+        match saving.await.unwrap() {
+            Err(failure) => break failure,
+            Ok(()) => id = driver.restore(path.clone()).await.unwrap(),
+        }
+        assert!(!in_time);
+        fs::remove_file(&path).unwrap();
+    };
+    assert!(failure.message.starts_with(&format!("cannot save to '{path}': ")), "{failure}");
+    assert_eq!(driver.info(uuid).await.unwrap().runstate, RunState::Running);
+    assert_eq!(names(&scene.path("saved")), ["a"]);
+    assert!(scene.path("saved/a").is_dir());
 }
 
 #[tokio::test(flavor = "multi_thread")]
