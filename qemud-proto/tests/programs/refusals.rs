@@ -259,9 +259,9 @@ fn output_that_cannot_be_written_is_a_failure() {
 }
 
 /// Turns the terminal red, hides what follows, sets the title, and begins a line that nobody wrote.
-const NASTY: &str = "a\u{1b}[31m\u{9b}8m\u{1b}]0;x\u{7}\r\u{8}\u{7f}\t\nerror: forged";
+const NASTY: &str = "a\u{1b}[31m\u{9b}8m\u{1b}]0;x\u{7}\r\u{8}\u{7f}\t\n\u{202e}error: forged";
 /// The same as it is printed.
-const HARMLESS: &str = "a\\u{1b}[31m\\u{9b}8m\\u{1b}]0;x\\u{7}\\r\\u{8}\\u{7f}\\t\\nerror: forged";
+const HARMLESS: &str = "a\\u{1b}[31m\\u{9b}8m\\u{1b}]0;x\\u{7}\\r\\u{8}\\u{7f}\\t\\n\\u{202e}error: forged";
 
 /// A driver that tells what a daemon of ours never would.
 struct Nasty;

@@ -195,9 +195,7 @@ impl Hypervisor {
             monitor.execute(migrate_incoming { uri, channels: None, exit_on_error: None }).await?;
             let (socket, limit) = (machine.files.migration.clone(), self.limit);
             let carried = blocking(move || {
-                let stream = UnixStream::connect(&socket).map_err(failed)?;
-                // QEMU does not always take it away.
-                let _ = fs::remove_file(&socket);
+                let stream = UnixStream::connect(socket).map_err(failed)?;
                 // What QEMU thinks of what it got is what counts: where it wants no more, writing fails.
                 Ok(patient(&stream, limit).and_then(|()| carry(&file, &stream, &job)).err())
             });
