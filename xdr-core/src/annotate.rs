@@ -52,7 +52,7 @@ pub struct Annotation {
 #[must_use]
 pub fn annotate(schema: &'static Schema, input: &[u8]) -> Vec<Annotation> {
     let mut annotations = Vec::new();
-    let _ = Walk::over(schema, input, DEEPEST, |place, leaf| {
+    let _ = Walk::over(schema, input, DEEPEST, &mut |place, leaf| {
         if matches!(leaf.role, Role::CheckedBegin | Role::CheckedEnd) {
             return ControlFlow::Continue(());
         }

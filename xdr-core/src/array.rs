@@ -5,19 +5,20 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use crate::bound::{Bound, Each, List, Max, MaxOf, Plain};
-use crate::decode::{Decode, DecodeBounded, Reader, unit};
+use crate::decode::{Decode, DecodeBounded, Reader, opened, unit};
 use crate::encode::{
     Encode, EncodeBounded, Writer, encode_each, encode_whole, head_of, items_len, len_of, length_word, write_word,
 };
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::schema::{Schema, Shape};
-use crate::wire::{Wire, max_of_items};
+use crate::wire::{Run, Wire, max_of_items};
 
 /// The members of an array of fixed length, for elements of shape `$item`.
 macro_rules! fixed_array_encode {
     ($item:ty) => {
         const WIRE: Wire = <T as EncodeBounded<$item>>::WIRE.times(N);
         const MAX_WIRE: Option<usize> = max_of_items(0, N, <T as EncodeBounded<$item>>::MAX_WIRE);
+        const OWNS: bool = <T as EncodeBounded<$item>>::OWNS;
         #[inline(always)]
         fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
             let mut out = out;
@@ -64,6 +65,7 @@ macro_rules! fixed_array_decode {
     ($item:ty) => {
         const WIRE: Wire = <T as DecodeBounded<'de, $item>>::WIRE.times(N);
         const MAX_WIRE: Option<usize> = max_of_items(0, N, <T as DecodeBounded<'de, $item>>::MAX_WIRE);
+        const OWNS: bool = <T as DecodeBounded<'de, $item>>::OWNS;
         #[inline(always)]
         fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
             let item = <T as DecodeBounded<'de, $item>>::WIRE;
@@ -107,6 +109,10 @@ macro_rules! array_encode {
             <T as EncodeBounded<$item>>::encode_items(self, writer)
         }
         #[inline(always)]
+        fn put<'a>(&self, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+            <T as EncodeBounded<$item>>::put_items(self, writer, B::MAX, next)
+        }
+        #[inline(always)]
         fn tail_len(&self) -> usize {
             items_len::<$item, T>(self)
         }
@@ -128,10 +134,22 @@ macro_rules! array_decode {
     ($item:ty) => {
         const WIRE: Wire = Wire::word_and_tail();
         const MAX_WIRE: Option<usize> = max_of_items(4, B::MAX, <T as DecodeBounded<'de, $item>>::MAX_WIRE);
+        const OWNS: bool = true;
         #[inline(always)]
         fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
             let count = reader.word(run, 0)?;
             <T as DecodeBounded<'de, $item>>::decode_items(reader, count, B::MAX)
+        }
+        #[inline(always)]
+        fn member(
+            reader: &mut Reader<'de>,
+            run: &mut &'de [u8],
+            next: Run,
+            after: usize,
+        ) -> Result<Self, DecodeFault> {
+            let next = next.bytes(after);
+            let array = <T as DecodeBounded<'de, $item>>::decode_array(reader, run, B::MAX, next)?;
+            opened(array, run, next)
         }
         fn schema() -> &'static Schema {
             const {
@@ -210,6 +228,7 @@ impl<'de, B: Bound, I, T: DecodeBounded<'de, I>> DecodeBounded<'de, List<B, I>> 
         Some(item) => max_of_items(4, B::MAX, item.checked_add(4)),
         None => None,
     };
+    const OWNS: bool = true;
     #[inline]
     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
         let mut items = Self::new();

@@ -33,7 +33,7 @@ pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
 /// One function for all types: beside the allocation, a call through the object costs nothing.
 fn vec_of(value: &dyn Object) -> Result<Vec<u8>, EncodeError> {
     let mut out = vec![0; value.len()];
-    match value.encode(&mut out) {
+    match encode(value, &mut out) {
         Ok(0) => Ok(out),
         other => Err(not_filled(value, out.len(), other)),
     }
@@ -83,7 +83,7 @@ fn append(value: &dyn Object, buffer: &mut BytesMut) -> Result<(), EncodeError> 
     let before = buffer.len();
     let announced = value.len();
     buffer.resize(before.saturating_add(announced), 0);
-    match value.encode(buffer.get_mut(before..).unwrap_or_default()) {
+    match encode(value, buffer.get_mut(before..).unwrap_or_default()) {
         Ok(0) => Ok(()),
         other => {
             buffer.truncate(before);
@@ -121,8 +121,7 @@ pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Resul
 /// A value's codec as an object: what is not worth its code in every type exists once.
 trait Object {
     fn len(&self) -> usize;
-    /// Writes the value and returns how much space is left.
-    fn encode(&self, space: &mut [u8]) -> Result<usize, EncodeFault>;
+    fn put(&self, writer: &mut Writer<'_>);
     fn schema(&self) -> &'static Schema;
 }
 
@@ -133,14 +132,22 @@ impl<T: Encode + ?Sized> Object for Value<'_, T> {
         encoded_len(self.0)
     }
 
-    fn encode(&self, space: &mut [u8]) -> Result<usize, EncodeFault> {
-        let mut writer = Writer::new(space);
-        encode_whole::<Plain, T>(self.0, &mut writer)?;
-        Ok(writer.remaining())
+    fn put(&self, writer: &mut Writer<'_>) {
+        self.0.put(writer, 0);
     }
 
     fn schema(&self) -> &'static Schema {
         T::schema()
+    }
+}
+
+/// Writes the value and returns how much space is left.
+fn encode(value: &dyn Object, space: &mut [u8]) -> Result<usize, EncodeFault> {
+    let mut writer = Writer::new(space);
+    value.put(&mut writer);
+    match writer.fault() {
+        None => Ok(writer.remaining()),
+        Some(fault) => Err(fault),
     }
 }
 
@@ -177,8 +184,8 @@ fn explain_encode(value: &dyn Object, needed: usize, fault: EncodeFault) -> Enco
     let mut zeros = vec![0; needed];
     let mut ones = vec![0xff; needed];
     // Both stop where the first attempt stopped.
-    let _ = value.encode(&mut zeros);
-    let _ = value.encode(&mut ones);
+    let _ = encode(value, &mut zeros);
+    let _ = encode(value, &mut ones);
     let written = zeros.iter().zip(&ones).take_while(|(zero, one)| zero == one).count();
     encode_error(fault, schema, zeros.get(..written).unwrap_or_default(), needed)
 }
@@ -210,7 +217,7 @@ pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
 /// ```
 #[inline]
 pub fn from_slice<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<T, DecodeError> {
-    from_slice_with(input, Limits::DEFAULT)
+    whole(input, None, &Limits::DEFAULT)
 }
 
 /// Decodes a value that takes all of the input, within `limits`.
@@ -228,7 +235,7 @@ pub fn from_slice<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<T, DecodeErro
 /// ```
 #[inline]
 pub fn from_slice_with<'de, T: Decode<'de>>(input: &'de [u8], limits: Limits) -> Result<T, DecodeError> {
-    whole(input, None, limits)
+    whole(input, None, &limits)
 }
 
 /// Decodes a value that takes all of a shared buffer: `Bytes` fields are slices of it, not copies.
@@ -251,7 +258,7 @@ pub fn from_slice_with<'de, T: Decode<'de>>(input: &'de [u8], limits: Limits) ->
 /// ```
 #[inline]
 pub fn from_bytes<'de, T: Decode<'de>>(input: &'de Bytes) -> Result<T, DecodeError> {
-    from_bytes_with(input, Limits::DEFAULT)
+    whole(input, Some(input), &Limits::DEFAULT)
 }
 
 /// [`from_bytes`] within `limits`.
@@ -260,7 +267,7 @@ pub fn from_bytes<'de, T: Decode<'de>>(input: &'de Bytes) -> Result<T, DecodeErr
 /// As [`from_slice_with`].
 #[inline]
 pub fn from_bytes_with<'de, T: Decode<'de>>(input: &'de Bytes, limits: Limits) -> Result<T, DecodeError> {
-    whole(input, Some(input), limits)
+    whole(input, Some(input), &limits)
 }
 
 /// Decodes a value at the front of the input and returns it with what is left.
@@ -290,23 +297,27 @@ pub fn decode_prefix_with<'de, T: Decode<'de>>(
     input: &'de [u8],
     limits: Limits,
 ) -> Result<(T, &'de [u8]), DecodeError> {
-    let mut reader = Reader::new(input, None, limits);
+    let mut reader = Reader::new(input, None, &limits);
     match T::decode_here::<false>(&mut reader, &mut &[][..], 0) {
         Ok(value) => Ok((value, reader.rest())),
-        Err(fault) => Err(decode_error(reader.reason(fault), T::schema(), input, limits)),
+        Err(_) => Err(decode_error(reader.reason(), T::schema(), input, &limits)),
     }
 }
 
 #[inline(always)]
-fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> Result<T, DecodeError> {
+fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> Result<T, DecodeError> {
     // One comparison instead of two, for the beginning and the end of the run.
     if T::FIXED_WIRE.is_some_and(|len| len != input.len()) {
         return Err(of_other_length::<T>(input, buffer, limits));
     }
+    if T::OWNS {
+        let mut reader = Reader::new(input, buffer, limits);
+        return whole_of(&mut reader).map_err(|_| error_of(&reader, T::schema(), limits));
+    }
     let mut reader = Reader::new(input, buffer, limits);
     match whole_of(&mut reader) {
         Ok(value) => Ok(value),
-        Err(fault) => Err(decode_error(reader.reason(fault), T::schema(), input, limits)),
+        Err(_) => Err(decode_error(reader.reason(), T::schema(), input, limits)),
     }
 }
 
@@ -317,14 +328,18 @@ fn whole_of<'de, T: Decode<'de>>(reader: &mut Reader<'de>) -> Result<T, DecodeFa
     Ok(value)
 }
 
+#[cold]
+#[inline(never)]
+fn error_of(reader: &Reader<'_>, schema: &'static Schema, limits: &Limits) -> DecodeError {
+    decode_error(reader.reason(), schema, reader.input(), limits)
+}
+
 /// What is wrong with input that is too short or too long; what is wrong in its beginning comes first.
 #[cold]
 #[inline(never)]
-fn of_other_length<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> DecodeError {
+fn of_other_length<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> DecodeError {
     let mut reader = Reader::new(input, buffer, limits);
-    let fault = match whole_of::<T>(&mut reader) {
-        Ok(_) => reader.truncated(),
-        Err(fault) => fault,
-    };
-    decode_error(reader.reason(fault), T::schema(), input, limits)
+    // Where it makes a value, the input ends too early for another length.
+    let _ = whole_of::<T>(&mut reader);
+    decode_error(reader.reason(), T::schema(), input, limits)
 }

@@ -1,7 +1,6 @@
 //! Decoding: a reader that only splits slices, and the runs of fixed bytes that fields share.
 
 use alloc::vec::Vec;
-
 use bytes::Bytes;
 
 use crate::bound::Plain;
@@ -9,7 +8,7 @@ use crate::encode::padded;
 use crate::fault::{DecodeCause, DecodeFault, DecodeReason};
 use crate::limits::Limits;
 use crate::schema::{Field, Schema};
-use crate::wire::{RUNS, Wire, fields_of, max_wire_of, runs, wire_of};
+use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, owns, wire_of};
 
 /// A type that can be read from its XDR form, which is complete in itself.
 ///
@@ -37,9 +36,9 @@ pub trait Decode<'de>: Sized {
     /// An enum that keeps words without a name.
     #[doc(hidden)]
     const OPEN: bool = false;
-    /// Bytes of the run that begins behind each field.
+    /// The runs behind each field, of the first 32.
     #[doc(hidden)]
-    const RUNS: &'static [usize; RUNS] = &runs(fields_of(&Self::DERIVED));
+    const RUNS: &'static Runs = &Runs::of(fields_of(&Self::DERIVED));
     /// The fixed front, and the fewest bytes.
     const WIRE: Wire = wire_of(fields_of(&Self::DERIVED));
     /// The most bytes that a value can take, or `None` where there is no such number.
@@ -52,14 +51,25 @@ pub trait Decode<'de>: Sized {
         _ => None,
     };
 
+    /// Whether it is read by calls, because it is copied to the heap.
     #[doc(hidden)]
-    const FIELD: Field = Field { name: "", docs: "", schema: Self::schema, wire: Self::WIRE, max_wire: Self::MAX_WIRE };
+    const OWNS: bool = owns(&Self::DERIVED);
 
-    /// A field of a derived struct: `next` bytes of the struct follow it in its run, and `after` more.
+    #[doc(hidden)]
+    const FIELD: Field = Field {
+        name: "",
+        docs: "",
+        schema: Self::schema,
+        wire: Self::WIRE,
+        max_wire: Self::MAX_WIRE,
+        owns: Self::OWNS,
+    };
+
+    /// A field of a derived struct: `next` of the struct follows it in its run, and `after` more bytes.
     #[doc(hidden)]
     #[inline(always)]
-    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: usize, after: usize) -> Result<Self, DecodeFault> {
-        field::<Plain, Self>(reader, run, next.saturating_add(after))
+    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: Run, after: usize) -> Result<Self, DecodeFault> {
+        field::<Plain, Self>(reader, run, next.bytes(after))
     }
 
     /// Reads a value.
@@ -108,6 +118,23 @@ pub trait Decode<'de>: Sized {
         decode_each::<Plain, Self>(reader, count, max)
     }
 
+    /// Reads an array, its count word included, and returns it with the `next` bytes behind it, if there are so many.
+    ///
+    /// # Errors
+    /// Those of `decode_items`.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn decode_array(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        max: usize,
+        next: usize,
+    ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+        let count = reader.word(run, 0)?;
+        let items = Self::decode_items(reader, count, max)?;
+        Ok((items, reader.open(next)))
+    }
+
     #[doc(hidden)]
     #[inline(always)]
     fn field(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
@@ -143,14 +170,25 @@ pub trait DecodeBounded<'de, S>: Sized {
     /// The most bytes that a value can take, or `None` where there is no such number.
     const MAX_WIRE: Option<usize>;
 
+    /// Whether it is read by calls, because it is copied to the heap.
     #[doc(hidden)]
-    const FIELD: Field = Field { name: "", docs: "", schema: Self::schema, wire: Self::WIRE, max_wire: Self::MAX_WIRE };
+    const OWNS: bool = false;
 
-    /// A field of a derived struct: `next` bytes of the struct follow it in its run, and `after` more.
+    #[doc(hidden)]
+    const FIELD: Field = Field {
+        name: "",
+        docs: "",
+        schema: Self::schema,
+        wire: Self::WIRE,
+        max_wire: Self::MAX_WIRE,
+        owns: Self::OWNS,
+    };
+
+    /// A field of a derived struct: `next` of the struct follows it in its run, and `after` more bytes.
     #[doc(hidden)]
     #[inline(always)]
-    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: usize, after: usize) -> Result<Self, DecodeFault> {
-        field::<S, Self>(reader, run, next.saturating_add(after))
+    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: Run, after: usize) -> Result<Self, DecodeFault> {
+        field::<S, Self>(reader, run, next.bytes(after))
     }
 
     /// Reads a value.
@@ -186,6 +224,23 @@ pub trait DecodeBounded<'de, S>: Sized {
         decode_each::<S, Self>(reader, count, max)
     }
 
+    /// Reads an array, its count word included, and returns it with the `next` bytes behind it, if there are so many.
+    ///
+    /// # Errors
+    /// Those of `decode_items`.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn decode_array(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        max: usize,
+        next: usize,
+    ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+        let count = reader.word(run, 0)?;
+        let items = Self::decode_items(reader, count, max)?;
+        Ok((items, reader.open(next)))
+    }
+
     #[doc(hidden)]
     #[inline(always)]
     fn field(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
@@ -202,6 +257,7 @@ pub trait DecodeBounded<'de, S>: Sized {
 impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
     const WIRE: Wire = T::WIRE;
     const MAX_WIRE: Option<usize> = T::MAX_WIRE;
+    const OWNS: bool = T::OWNS;
     #[inline(always)]
     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
         <T as Decode<'de>>::decode(reader, run, after)
@@ -218,6 +274,19 @@ impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
         <T as Decode<'de>>::schema()
     }
     #[inline(always)]
+    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: Run, after: usize) -> Result<Self, DecodeFault> {
+        <T as Decode<'de>>::member(reader, run, next, after)
+    }
+    #[inline(always)]
+    fn decode_array(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        max: usize,
+        next: usize,
+    ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+        <T as Decode<'de>>::decode_array(reader, run, max, next)
+    }
+    #[inline(always)]
     fn decode_items(reader: &mut Reader<'de>, count: u32, max: usize) -> Result<Vec<Self>, DecodeFault> {
         <T as Decode<'de>>::decode_items(reader, count, max)
     }
@@ -227,6 +296,8 @@ impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
 #[derive(Debug)]
 pub struct Reader<'de> {
     rest: &'de [u8],
+    /// All of the input, for who explains what is wrong with it.
+    input: &'de [u8],
     /// The buffer that `rest` is a part of, where `Bytes` can be cut out of it.
     buffer: Option<&'de Bytes>,
     heap: usize,
@@ -237,9 +308,11 @@ pub struct Reader<'de> {
 }
 
 impl<'de> Reader<'de> {
-    pub(crate) const fn new(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Limits) -> Self {
+    #[inline(always)]
+    pub(crate) const fn new(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> Self {
         Self {
             rest: input,
+            input,
             buffer,
             heap: limits.heap(),
             depth: limits.depth(),
@@ -260,16 +333,17 @@ impl<'de> Reader<'de> {
         self.stop(DecodeReason::new(cause, position))
     }
 
-    /// The input ends too early.
+    /// The input ends too early: what is meant where no reason is noted.
     #[inline(always)]
-    pub(crate) const fn truncated(&mut self) -> DecodeFault {
-        self.stop_at(DecodeCause::Truncated, self.rest.len())
+    pub(crate) const fn truncated(&self) -> DecodeFault {
+        DecodeFault::noted()
     }
 
     /// The word before the open run's rest is not one of its type's.
     #[inline(always)]
     pub(crate) const fn invalid(&mut self, cause: DecodeCause, run: &[u8]) -> DecodeFault {
-        self.stop_at(cause, self.rest.len().saturating_add(run.len()).saturating_add(4))
+        // Both are of one input, so that the sum is a length as well.
+        self.stop_at(cause, self.rest.len().wrapping_add(run.len()).wrapping_add(4))
     }
 
     /// An enum's value that none of its names has: the word before the open run's rest.
@@ -290,14 +364,13 @@ impl<'de> Reader<'de> {
     #[doc(hidden)]
     #[inline(always)]
     pub const fn rejected(&mut self, run: &[u8]) -> DecodeFault {
-        self.stop_at(DecodeCause::Rejected, self.rest.len().saturating_add(run.len()))
+        self.stop_at(DecodeCause::Rejected, self.rest.len().wrapping_add(run.len()))
     }
 
-    /// Why decoding stopped, `fault` having been returned.
+    /// Why decoding stopped, where it is not that the input ends too early.
     #[inline(always)]
-    pub(crate) fn reason(&self, DecodeFault { .. }: DecodeFault) -> DecodeReason {
-        // Without a reason of this reader's, the fault was another's.
-        self.reason.unwrap_or(DecodeReason::new(DecodeCause::Truncated, self.rest.len()))
+    pub(crate) const fn reason(&self) -> Option<DecodeReason> {
+        self.reason
     }
 
     /// Bytes of input left, an open run not included.
@@ -305,6 +378,10 @@ impl<'de> Reader<'de> {
     #[inline(always)]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
+    }
+
+    pub(crate) const fn input(&self) -> &'de [u8] {
+        self.input
     }
 
     pub(crate) const fn rest(&self) -> &'de [u8] {
@@ -324,6 +401,12 @@ impl<'de> Reader<'de> {
             }
             None => Err(self.truncated()),
         }
+    }
+
+    /// The next `len` bytes, or none where the input ends before.
+    #[inline(always)]
+    pub(crate) fn open(&mut self, len: usize) -> &'de [u8] {
+        self.take(len).unwrap_or_default()
     }
 
     /// The next `N` bytes of the run, which is opened with `after` further bytes where none is.
@@ -547,6 +630,22 @@ pub(crate) fn field<'de, S, T: DecodeBounded<'de, S>>(
     if T::WIRE.tail {
         // Already so; said again, it becomes a constant for the next field.
         *run = &[];
+    }
+    Ok(field)
+}
+
+/// A field that was read by a call, which has opened the run of `next` bytes behind it as well.
+#[inline(always)]
+pub(crate) fn opened<'de, T>(
+    (field, behind): (T, &'de [u8]),
+    run: &mut &'de [u8],
+    next: usize,
+) -> Result<T, DecodeFault> {
+    match next {
+        0 => *run = &[],
+        _ if behind.len() == next => *run = behind,
+        // The input ends too early, which needs no note.
+        _ => return Err(DecodeFault::noted()),
     }
     Ok(field)
 }

@@ -3,7 +3,7 @@
 use crate::bound::Plain;
 use crate::fault::{EncodeCause, EncodeFault};
 use crate::schema::{Field, Schema};
-use crate::wire::{RUNS, Wire, fields_of, max_wire_of, runs, wire_of};
+use crate::wire::{Run, Runs, Wire, fields_of, first_run, max_wire_of, owns, wire_of};
 
 /// A type whose XDR form is complete in itself.
 ///
@@ -32,9 +32,9 @@ pub trait Encode {
     /// An enum that keeps words without a name.
     #[doc(hidden)]
     const OPEN: bool = false;
-    /// Bytes of the run that begins behind each field.
+    /// The runs behind each field, of the first 32.
     #[doc(hidden)]
-    const RUNS: &'static [usize; RUNS] = &runs(fields_of(&Self::DERIVED));
+    const RUNS: &'static Runs = &Runs::of(fields_of(&Self::DERIVED));
     /// The fixed front, and the fewest bytes.
     const WIRE: Wire = wire_of(fields_of(&Self::DERIVED));
     /// The most bytes that a value can take, or `None` where there is no such number.
@@ -47,6 +47,10 @@ pub trait Encode {
         _ => None,
     };
 
+    /// Whether a derived struct has `visit`.
+    #[doc(hidden)]
+    const VISITED: bool = true;
+
     /// Shows the fields of a derived struct to `visit` until it has seen enough.
     #[doc(hidden)]
     #[inline(always)]
@@ -54,12 +58,23 @@ pub trait Encode {
         false
     }
 
+    /// Whether it is read by calls, because it is copied to the heap.
     #[doc(hidden)]
-    const FIELD: Field = Field { name: "", docs: "", schema: Self::schema, wire: Self::WIRE, max_wire: Self::MAX_WIRE };
+    const OWNS: bool = owns(&Self::DERIVED);
+
+    #[doc(hidden)]
+    const FIELD: Field = Field {
+        name: "",
+        docs: "",
+        schema: Self::schema,
+        wire: Self::WIRE,
+        max_wire: Self::MAX_WIRE,
+        owns: Self::OWNS,
+    };
 
     #[doc(hidden)]
     #[inline(always)]
-    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: usize) -> bool {
+    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: Run) -> bool {
         visit.field::<Plain, Self>(field, next)
     }
 
@@ -123,6 +138,33 @@ pub trait Encode {
         encode_each::<Plain, Self>(items, writer)
     }
 
+    /// Writes a whole value by few bytes of code, each field of variable length by a call, and returns the `next` bytes
+    /// behind it. What fails is noted by the writer, which then returns nothing to write to. For where calls cost
+    /// little, beside an allocation.
+    #[doc(hidden)]
+    #[inline]
+    fn put<'a>(&self, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+        if const { Self::DERIVED.is_none() || !Self::VISITED || !Self::WIRE.tail } {
+            return put_whole::<Plain, Self>(self, writer, next);
+        }
+        let first = const { first_run(&Self::DERIVED) };
+        let run = writer.open(first);
+        if run.len() == first {
+            self.visit(&mut Calls { writer, run });
+        }
+        writer.open(next)
+    }
+
+    /// Writes an array as [`put`](Self::put) does, its count word included.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn put_items<'a>(items: &[Self], writer: &mut Writer<'a>, max: usize, next: usize) -> &'a mut [u8]
+    where
+        Self: Sized,
+    {
+        put_each(items.len(), writer, max, next, |writer| Self::encode_items(items, writer))
+    }
+
     // What derived code calls; here, and not in functions beside the trait, so that a missing
     // implementation is reported once and at the field.
     #[doc(hidden)]
@@ -173,12 +215,23 @@ pub trait EncodeBounded<S> {
     /// The most bytes that a value can take, or `None` where there is no such number.
     const MAX_WIRE: Option<usize>;
 
+    /// Whether it is read by calls, because it is copied to the heap.
     #[doc(hidden)]
-    const FIELD: Field = Field { name: "", docs: "", schema: Self::schema, wire: Self::WIRE, max_wire: Self::MAX_WIRE };
+    const OWNS: bool = false;
+
+    #[doc(hidden)]
+    const FIELD: Field = Field {
+        name: "",
+        docs: "",
+        schema: Self::schema,
+        wire: Self::WIRE,
+        max_wire: Self::MAX_WIRE,
+        owns: Self::OWNS,
+    };
 
     #[doc(hidden)]
     #[inline(always)]
-    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: usize) -> bool {
+    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: Run) -> bool {
         visit.field::<S, Self>(field, next)
     }
 
@@ -219,6 +272,23 @@ pub trait EncodeBounded<S> {
         encode_each::<S, Self>(items, writer)
     }
 
+    /// [`Encode::put`].
+    #[doc(hidden)]
+    #[inline(always)]
+    fn put<'a>(&self, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+        put_whole::<S, Self>(self, writer, next)
+    }
+
+    /// [`Encode::put_items`].
+    #[doc(hidden)]
+    #[inline(always)]
+    fn put_items<'a>(items: &[Self], writer: &mut Writer<'a>, max: usize, next: usize) -> &'a mut [u8]
+    where
+        Self: Sized,
+    {
+        put_each(items.len(), writer, max, next, |writer| Self::encode_items(items, writer))
+    }
+
     #[doc(hidden)]
     #[inline(always)]
     fn head_of(field: &Self, run: &mut &mut [u8]) -> Result<bool, EncodeFault> {
@@ -252,6 +322,7 @@ pub trait EncodeBounded<S> {
 impl<T: Encode + ?Sized> EncodeBounded<Plain> for T {
     const WIRE: Wire = T::WIRE;
     const MAX_WIRE: Option<usize> = T::MAX_WIRE;
+    const OWNS: bool = T::OWNS;
     #[inline(always)]
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
         T::head(self, out)
@@ -268,6 +339,17 @@ impl<T: Encode + ?Sized> EncodeBounded<Plain> for T {
         T::schema()
     }
     #[inline(always)]
+    fn put<'a>(&self, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+        T::put(self, writer, next)
+    }
+    #[inline(always)]
+    fn put_items<'a>(items: &[Self], writer: &mut Writer<'a>, max: usize, next: usize) -> &'a mut [u8]
+    where
+        Self: Sized,
+    {
+        T::put_items(items, writer, max, next)
+    }
+    #[inline(always)]
     fn encode_items(items: &[Self], writer: &mut Writer<'_>) -> Result<(), EncodeFault>
     where
         Self: Sized,
@@ -280,8 +362,8 @@ impl<T: Encode + ?Sized> EncodeBounded<Plain> for T {
 /// is to be done with them.
 #[doc(hidden)]
 pub trait Visit {
-    /// `next` is the length of the run behind the field. False where the fields behind it are not of interest.
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: usize) -> bool;
+    /// `next` is the run behind the field. False where the fields behind it are not of interest.
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: Run) -> bool;
 }
 
 /// Writes the front, which ends at the first field with a tail.
@@ -292,7 +374,7 @@ struct Front<'a> {
 
 impl Visit for Front<'_> {
     #[inline(always)]
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: usize) -> bool {
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: Run) -> bool {
         match head_of::<S, T>(field, &mut self.run) {
             Ok(ended) => !ended,
             Err(fault) => {
@@ -312,12 +394,37 @@ struct Rest<'w, 'a> {
 
 impl Visit for Rest<'_, '_> {
     #[inline(always)]
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: usize) -> bool {
-        match tail_of::<S, T>(field, self.writer, &mut self.run, next) {
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: Run) -> bool {
+        match tail_of::<S, T>(field, self.writer, &mut self.run, next.whole) {
             Ok(()) => true,
             Err(fault) => {
                 self.fault = Some(fault);
                 false
+            }
+        }
+    }
+}
+
+/// Writes all fields: those of fixed length in runs, and each other by a call.
+struct Calls<'w, 'a> {
+    writer: &'w mut Writer<'a>,
+    run: &'a mut [u8],
+}
+
+impl Visit for Calls<'_, '_> {
+    #[inline(always)]
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: Run) -> bool {
+        if T::WIRE.tail {
+            self.run = field.put(self.writer, next.fixed);
+            // Where nothing is to be written before the next call, it is the next call that finds no space.
+            next.fixed == 0 || self.run.len() == next.fixed
+        } else {
+            match head_of::<S, T>(field, &mut self.run) {
+                Ok(_) => true,
+                Err(fault) => {
+                    self.writer.stop(fault);
+                    false
+                }
             }
         }
     }
@@ -328,7 +435,7 @@ struct Length(usize);
 
 impl Visit for Length {
     #[inline(always)]
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: usize) -> bool {
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: Run) -> bool {
         self.0 = self.0.saturating_add(len_of::<S, T>(field));
         true
     }
@@ -338,11 +445,13 @@ impl Visit for Length {
 #[derive(Debug)]
 pub struct Writer<'a> {
     rest: &'a mut [u8],
+    /// What was noted for who does not look at each call's outcome.
+    fault: Option<EncodeFault>,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) const fn new(rest: &'a mut [u8]) -> Self {
-        Self { rest }
+        Self { rest, fault: None }
     }
 
     /// The next `len` bytes, to be filled.
@@ -358,6 +467,37 @@ impl<'a> Writer<'a> {
             }
             None => Err(full()),
         }
+    }
+
+    /// The next `len` bytes, to be filled; no bytes where less space is left.
+    #[inline(always)]
+    pub(crate) fn open(&mut self, len: usize) -> &'a mut [u8] {
+        // The usual case by itself costs no call.
+        if len == 0 { &mut [] } else { self.open_some(len) }
+    }
+
+    #[inline(never)]
+    fn open_some(&mut self, len: usize) -> &'a mut [u8] {
+        self.take(len).unwrap_or_else(|fault| self.stop(fault))
+    }
+
+    /// Notes the first fault, and leaves no space to write to.
+    #[cold]
+    fn stop(&mut self, fault: EncodeFault) -> &'a mut [u8] {
+        self.fault.get_or_insert(fault);
+        self.rest = &mut [];
+        &mut []
+    }
+
+    /// What was noted.
+    pub(crate) const fn fault(&self) -> Option<EncodeFault> {
+        self.fault
+    }
+
+    /// An opaque, its length word included, and the `next` bytes behind it.
+    #[inline(never)]
+    pub(crate) fn put_opaque(&mut self, body: &[u8], max: usize, next: usize) -> &'a mut [u8] {
+        put_each(body.len(), self, max, next, |writer| write_padded(body, writer.take(padded(body.len()))?))
     }
 
     /// An opaque's body and its padding.
@@ -517,6 +657,39 @@ pub(crate) fn encode_whole<S, T: EncodeBounded<S> + ?Sized>(
 ) -> Result<(), EncodeFault> {
     value.head(writer.take(T::WIRE.head)?)?;
     if T::WIRE.tail { value.tail(writer) } else { Ok(()) }
+}
+
+/// [`encode_whole`] as [`Encode::put`] does it.
+#[inline(always)]
+fn put_whole<'a, S, T: EncodeBounded<S> + ?Sized>(value: &T, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+    match encode_whole::<S, T>(value, writer) {
+        Ok(()) => writer.open(next),
+        Err(fault) => writer.stop(fault),
+    }
+}
+
+/// An optional-data flag.
+#[inline(always)]
+pub(crate) fn put_flag(flag: bool, writer: &mut Writer<'_>) {
+    if let Err(fault) = writer.take(4).and_then(|word| write_word(u32::from(flag), word)) {
+        writer.stop(fault);
+    }
+}
+
+/// A length word and what `body` writes, as [`Encode::put`] does it.
+#[inline(always)]
+pub(crate) fn put_each<'a>(
+    len: usize,
+    writer: &mut Writer<'a>,
+    max: usize,
+    next: usize,
+    body: impl FnOnce(&mut Writer<'a>) -> Result<(), EncodeFault>,
+) -> &'a mut [u8] {
+    let written = writer.take(4).and_then(|word| length_word(len, max, word)).and_then(|()| body(writer));
+    match written.and_then(|()| writer.take(next)) {
+        Ok(run) => run,
+        Err(fault) => writer.stop(fault),
+    }
 }
 
 /// Elements one by one; those of fixed length share one run.

@@ -1,4 +1,4 @@
-//! From the one word that travelled to the whole error: the schema is walked over the same bytes.
+//! From why something stopped to the whole error: the schema is walked over the same bytes.
 
 use alloc::string::{String, ToString};
 use core::ops::ControlFlow;
@@ -11,12 +11,18 @@ use crate::walk::{Leaf, Role, Walk};
 
 /// The whole error of a decoding that stopped.
 #[cold]
-pub(crate) fn decode_error(fault: DecodeReason, schema: &'static Schema, input: &[u8], limits: Limits) -> DecodeError {
-    let cause = fault.cause();
+#[inline(never)]
+pub(crate) fn decode_error(
+    reason: Option<DecodeReason>,
+    schema: &'static Schema,
+    input: &[u8],
+    limits: &Limits,
+) -> DecodeError {
+    let DecodeReason { cause, position } = reason.unwrap_or(DecodeReason::new(DecodeCause::Truncated, 0));
     let target = match cause {
         // A run is missed as a whole; the walk finds the field that really crosses the end.
         DecodeCause::Truncated => usize::MAX,
-        _ => input.len().saturating_sub(fault.detail()),
+        _ => input.len().saturating_sub(position),
     };
     let found = match cause {
         DecodeCause::Trailing => Found::at_root(schema, target),
@@ -33,7 +39,7 @@ pub(crate) fn decode_error(fault: DecodeReason, schema: &'static Schema, input: 
             |(what, len, max)| DecodeErrorKind::TooLong { what, len, max },
         ),
         DecodeCause::CountBeyondInput => {
-            DecodeErrorKind::CountBeyondInput { count: word as usize, remaining: fault.detail().saturating_sub(4) }
+            DecodeErrorKind::CountBeyondInput { count: word as usize, remaining: position.saturating_sub(4) }
         }
         DecodeCause::NonZeroPadding => DecodeErrorKind::NonZeroPadding,
         DecodeCause::InvalidBool => DecodeErrorKind::InvalidBool(word),
@@ -45,7 +51,7 @@ pub(crate) fn decode_error(fault: DecodeReason, schema: &'static Schema, input: 
         DecodeCause::Depth => DecodeErrorKind::DepthLimit { limit: limits.depth() },
         DecodeCause::Heap => DecodeErrorKind::HeapLimit { limit: limits.heap() },
         DecodeCause::Rejected => DecodeErrorKind::Rejected { by: found.checked_by() },
-        DecodeCause::Trailing => DecodeErrorKind::TrailingBytes { count: fault.detail() },
+        DecodeCause::Trailing => DecodeErrorKind::TrailingBytes { count: position },
     };
     let offset = match cause {
         DecodeCause::Truncated | DecodeCause::Rejected => found.at,
@@ -113,7 +119,7 @@ impl Found {
         let mut last = 0;
         let mut found = None;
         // The path is made for the one leaf that is wanted: making it for each would cost more than the walk.
-        let walked = Walk::over(schema, input, usize::MAX, |walk, leaf| {
+        let walked = Walk::over(schema, input, usize::MAX, &mut |walk, leaf| {
             if matches!(leaf.role, Role::CheckedBegin | Role::CheckedEnd) {
                 return ControlFlow::Continue(());
             }
@@ -136,7 +142,7 @@ impl Found {
     /// The first checked value that `is_it`.
     fn checked(schema: &'static Schema, input: &[u8], role: Role, is_it: impl Fn(&Leaf<'_>, &str) -> bool) -> Self {
         let mut found = None;
-        let _ = Walk::over(schema, input, usize::MAX, |place, leaf| match leaf.shape {
+        let _ = Walk::over(schema, input, usize::MAX, &mut |place, leaf| match leaf.shape {
             Shape::Checked { by, .. } if leaf.role == role && is_it(leaf, by) => {
                 found = Some(Self { path: place.path(), at: leaf.at, missing: 0, shape: leaf.shape });
                 ControlFlow::Break(())

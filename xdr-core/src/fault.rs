@@ -1,43 +1,9 @@
-//! The one word that is kept when something fails; the full error is made at the entry point.
+//! Why something failed, in a word or two; the full error is made at the entry point.
 
 use core::num::NonZeroU64;
 
 const DETAIL_BITS: u32 = 56;
 const DETAIL_MASK: u64 = (1 << DETAIL_BITS) - 1;
-
-macro_rules! fault_word {
-    ($(#[$doc:meta])* $visibility:vis $fault:ident, $cause:ident, $detail:literal { $first:ident, $($variant:ident,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        $visibility struct $fault(NonZeroU64);
-
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum $cause { $first, $($variant,)* }
-
-        impl $fault {
-            #[doc = concat!("A fault and its ", $detail, ".")]
-            #[inline(always)]
-            pub(crate) const fn new(cause: $cause, detail: usize) -> Self {
-                // The cause is counted from one, so that the word is never zero.
-                let word = ((cause as u64).saturating_add(1) << DETAIL_BITS) | (detail as u64 & DETAIL_MASK);
-                match NonZeroU64::new(word) {
-                    Some(word) => Self(word),
-                    None => Self(NonZeroU64::MIN),
-                }
-            }
-
-            pub(crate) fn cause(self) -> $cause {
-                const ALL: &[$cause] = &[$cause::$first, $($cause::$variant,)*];
-                let index = usize::try_from((self.0.get() >> DETAIL_BITS).saturating_sub(1)).unwrap_or(0);
-                ALL.get(index).copied().unwrap_or($cause::$first)
-            }
-
-            pub(crate) fn detail(self) -> usize {
-                usize::try_from(self.0.get() & DETAIL_MASK).unwrap_or(usize::MAX)
-            }
-        }
-    };
-}
 
 /// Decoding stopped. The [`Reader`](crate::Reader) keeps why, and [`DecodeError`](crate::DecodeError) tells it.
 ///
@@ -47,44 +13,84 @@ macro_rules! fault_word {
 pub struct DecodeFault(());
 
 impl DecodeFault {
-    /// Only a reader that has noted the reason says so.
+    /// The reader has noted the reason, or the input ends too early, which is what no reason means: it is found so
+    /// often that the code to note it would be felt.
     #[inline(always)]
     pub(crate) const fn noted() -> Self {
         Self(())
     }
 }
 
-fault_word! {
-    /// Why decoding stopped, in one word; [`DecodeError`](crate::DecodeError) tells the whole.
-    pub(crate) DecodeReason, DecodeCause, "distance from the end of the input, in bytes" {
-        Truncated,
-        TooLong,
-        CountBeyondInput,
-        NonZeroPadding,
-        InvalidBool,
-        InvalidFlag,
-        UnknownEnumValue,
-        UnknownDiscriminant,
-        OutOfRange,
-        InvalidUtf8,
-        Depth,
-        Heap,
-        Rejected,
-        Trailing,
+/// Why decoding stopped; [`DecodeError`](crate::DecodeError) tells the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DecodeReason {
+    pub(crate) cause: DecodeCause,
+    /// Distance from the end of the input, in bytes.
+    pub(crate) position: usize,
+}
+
+impl DecodeReason {
+    #[inline(always)]
+    pub(crate) const fn new(cause: DecodeCause, position: usize) -> Self {
+        Self { cause, position }
     }
 }
 
-fault_word! {
-    /// Why encoding stopped, in one word; [`EncodeError`](crate::EncodeError) tells the whole.
-    pub EncodeFault, EncodeCause, "length or value" {
-        Full,
-        TooLong,
-        TagOfAnotherArm,
-        Rejected,
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DecodeCause {
+    Truncated,
+    TooLong,
+    CountBeyondInput,
+    NonZeroPadding,
+    InvalidBool,
+    InvalidFlag,
+    UnknownEnumValue,
+    UnknownDiscriminant,
+    OutOfRange,
+    InvalidUtf8,
+    Depth,
+    Heap,
+    Rejected,
+    Trailing,
+}
+
+/// Why encoding stopped, in one word; [`EncodeError`](crate::EncodeError) tells the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncodeFault(NonZeroU64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EncodeCause {
+    Full,
+    TooLong,
+    TagOfAnotherArm,
+    Rejected,
 }
 
 impl EncodeFault {
+    /// A fault and its length or value.
+    #[inline(always)]
+    pub(crate) const fn new(cause: EncodeCause, detail: usize) -> Self {
+        // The cause is counted from one, so that the word is never zero.
+        let word = ((cause as u64).saturating_add(1) << DETAIL_BITS) | (detail as u64 & DETAIL_MASK);
+        match NonZeroU64::new(word) {
+            Some(word) => Self(word),
+            None => Self(NonZeroU64::MIN),
+        }
+    }
+
+    pub(crate) fn cause(self) -> EncodeCause {
+        match self.0.get() >> DETAIL_BITS {
+            2 => EncodeCause::TooLong,
+            3 => EncodeCause::TagOfAnotherArm,
+            4 => EncodeCause::Rejected,
+            _ => EncodeCause::Full,
+        }
+    }
+
+    pub(crate) fn detail(self) -> usize {
+        usize::try_from(self.0.get() & DETAIL_MASK).unwrap_or(usize::MAX)
+    }
+
     /// A value that `by` does not accept.
     #[doc(hidden)]
     #[cold]

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::decode::{Decode, Reader};
-use crate::encode::{Encode, Writer, full, write_array, write_word};
+use crate::encode::{Encode, Writer, full, put_each, write_array, write_word};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::schema::{Schema, Shape};
 use crate::wire::Wire;
@@ -33,6 +33,10 @@ macro_rules! number {
                 }
                 Ok(())
             }
+            #[inline(never)]
+            fn put_items<'a>(items: &[Self], writer: &mut Writer<'a>, max: usize, next: usize) -> &'a mut [u8] {
+                put_each(items.len(), writer, max, next, |writer| Self::encode_items(items, writer))
+            }
         }
 
         impl<'de> Decode<'de> for $number {
@@ -47,16 +51,48 @@ macro_rules! number {
             }
             #[inline(never)]
             fn decode_items(reader: &mut Reader<'de>, count: u32, max: usize) -> Result<Vec<Self>, DecodeFault> {
-                let count = reader.count(count, max, $bytes)?;
-                let mut items = reader.allocate(count)?;
-                let run = reader.take(count.saturating_mul($bytes))?;
-                let (words, _) = run.as_chunks::<$bytes>();
-                items.extend(words.iter().map(|word| Self::from_be_bytes(*word)));
-                reader.leave();
-                Ok(items)
+                decode_numbers(reader, count, max, |word| Self::from_be_bytes(*word))
+            }
+            #[inline(always)]
+            fn decode_array(
+                reader: &mut Reader<'de>,
+                run: &mut &'de [u8],
+                max: usize,
+                next: usize,
+            ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+                #[inline(never)]
+                #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
+                extern "C" fn here(reader: &mut Reader<'_>, max: usize) -> Result<Vec<$number>, DecodeFault> {
+                    let count = reader.word(&mut &[][..], 0)?;
+                    decode_numbers(reader, count, max, |word| <$number>::from_be_bytes(*word))
+                }
+                let items = match run.is_empty() {
+                    true => here(reader, max)?,
+                    false => {
+                        let count = reader.word(run, 0)?;
+                        Self::decode_items(reader, count, max)?
+                    }
+                };
+                Ok((items, reader.open(next)))
             }
         }
     )+};
+}
+
+#[inline(always)]
+fn decode_numbers<T, const N: usize>(
+    reader: &mut Reader<'_>,
+    count: u32,
+    max: usize,
+    number: impl Fn(&[u8; N]) -> T,
+) -> Result<Vec<T>, DecodeFault> {
+    let count = reader.count(count, max, N)?;
+    let mut items = reader.allocate(count)?;
+    let run = reader.take(count.saturating_mul(N))?;
+    let (words, _) = run.as_chunks::<N>();
+    items.extend(words.iter().map(number));
+    reader.leave();
+    Ok(items)
 }
 
 number! {

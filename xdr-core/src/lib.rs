@@ -113,7 +113,7 @@ pub use wire::{Wire, max_of_arms, max_of_fields};
 pub mod __private {
     pub use crate::encode::Visit;
     pub use crate::tag::{Is, Known, OtherWord, Tag};
-    pub use crate::wire::{RUNS, contains, fields_of, runs};
+    pub use crate::wire::{Run, contains, fields_of, runs};
     pub use core::assert;
     pub use core::default::Default;
     pub use core::marker::PhantomData;

@@ -9,11 +9,11 @@ use ascii::AsciiStr;
 use bytes::Bytes;
 
 use crate::bound::{Bound, Max};
-use crate::decode::{DecodeBounded, Reader};
+use crate::decode::{DecodeBounded, Reader, opened};
 use crate::encode::{EncodeBounded, Writer, length_word, padded, write_padded};
 use crate::fault::{DecodeCause, DecodeFault, DecodeReason, EncodeFault};
 use crate::schema::{Schema, Shape};
-use crate::wire::{Wire, max_of_opaque};
+use crate::wire::{Run, Wire, max_of_opaque};
 
 /// A `string` that need not be UTF-8, borrowed from the input: RFC 4506 §4.11 knows only bytes.
 ///
@@ -127,6 +127,10 @@ macro_rules! opaque_like {
                 writer.opaque(self.$bytes())
             }
             #[inline(always)]
+            fn put<'a>(&self, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+                writer.put_opaque(self.$bytes(), B::MAX, next)
+            }
+            #[inline(always)]
             fn tail_len(&self) -> usize {
                 padded(self.len())
             }
@@ -145,7 +149,7 @@ opaque_like!(XdrString, as_ref, "string", Shape::String { max: B::MAX, utf8: fal
 
 /// Decoding, which differs only in what is made of the body.
 macro_rules! decode_opaque_like {
-    ($([$($borrow:tt)*] $type:ty, $encoded:ty, |$reader:ident, $run:ident| $make:expr;)+) => {$(
+    ($([$($borrow:tt)*] $type:ty, $encoded:ty, |$reader:ident, $run:ident| $make:expr $(, $copied:ident)?;)+) => {$(
         impl<$($borrow)* B: Bound> DecodeBounded<'de, Max<B>> for $type {
             const WIRE: Wire = Wire::word_and_tail();
             const MAX_WIRE: Option<usize> = max_of_opaque(B::MAX);
@@ -153,6 +157,16 @@ macro_rules! decode_opaque_like {
             fn decode($reader: &mut Reader<'de>, $run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
                 $make
             }
+            $(const OWNS: bool = true;
+            #[inline(always)]
+            fn member(
+                reader: &mut Reader<'de>,
+                run: &mut &'de [u8],
+                next: Run,
+                after: usize,
+            ) -> Result<Self, DecodeFault> {
+                $copied(reader, run, B::MAX, next.bytes(after))
+            })?
             fn schema() -> &'static Schema {
                 <$encoded as EncodeBounded<Max<B>>>::schema()
             }
@@ -162,31 +176,61 @@ macro_rules! decode_opaque_like {
 
 decode_opaque_like! {
     ['de: 'a, 'a,] &'a [u8], [u8], |reader, run| reader.opaque_of(run, B::MAX);
-    ['de,] Vec<u8>, [u8], |reader, run| owned(reader, run, B::MAX);
+    ['de,] Vec<u8>, [u8], |reader, run| owned(reader, run, B::MAX, 0), owned;
     ['de: 'a, 'a,] Cow<'a, [u8]>, [u8], |reader, run| Ok(Cow::Borrowed(reader.opaque_of(run, B::MAX)?));
     ['de,] Bytes, [u8], |reader, run| { let body = reader.opaque_of(run, B::MAX)?; reader.share(body) };
     ['de: 'a, 'a,] &'a str, str, |reader, run| { let body = reader.opaque_of(run, B::MAX)?; utf8(reader, body) };
-    ['de,] String, str, |reader, run| owned_text(reader, run, B::MAX);
+    ['de,] String, str, |reader, run| owned_text(reader, run, B::MAX, 0), owned_text;
     ['de: 'a, 'a,] XdrStr<'a>, XdrStr<'_>, |reader, run| Ok(XdrStr(reader.opaque_of(run, B::MAX)?));
-    ['de,] XdrString, XdrString, |reader, run| Ok(XdrString(owned(reader, run, B::MAX)?));
+    ['de,] XdrString, XdrString, |reader, run| Ok(XdrString(owned(reader, run, B::MAX, 0)?)), owned_string;
     ['de: 'a, 'a,] Cow<'a, str>, str, |reader, run| { let body = reader.opaque_of(run, B::MAX)?; Ok(Cow::Borrowed(utf8(reader, body)?)) };
 }
 
-/// A copy of the body: a function, because beside an allocation its call costs nothing.
-#[inline(always)]
-fn owned<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<Vec<u8>, DecodeFault> {
-    if run.is_empty() { copied_here(reader, max) } else { copied_behind(reader.word(run, 0)?, reader, max) }
+/// Copies of the body: functions, because beside an allocation their call costs nothing. They return the `next` bytes
+/// behind the body as well, if there are so many.
+macro_rules! owned {
+    ($owned:ident, $here:ident, $behind:ident, $copied:ident, $type:ty) => {
+        #[inline(always)]
+        fn $owned<'de>(
+            reader: &mut Reader<'de>,
+            run: &mut &'de [u8],
+            max: usize,
+            next: usize,
+        ) -> Result<$type, DecodeFault> {
+            let body = match run.is_empty() {
+                true => $here(reader, max, next)?,
+                false => $behind(reader.word(run, 0)?, reader, max, next)?,
+            };
+            opened(body, run, next)
+        }
+
+        #[inline(never)]
+        #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
+        extern "C" fn $here<'de>(
+            reader: &mut Reader<'de>,
+            max: usize,
+            next: usize,
+        ) -> Result<($type, &'de [u8]), DecodeFault> {
+            let body = $copied(reader.word(&mut &[][..], 0)?, reader, max)?;
+            Ok((body, reader.open(next)))
+        }
+
+        #[inline(never)]
+        #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
+        extern "C" fn $behind<'de>(
+            len: u32,
+            reader: &mut Reader<'de>,
+            max: usize,
+            next: usize,
+        ) -> Result<($type, &'de [u8]), DecodeFault> {
+            let body = $copied(len, reader, max)?;
+            Ok((body, reader.open(next)))
+        }
+    };
 }
 
-#[inline(never)]
-fn copied_here(reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
-    copied(reader.word(&mut &[][..], 0)?, reader, max)
-}
-
-#[inline(never)]
-fn copied_behind(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
-    copied(len, reader, max)
-}
+owned!(owned, copied_here, copied_behind, copied, Vec<u8>);
+owned!(owned_text, copied_text_here, copied_text_behind, copied_text, String);
 
 #[inline(always)]
 fn copied(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
@@ -195,28 +239,22 @@ fn copied(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, Deco
     Ok(body.to_vec())
 }
 
-/// [`owned`] for text.
-#[inline(always)]
-fn owned_text<'de>(reader: &mut Reader<'de>, run: &mut &'de [u8], max: usize) -> Result<String, DecodeFault> {
-    if run.is_empty() { copied_text_here(reader, max) } else { copied_text_behind(reader.word(run, 0)?, reader, max) }
-}
-
-#[inline(never)]
-fn copied_text_here(reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
-    copied_text(reader.word(&mut &[][..], 0)?, reader, max)
-}
-
-#[inline(never)]
-fn copied_text_behind(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
-    copied_text(len, reader, max)
-}
-
 #[inline(always)]
 fn copied_text(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
     let body = reader.opaque(len, max)?;
     let text = utf8(reader, body)?;
     reader.charge(text.len(), reader.remaining())?;
     Ok(text.to_owned())
+}
+
+#[inline(always)]
+fn owned_string<'de>(
+    reader: &mut Reader<'de>,
+    run: &mut &'de [u8],
+    max: usize,
+    next: usize,
+) -> Result<XdrString, DecodeFault> {
+    owned(reader, run, max, next).map(XdrString)
 }
 
 #[inline(always)]

@@ -7,16 +7,17 @@ use alloc::vec::Vec;
 
 use crate::array::flag;
 use crate::bound::{Plain, Shape as BoundShape};
-use crate::decode::{Decode, DecodeBounded, Reader, decode_whole, unit};
-use crate::encode::{Encode, EncodeBounded, Writer, encode_whole, len_of, write_word};
-use crate::fault::{DecodeFault, EncodeFault};
+use crate::decode::{Decode, DecodeBounded, Reader, decode_whole, field, opened, unit};
+use crate::encode::{Encode, EncodeBounded, Writer, encode_whole, len_of, put_flag, write_word};
+use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::schema::{Arm, Schema, Shape};
-use crate::wire::{Wire, max_of_arms, max_of_items};
+use crate::wire::{Run, Wire, max_of_arms, max_of_items};
 
 macro_rules! option_encode {
     ($shape:ty) => {
         const WIRE: Wire = Wire::word_and_tail();
         const MAX_WIRE: Option<usize> = max_of_items(4, 1, <T as EncodeBounded<$shape>>::MAX_WIRE);
+        const OWNS: bool = <T as EncodeBounded<$shape>>::OWNS;
         #[inline(always)]
         fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
             write_word(u32::from(self.is_some()), out)
@@ -26,6 +27,14 @@ macro_rules! option_encode {
             match self {
                 Some(value) => encode_whole::<$shape, T>(value, writer),
                 None => Ok(()),
+            }
+        }
+        #[inline(never)]
+        fn put<'a>(&self, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+            put_flag(self.is_some(), writer);
+            match self {
+                Some(value) => value.put(writer, next),
+                None => writer.open(next),
             }
         }
         #[inline(always)]
@@ -50,6 +59,7 @@ macro_rules! option_decode {
     ($shape:ty) => {
         const WIRE: Wire = Wire::word_and_tail();
         const MAX_WIRE: Option<usize> = max_of_items(4, 1, <T as DecodeBounded<'de, $shape>>::MAX_WIRE);
+        const OWNS: bool = <T as DecodeBounded<'de, $shape>>::OWNS;
         #[inline(always)]
         fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
             match flag(reader, run)? {
@@ -58,10 +68,36 @@ macro_rules! option_decode {
                 false => Ok(None),
             }
         }
+        #[inline(always)]
+        fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: Run, after: usize) -> Result<Self, DecodeFault> {
+            let behind = next.bytes(after);
+            // What is small is worth a call beside fields that are calls.
+            if next.of_owner && size_of::<T>() <= size_of::<u64>() {
+                let flag = reader.word(run, 0)?;
+                opened(optional::<$shape, T>(reader, flag, behind)?, run, behind)
+            } else {
+                field::<$shape, Self>(reader, run, behind)
+            }
+        }
         fn schema() -> &'static Schema {
             const { &Schema::builtin("optional", Shape::Optional(<T as DecodeBounded<'de, $shape>>::schema)) }
         }
     };
+}
+
+/// What is behind the flag, and the `next` bytes behind that.
+#[inline(never)]
+fn optional<'de, S, T: DecodeBounded<'de, S>>(
+    reader: &mut Reader<'de>,
+    flag: u32,
+    next: usize,
+) -> Result<(Option<T>, &'de [u8]), DecodeFault> {
+    let value = match flag {
+        0 => None,
+        1 => Some(decode_whole::<S, T>(reader)?),
+        _ => return Err(reader.invalid(DecodeCause::InvalidFlag, &[])),
+    };
+    Ok((value, reader.open(next)))
 }
 
 impl<'de, T: Decode<'de>> Decode<'de> for Option<T> {
@@ -74,9 +110,10 @@ impl<'de, S: BoundShape, T: DecodeBounded<'de, S>> DecodeBounded<'de, S> for Opt
 
 /// The members of a type that is written as what it points to.
 macro_rules! pointee {
-    ($trait:ty, $target:ty, $max:expr, |$self:ident| $value:expr) => {
+    ($trait:ty, $target:ty, $max:expr, $owns:expr, |$self:ident| $value:expr) => {
         const WIRE: Wire = <$target as $trait>::WIRE;
         const MAX_WIRE: Option<usize> = $max;
+        const OWNS: bool = $owns;
         #[inline(always)]
         fn head(&$self, out: &mut [u8]) -> Result<(), EncodeFault> {
             <$target as $trait>::head($value, out)
@@ -84,6 +121,10 @@ macro_rules! pointee {
         #[inline(always)]
         fn tail(&$self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
             <$target as $trait>::tail($value, writer)
+        }
+        #[inline(always)]
+        fn put<'a>(&$self, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+            <$target as $trait>::put($value, writer, next)
         }
         #[inline(always)]
         fn tail_len(&$self) -> usize {
@@ -96,44 +137,45 @@ macro_rules! pointee {
 }
 
 impl<T: Encode + ?Sized> Encode for &T {
-    pointee!(Encode, T, T::MAX_WIRE, |self| self);
+    pointee!(Encode, T, T::MAX_WIRE, false, |self| self);
 }
 
 impl<S: BoundShape, T: EncodeBounded<S> + ?Sized> EncodeBounded<S> for &T {
-    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, |self| self);
+    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, false, |self| self);
 }
 
 // A box is where types recurse: its maximum is not asked for, or it would never end.
 impl<T: Encode + ?Sized> Encode for Box<T> {
-    pointee!(Encode, T, None, |self| self);
+    pointee!(Encode, T, None, true, |self| self);
 }
 
 impl<S: BoundShape, T: EncodeBounded<S> + ?Sized> EncodeBounded<S> for Box<T> {
-    pointee!(EncodeBounded<S>, T, None, |self| self);
+    pointee!(EncodeBounded<S>, T, None, true, |self| self);
 }
 
 impl<S: BoundShape, T> EncodeBounded<S> for Vec<T>
 where
     [T]: EncodeBounded<S>,
 {
-    pointee!(EncodeBounded<S>, [T], <[T] as EncodeBounded<S>>::MAX_WIRE, |self| self);
+    pointee!(EncodeBounded<S>, [T], <[T] as EncodeBounded<S>>::MAX_WIRE, true, |self| self);
 }
 
 impl<S: BoundShape> EncodeBounded<S> for String
 where
     str: EncodeBounded<S>,
 {
-    pointee!(EncodeBounded<S>, str, <str as EncodeBounded<S>>::MAX_WIRE, |self| self);
+    pointee!(EncodeBounded<S>, str, <str as EncodeBounded<S>>::MAX_WIRE, true, |self| self);
 }
 
 impl<S: BoundShape, T: EncodeBounded<S> + ToOwned + ?Sized> EncodeBounded<S> for Cow<'_, T> {
-    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, |self| self);
+    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, false, |self| self);
 }
 
 macro_rules! box_decode {
     ($shape:ty) => {
         const WIRE: Wire = <T as DecodeBounded<'de, $shape>>::WIRE;
         const MAX_WIRE: Option<usize> = None;
+        const OWNS: bool = true;
         #[inline]
         fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
             let position = reader.remaining().saturating_add(run.len());

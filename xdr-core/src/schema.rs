@@ -150,6 +150,9 @@ pub struct Field {
     pub wire: Wire,
     /// The most bytes that it can take, or `None` where there is no such number.
     pub max_wire: Option<usize>,
+    /// Whether it is read by calls, because it is copied to the heap.
+    #[doc(hidden)]
+    pub owns: bool,
 }
 
 /// A named value of an enum.

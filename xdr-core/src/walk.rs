@@ -41,13 +41,13 @@ pub(crate) enum Role {
 ///
 /// What is still to be walked lies on a stack of its own: values may nest as deep as they like without
 /// taking the thread's.
-pub(crate) struct Walk<'a, V> {
+pub(crate) struct Walk<'v, 'a> {
     input: &'a [u8],
     at: usize,
     place: Place,
     steps: Vec<Step>,
     deepest: usize,
-    visit: V,
+    visit: &'v mut dyn FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>,
 }
 
 /// Something that is still to be walked.
@@ -91,13 +91,13 @@ enum Name {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopped;
 
-impl<'a, V: FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>> Walk<'a, V> {
+impl<'a> Walk<'_, 'a> {
     /// Walks over one value at the front of `input`. Values may nest `deepest` levels.
     pub(crate) fn over(
         schema: &'static Schema,
         input: &'a [u8],
         deepest: usize,
-        visit: V,
+        visit: &mut dyn FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>,
     ) -> ControlFlow<Stopped, usize> {
         let place = Place { root: schema.name, names: Vec::new() };
         let mut walk = Walk { input, at: 0, place, steps: Vec::new(), deepest, visit };

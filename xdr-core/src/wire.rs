@@ -105,10 +105,6 @@ pub(crate) const fn max_wire_of(mut fields: &[Field]) -> Option<usize> {
     sum
 }
 
-/// The most fields whose runs a type keeps by itself.
-#[doc(hidden)]
-pub const RUNS: usize = 32;
-
 /// The fields of a derived struct.
 #[doc(hidden)]
 #[must_use]
@@ -120,22 +116,118 @@ pub const fn fields_of(derived: &Option<Schema>) -> &'static [Field] {
     }
 }
 
-/// Bytes of the run that begins behind each field of a struct, of the first `N`.
+/// Bytes of the run that begins behind a field of a struct.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Up to the next field with a tail, whose front is in the run.
+    pub whole: usize,
+    /// Up to the next field with a tail, which writes its front itself.
+    pub fixed: usize,
+    /// As `fixed` where this next field is read by calls, and else as `whole`.
+    pub owned: usize,
+    /// One of the struct's fields is read by calls.
+    pub of_owner: bool,
+    /// One of the struct's fields has a tail.
+    pub of_tail: bool,
+}
+
+impl Run {
+    /// The run that begins with `field`, where `self` is the run behind the field.
+    const fn before(self, field: &Field) -> Self {
+        let Wire { head, tail, .. } = field.wire;
+        match (tail, field.owns) {
+            (true, true) => Self { whole: head, fixed: 0, owned: 0, ..self },
+            (true, false) => Self { whole: head, fixed: 0, owned: head, ..self },
+            (false, _) => Self {
+                whole: self.whole.saturating_add(head),
+                fixed: self.fixed.saturating_add(head),
+                owned: self.owned.saturating_add(head),
+                ..self
+            },
+        }
+    }
+
+    /// What decoding takes at once, where `after` bytes follow a struct without a tail in the same run.
+    #[inline(always)]
+    pub(crate) const fn bytes(self, after: usize) -> usize {
+        if self.of_tail { self.owned } else { self.owned.saturating_add(after) }
+    }
+}
+
+/// The runs behind each field of a struct, of the first `N`.
 #[doc(hidden)]
 #[must_use]
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which reports what is out of bounds")]
-pub const fn runs<const N: usize>(fields: &[Field]) -> [usize; N] {
-    let mut runs = [0; N];
+pub const fn runs<const N: usize>(fields: &[Field]) -> [Run; N] {
+    let mut run = Run { whole: 0, fixed: 0, owned: 0, of_owner: false, of_tail: false };
     let mut index = fields.len();
-    let mut run = 0;
+    while let Some(before) = index.checked_sub(1) {
+        run.of_owner |= fields[before].owns;
+        run.of_tail |= fields[before].wire.tail;
+        index = before;
+    }
+    let mut runs = [run; N];
+    index = fields.len();
     while let Some(before) = index.checked_sub(1) {
         if before < N {
             runs[before] = run;
         }
-        run = fields[before].wire.run(run);
+        run = run.before(&fields[before]);
         index = before;
     }
     runs
+}
+
+macro_rules! first_runs {
+    ($($index:literal)+) => {
+        /// The runs behind a struct's first fields. Not an array, because for each index the compiler would have to look
+        /// whether it is within bounds, in each struct that is derived.
+        #[doc(hidden)]
+        #[derive(Debug, Clone, Copy)]
+        pub struct Runs($(pub first_runs!(@run $index),)+);
+
+        impl Runs {
+            /// How many there are.
+            const COUNT: usize = [$($index),+].len();
+
+            pub(crate) const fn of(fields: &[Field]) -> Self {
+                let runs: [Run; Self::COUNT] = runs(fields);
+                Self($(runs[$index],)+)
+            }
+        }
+    };
+    (@run $index:literal) => { Run };
+}
+
+first_runs! {
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
+    16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+}
+
+/// Whether one of a derived struct's fields is read by calls, because it is copied to the heap.
+pub(crate) const fn owns(derived: &Option<Schema>) -> bool {
+    let Some(Schema { shape: Shape::Struct { fields }, .. }) = derived else { return false };
+    let mut fields: &[Field] = fields;
+    while let [field, rest @ ..] = fields {
+        if field.owns {
+            return true;
+        }
+        fields = rest;
+    }
+    false
+}
+
+/// Bytes before a derived struct's first field with a tail.
+pub(crate) const fn first_run(derived: &Option<Schema>) -> usize {
+    let Some(Schema { shape: Shape::Struct { fields }, .. }) = derived else { return 0 };
+    let mut fields: &[Field] = fields;
+    let mut len = 0_usize;
+    while let [Field { wire: Wire { tail: false, head, .. }, .. }, rest @ ..] = fields {
+        len = len.saturating_add(*head);
+        fields = rest;
+    }
+    len
 }
 
 /// The maximum length of a union: its discriminant and the longest of its arms.

@@ -22,7 +22,7 @@ pub(crate) enum Direction {
 
 /// The members of an `impl Encode`.
 pub(crate) struct EncodeParts {
-    /// `visit`, which a struct has instead of `head` and `tail` of its own.
+    /// `visit`, which a struct has instead of `head` and `tail` of its own, or that there is none.
     pub(crate) visit: TokenStream,
     /// `WIRE` and `MAX_WIRE`, where they do not follow from the description.
     pub(crate) consts: Option<(TokenStream, TokenStream)>,

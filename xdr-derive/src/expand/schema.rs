@@ -84,8 +84,12 @@ fn fields(context: &mut Context<'_>, fields: &[Field<'_>], side: Side, alone: bo
             }
             let schema = field_schema(context, field, side);
             let p = &context.private;
-            let max = if field.recursive { quote!(#p::None) } else { quote!(#codec::MAX_WIRE) };
-            quote!(#krate::Field { name: #name, docs: #docs, schema: #schema, wire: #codec::WIRE, max_wire: #max })
+            let sizes = match field.recursive {
+                // What else is known of it would be asked of the type itself.
+                true => quote!(wire: #codec::WIRE, max_wire: #p::None, owns: false),
+                false => quote!(..#codec::FIELD),
+            };
+            quote!(#krate::Field { name: #name, docs: #docs, schema: #schema, #sizes })
         })
         .collect();
     quote!(&[#(#described),*])

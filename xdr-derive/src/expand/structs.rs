@@ -7,8 +7,8 @@ use super::{Context, DecodeParts, EncodeParts, Side, reported_at};
 use crate::ast::{Field, Role};
 
 /// ```text
-/// <String as EncodeBounded<Max<Len<256>>>>::visit_of(&self.name, visit, <Self as Encode>::RUNS[0])
-///     && <[u8; 16] as Encode>::visit_of(&self.uuid, visit, <Self as Encode>::RUNS[1])
+/// <String as EncodeBounded<Max<Len<256>>>>::visit_of(&self.name, visit, <Self as Encode>::RUNS.0)
+///     && <[u8; 16] as Encode>::visit_of(&self.uuid, visit, <Self as Encode>::RUNS.1)
 /// ```
 /// With `with` or `validate`, where a field is not written as it stands:
 /// ```text
@@ -37,13 +37,12 @@ pub(crate) fn encode(context: &mut Context<'_>, all: &[Field<'_>]) -> EncodePart
     if context.input.validate.is_none() && fields.iter().all(|field| field.with.is_none() && field.validate.is_none()) {
         let members = fields.iter().map(|field| &field.member);
         let count = fields.len();
-        let index = (0..count).map(proc_macro2::Literal::usize_unsuffixed);
         let (next, runs) = self::next(context, Side::Encode, count);
         let visit = quote! {
             #[inline(always)]
             fn visit<__Visit: #p::Visit>(&self, __visit: &mut __Visit) -> #p::bool {
                 #runs
-                #(#codecs::visit_of(&self.#members, __visit, #next[#index]))&&*
+                #(#codecs::visit_of(&self.#members, __visit, #next))&&*
             }
         };
         return EncodeParts { visit, consts: None, head: None, tail: None };
@@ -72,21 +71,23 @@ pub(crate) fn encode(context: &mut Context<'_>, all: &[Field<'_>]) -> EncodePart
         (0 as #p::usize) #(.saturating_add(#codecs::len_of(#written)))*
             .saturating_sub(<Self as #krate::Encode>::WIRE.head)
     };
-    EncodeParts { visit: TokenStream::new(), consts: None, head: Some(head), tail: Some((tail, tail_len)) }
+    let visit = quote!(const VISITED: #p::bool = false;);
+    EncodeParts { visit, consts: None, head: Some(head), tail: Some((tail, tail_len)) }
 }
 
-/// The lengths of the runs behind each field, and the statement that finds them where the trait does not.
-fn next(context: &Context<'_>, side: Side, count: usize) -> (TokenStream, TokenStream) {
+/// The runs behind each field, and the statement that finds them where the trait does not.
+fn next(context: &Context<'_>, side: Side, count: usize) -> (Vec<TokenStream>, TokenStream) {
     let (krate, p, de) = (context.krate, &context.private, &context.de);
     let codec = match side {
         Side::Encode => quote!(<Self as #krate::Encode>),
         Side::Decode => quote!(<Self as #krate::Decode<#de>>),
     };
+    let index = (0..count).map(proc_macro2::Literal::usize_unsuffixed);
     match count {
-        0..=32 => (quote!(#codec::RUNS), TokenStream::new()),
+        0..=32 => (index.map(|index| quote!(#codec::RUNS.#index)).collect(), TokenStream::new()),
         _ => {
-            let runs = quote!(let __next: [#p::usize; #count] = const { #p::runs(#p::fields_of(&#codec::DERIVED)) };);
-            (quote!(__next), runs)
+            let runs = quote!(let __next: [#p::Run; #count] = const { #p::runs(#p::fields_of(&#codec::DERIVED)) };);
+            (index.map(|index| quote!(__next[#index])).collect(), runs)
         }
     }
 }
@@ -122,17 +123,16 @@ pub(crate) fn encode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
 }
 
 /// ```text
-/// let after = if <Self as Decode>::WIRE.tail { 0 } else { after };
-/// let field0 = match <String as …>::member(reader, run, RUNS[0], after) { Ok(value) => value, Err(fault) => return Err(fault) };
+/// let field0 = match <String as …>::member(reader, run, RUNS.0, after) { Ok(value) => value, Err(fault) => return Err(fault) };
 /// …
 /// if LAST { reader.end()?; }
 /// Ok(Self { name: field0, … })
 /// ```
 pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeParts {
-    let (krate, p, de) = (context.krate, context.private.clone(), context.de.clone());
+    let (krate, p) = (context.krate, context.private.clone());
     let count = fields.iter().filter(|field| field.on_wire()).count();
-    let mut index = 0_usize;
     let (next, runs) = self::next(context, Side::Decode, count);
+    let mut next = next.iter();
     let names: Vec<_> = (0..fields.len()).map(|index| format_ident!("__field{index}")).collect();
     let members = fields.iter().map(|field| &field.member);
     let values: Vec<_> = fields
@@ -140,11 +140,10 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
         .map(|field| match field.role {
             Role::Wire => {
                 let codec = context.codec(field, Side::Decode);
-                let place = proc_macro2::Literal::usize_unsuffixed(index);
-                index += 1;
+                let next = next.next();
                 // A field that cannot borrow from the input is an error at the field.
                 let read = quote_spanned! {reported_at(field.span())=>
-                    match #codec::member(__reader, __run, #next[#place], __after) {
+                    match #codec::member(__reader, __run, #next, __after) {
                         #p::Ok(__value) => __value,
                         #p::Err(__fault) => return #p::Err(__fault),
                     }
@@ -170,7 +169,6 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
         consts: None,
         decode: quote! {
             #runs
-            let __after = if <Self as #krate::Decode<#de>>::WIRE.tail { 0 } else { __after };
             #(let #names = #values;)*
             #end
             #p::Ok(Self { #(#members: #names),* })
