@@ -14,6 +14,10 @@ where
 {
     assert_eq!(xdr_core::to_vec(value).unwrap(), wire);
     assert_eq!(xdr_core::encoded_len(value), wire.len());
+    // Written in place, which is other code than `to_vec`'s.
+    let mut space = vec![0xff; wire.len()];
+    assert_eq!(xdr_core::encode_to_slice(value, &mut space), Ok(wire.len()));
+    assert_eq!(space, wire);
     assert_eq!(&xdr_core::from_slice::<T>(wire).unwrap(), value);
     for end in 0..wire.len() {
         assert!(xdr_core::from_slice::<T>(&wire[..end]).is_err(), "a prefix of {end} bytes is accepted");
@@ -367,6 +371,40 @@ fn errors_name_the_field_the_limit_and_the_byte() {
     );
     let error = xdr_core::from_slice::<Named>(&wire[..10]).unwrap_err();
     assert_eq!(error.to_string(), "Named.name: input ends, at least 2 bytes are missing, at byte 8");
+}
+
+#[test]
+fn what_is_too_long_is_the_same_error_however_it_is_encoded() {
+    let good = Named {
+        before: 1,
+        name: "é".into(),
+        uuid: [7; 16],
+        after: true,
+        names: vec!["x".repeat(16), String::new()],
+        slots: [vec![1, 2, 3], vec![]],
+        blob: Bytes::from_static(&[4]),
+        ids: vec![5],
+        cached: 0,
+        description: Some("ab".into()),
+        last: (-2, Some(Box::new(3))),
+    };
+    let broken: [fn(&mut Named); 7] = [
+        |named| named.name = "x".repeat(9),
+        |named| named.names.push(String::new()),
+        |named| named.names[1] = "x".repeat(17),
+        |named| named.slots[1] = vec![0; 5],
+        |named| named.blob = Bytes::from_static(&[0; 6]),
+        |named| named.ids = vec![0; 4],
+        |named| named.description = Some("x".repeat(5)),
+    ];
+    for (number, breaks) in broken.into_iter().enumerate() {
+        let mut named = good.clone();
+        breaks(&mut named);
+        let error = xdr_core::to_vec(&named).unwrap_err();
+        assert!(matches!(error.kind, EncodeErrorKind::TooLong { .. }), "{number}: {error}");
+        let mut space = vec![0; xdr_core::encoded_len(&named)];
+        assert_eq!(xdr_core::encode_to_slice(&named, &mut space), Err(error), "{number}");
+    }
 }
 
 #[test]
