@@ -388,13 +388,14 @@ fn what_is_too_long_is_the_same_error_however_it_is_encoded() {
         description: Some("ab".into()),
         last: (-2, Some(Box::new(3))),
     };
-    let broken: [fn(&mut Named); 7] = [
+    let broken: [fn(&mut Named); 8] = [
         |named| named.name = "x".repeat(9),
         |named| named.names.push(String::new()),
         |named| named.names[1] = "x".repeat(17),
         |named| named.slots[1] = vec![0; 5],
         |named| named.blob = Bytes::from_static(&[0; 6]),
         |named| named.ids = vec![0; 4],
+        |named| (named.blob, named.ids) = (Bytes::from_static(&[0; 6]), vec![0; 4]),
         |named| named.description = Some("x".repeat(5)),
     ];
     for (number, breaks) in broken.into_iter().enumerate() {
