@@ -164,7 +164,7 @@ async fn a_daemon_that_is_killed_while_it_marks_a_definition_has_marked_it_or_no
             caller.call(DomainSetAutostart { uuid, autostart: !autostart }).await;
             DomainSetAutostart { uuid, autostart }
         };
-        at_any_moment(&scene, moments(MOMENTS_OF_FILES), call, async |caller, told| {
+        at_any_moment(&scene, moments(MOMENTS_OF_FILES / 2), call, async |caller, told| {
             let marked = caller.call(DomainGetAutostart { uuid }).await;
             assert!(!told || marked == autostart, "what was told is not so");
             assert_eq!(caller.call(DomainDumpXml { uuid }).await.xml, never_starts(uuid));

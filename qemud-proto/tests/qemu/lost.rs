@@ -88,6 +88,22 @@ async fn a_guest_of_which_no_file_is_left_is_listed_and_can_be_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_has_lost_its_monitor_is_asked_to_end_before_it_is_killed() {
+    let Some(real) = emulator() else { return };
+    let (scene, uuid, note) = (Scene::new(), Uuid::random(), Scene::new());
+    let asked = note.text("asked");
+    let does = format!("trap 'touch {asked}; kill $!' TERM; '{}' \"$@\" & wait; exit", real.display());
+    let driver = scene.open().await;
+    driver.create(with_emulator("a", uuid, &fake(&scene, &real, &does))).await.unwrap();
+    drop(driver);
+    fs::remove_file(scene.state().join("1.monitor")).unwrap();
+    let driver = QemuDriver::open(scene.config().with_monitor_limit(SHORT)).await.unwrap();
+    driver.destroy(1).await.unwrap();
+    assert!(std::path::Path::new(&asked).exists(), "its disks may have lost what was written");
+    until("nothing runs", || scene.processes().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_emulator_whose_wrapper_has_ended_is_ended_by_the_daemon_or_found_by_the_next() {
     let Some(real) = emulator() else { return };
     let (scene, uuid) = (Scene::new(), Uuid::random());

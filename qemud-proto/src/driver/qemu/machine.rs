@@ -168,17 +168,15 @@ impl Machine {
     /// Returns when all has been cleared away.
     pub(super) async fn end(&self) -> Reply<()> {
         let asked = async {
-            if let Ok(monitor) = self.monitor() {
+            match self.monitor() {
                 // A guest that ends need not answer any more.
-                let _ = monitor.execute(quit {}).await;
-                self.process.ended().await;
-            } else {
-                // It cannot be asked; but it may just be ending, with its monitor already gone.
-                timeout(LAST_MOMENT, self.process.ended()).await.ok()?;
+                Ok(monitor) => drop(monitor.execute(quit {}).await),
+                // This is what QEMU takes for the same.
+                Err(_) => self.process.terminate(),
             }
-            Some(())
+            self.process.ended().await;
         };
-        if !matches!(timeout(LAST_MOMENTS, asked).await, Ok(Some(()))) {
+        if timeout(LAST_MOMENTS, asked).await.is_err() {
             tracing::warn!(domain = self.name, "killed: it did not end by itself");
             self.process.kill();
         }

@@ -73,8 +73,17 @@ impl Process {
 
     /// Ends it at once; no error where it has ended.
     pub(super) fn kill(&self) {
-        if let Err(error) = pidfd_send_signal(self.handle.get_ref(), Signal::KILL) {
-            tracing::debug!(pid = self.id.pid, %error, "cannot kill a process");
+        self.send(Signal::KILL);
+    }
+
+    /// Asks it to end.
+    pub(super) fn terminate(&self) {
+        self.send(Signal::TERM);
+    }
+
+    fn send(&self, signal: Signal) {
+        if let Err(error) = pidfd_send_signal(self.handle.get_ref(), signal) {
+            tracing::debug!(pid = self.id.pid, ?signal, %error, "cannot send a signal");
         }
     }
 
