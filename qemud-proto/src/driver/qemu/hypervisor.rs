@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use qapi::qmp::{Event, ImageFormat, cont, query_balloon, screendump, system_powerdown};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::capabilities::Emulators;
 use super::catching_up::{catch_up, conclude};
-use super::machine::Machine;
+use super::machine::{LAST_MOMENT, Machine};
 use super::monitor::Told;
 use super::networks::QemuNetworks;
 use super::process::marked;
@@ -159,7 +159,11 @@ impl Hypervisor {
     /// Presses the button.
     pub(super) async fn shutdown(&self, id: i32) -> Reply<()> {
         let machine = self.idle(id)?;
-        machine.monitor()?.execute(system_powerdown {}).await.map(|_| ())
+        match machine.monitor()?.execute(system_powerdown {}).await {
+            // Its guest was so quick that there was nobody left to answer.
+            Err(_) if timeout(LAST_MOMENT, machine.process.ended()).await.is_ok() => Ok(()),
+            pressed => pressed.map(|_| ()),
+        }
     }
 
     pub(super) async fn info(&self, uuid: Uuid) -> Reply<DomainInfo> {
