@@ -1,7 +1,10 @@
 //! What becomes of the clients of a libvirtd that goes away, comes back, or does not answer, and of what others do there.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
 use qemud_proto::driver::Driver;
 use qemud_proto::driver::libvirt::LibvirtDriver;
@@ -9,6 +12,7 @@ use qemud_proto::events::DomainChange::{Defined, Started, Stopped, Undefined};
 use qemud_proto::messages::*;
 
 use crate::PATIENCE;
+use crate::foreign_tool::require;
 use crate::libvirtd::Libvirtd;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +82,55 @@ async fn what_others_do_is_told() {
     assert_eq!(told().await, (Stopped, Some(1)));
     libvirtd.virsh(&["undefine", "foreign"]);
     assert_eq!(told().await, (Undefined, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_is_being_started_is_told_of_when_it_runs() {
+    let (Some(libvirtd), Some(real)) = (Libvirtd::start(), require("qemu-system-x86_64")) else { return };
+    // It tells what it is as the real one does, and goes on to run a guest when it is let.
+    let folder = tempfile::tempdir().unwrap();
+    let (emulator, begun, gate) = (folder.path().join("qemu"), folder.path().join("begun"), folder.path().join("gate"));
+    let wait = format!("touch {}; until test -e {}; do sleep 0.01; done", begun.display(), gate.display());
+    let script = format!(
+        "#!/bin/sh\nfor argument in \"$@\"; do case $argument in guest=*) {wait};; esac; done\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    std::fs::write(&emulator, script).unwrap();
+    for path in [folder.path(), &emulator] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o777)).unwrap();
+    }
+    let driver = LibvirtDriver::new().connect(&libvirtd.uri()).await.unwrap();
+    let domain = |name: &str, devices: String| {
+        let xml = format!(
+            "<domain type='qemu'><name>{name}</name><memory>65536</memory>\
+             <os><type arch='x86_64' machine='pc'>hvm</type></os><devices>{devices}</devices></domain>"
+        );
+        driver.domain_define(DomainDefine { xml })
+    };
+    let slow = domain("slow", format!("<emulator>{}</emulator>", emulator.display())).await.unwrap();
+    let mut events = driver.subscribe().await.unwrap();
+    let mut told = async || {
+        let (change, event) = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap();
+        (change, event.name, event.id)
+    };
+    let start = driver.domain_start(DomainStart { uuid: slow.uuid });
+    let meanwhile = async {
+        let waiting = async {
+            while !begun.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("it is not being started");
+        // With this, all that has changed is looked for.
+        domain("other", String::new()).await.unwrap();
+        assert_eq!(told().await, (Defined, "other".to_owned(), None));
+        std::fs::write(&gate, "").unwrap();
+    };
+    let (id, ()) = tokio::join!(start, meanwhile);
+    let id = id.unwrap();
+    assert_eq!(told().await, (Started, "slow".to_owned(), Some(id)));
+    driver.domain_destroy(DomainDestroy { id }).await.unwrap();
+    assert_eq!(told().await, (Stopped, "slow".to_owned(), Some(id)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,6 +49,7 @@ impl LibvirtConnection {
     ) -> Reply<T> {
         let watch = Arc::clone(&self.watch);
         let both = move |connect: &Connect| {
+            let _changing = watch.changing();
             let reply = change(connect);
             // A call that fails can have changed something, too.
             if let Err(failure) = watch.look(connect, reply.as_ref().ok().and_then(defined)) {

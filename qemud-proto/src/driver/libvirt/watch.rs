@@ -29,6 +29,23 @@ struct Seen {
     events: Events,
     /// None while nobody listens.
     domains: Option<BTreeMap<Uuid, Sight>>,
+    /// Changes of our own that are being made.
+    changing: usize,
+    /// What looks have told to be defined since the first of these began: it may have been one of them.
+    defined_meanwhile: BTreeSet<Uuid>,
+}
+
+/// A change of our own that is being made, until this is dropped.
+pub(super) struct Changing<'a>(&'a Watch);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        let mut seen = self.0.seen();
+        seen.changing = seen.changing.saturating_sub(1);
+        if seen.changing == 0 {
+            seen.defined_meanwhile.clear();
+        }
+    }
 }
 
 /// A domain as it was at the last look.
@@ -43,7 +60,8 @@ struct Sight {
 
 impl Watch {
     pub(super) fn new(queue: usize) -> Self {
-        Self { seen: Mutex::new(Seen { events: Events::new(queue), domains: None }) }
+        let (events, defined_meanwhile) = (Events::new(queue), BTreeSet::new());
+        Self { seen: Mutex::new(Seen { events, domains: None, changing: 0, defined_meanwhile }) }
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -58,6 +76,13 @@ impl Watch {
         Ok((seen.events.subscribe(), first))
     }
 
+    /// Begins a change of our own, which a look may see before we have looked for it ourselves.
+    pub(super) fn changing(&self) -> Changing<'_> {
+        let mut seen = self.seen();
+        seen.changing = seen.changing.saturating_add(1);
+        Changing(self)
+    }
+
     /// Looks again, and tells what has changed. `defined` is a domain whose definition was kept by us.
     pub(super) fn look(&self, connect: &Connect, defined: Option<Uuid>) -> Reply<()> {
         let mut seen = self.seen();
@@ -65,7 +90,11 @@ impl Watch {
             return Ok(());
         }
         let told = seen.look(connect, true)?;
-        let kept = defined.filter(|uuid| !told.contains(uuid));
+        let kept = defined.filter(|uuid| !told.contains(uuid) && !seen.defined_meanwhile.remove(uuid));
+        if seen.changing > 0 {
+            // That of our own need not be remembered.
+            seen.defined_meanwhile.extend(told.into_iter().filter(|uuid| Some(*uuid) != defined));
+        }
         if let Some((uuid, sight)) = kept.and_then(|uuid| Some((uuid, seen.domains.as_ref()?.get(&uuid)?))) {
             seen.events.tell(DomainChange::Defined, &sight.name, uuid, sight.id);
         }
@@ -111,6 +140,8 @@ fn look(connect: &Connect) -> Reply<BTreeMap<Uuid, Sight>> {
     let persistent: BTreeSet<_> = persistent.into_keys().map(|(uuid, _)| uuid).collect();
     let sight = |(key, domain): (Key, Domain)| {
         let (uuid, id) = key;
+        // One that is being started is paused meanwhile, and may yet come to nothing: it is not active.
+        let id = id.filter(|_| !paused.get(&key).is_some_and(is_being_started));
         let defined = persistent.contains(&uuid);
         // One that was suspended in between is in both.
         let paused = if paused.contains_key(&key) { Some(true) } else { running.get(&key).map(|_| false) };
@@ -119,6 +150,12 @@ fn look(connect: &Connect) -> Reply<BTreeMap<Uuid, Sight>> {
     // What is neither active nor defined is about to start or has just ended.
     let there = |sight: &Reply<(Uuid, Sight)>| !matches!(sight, Ok((_, sight)) if sight.id.is_none() && !sight.defined);
     listed(0)?.into_iter().map(sight).filter(there).collect()
+}
+
+/// False where it has ended meanwhile.
+fn is_being_started(domain: &Domain) -> bool {
+    let state = domain.get_state();
+    state.is_ok_and(|state| state == (sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_STARTING_UP.cast_signed()))
 }
 
 /// A domain and the id it runs under.
