@@ -139,24 +139,31 @@ fn look(connect: &Connect) -> Reply<BTreeMap<Uuid, Sight>> {
     let persistent = listed(sys::VIR_CONNECT_LIST_DOMAINS_PERSISTENT)?;
     let persistent: BTreeSet<_> = persistent.into_keys().map(|(uuid, _)| uuid).collect();
     let sight = |(key, domain): (Key, Domain)| {
-        let (uuid, id) = key;
-        // One that is being started is paused meanwhile, and may yet come to nothing: it is not active.
-        let id = id.filter(|_| !paused.get(&key).is_some_and(is_being_started));
+        let (uuid, mut id) = key;
         let defined = persistent.contains(&uuid);
-        // One that was suspended in between is in both.
-        let paused = if paused.contains_key(&key) { Some(true) } else { running.get(&key).map(|_| false) };
-        Ok((uuid, Sight { name: terms::name(domain.get_name())?, id, paused, defined }))
+        let mut now = running.get(&key).map(|_| false);
+        if let Some(domain) = paused.get(&key) {
+            // Where it has ended meanwhile there is nothing to know.
+            now = match domain.get_state().ok() {
+                // One that is being started is paused meanwhile, and may yet come to nothing: it is not active.
+                Some((sys::VIR_DOMAIN_PAUSED, STARTING)) => {
+                    id = None;
+                    None
+                }
+                Some((sys::VIR_DOMAIN_PAUSED, _)) => Some(true),
+                Some((sys::VIR_DOMAIN_RUNNING, _)) => Some(false),
+                _ => None,
+            };
+        }
+        Ok((uuid, Sight { name: terms::name(domain.get_name())?, id, paused: now, defined }))
     };
     // What is neither active nor defined is about to start or has just ended.
     let there = |sight: &Reply<(Uuid, Sight)>| !matches!(sight, Ok((_, sight)) if sight.id.is_none() && !sight.defined);
     listed(0)?.into_iter().map(sight).filter(there).collect()
 }
 
-/// False where it has ended meanwhile.
-fn is_being_started(domain: &Domain) -> bool {
-    let state = domain.get_state();
-    state.is_ok_and(|state| state == (sys::VIR_DOMAIN_PAUSED, sys::VIR_DOMAIN_PAUSED_STARTING_UP.cast_signed()))
-}
+/// Why a domain is paused that is being started.
+const STARTING: i32 = sys::VIR_DOMAIN_PAUSED_STARTING_UP.cast_signed();
 
 /// A domain and the id it runs under.
 type Key = (Uuid, Option<i32>);
