@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use crate::bound::{Bound, Each, List, Max, MaxOf, Plain};
-use crate::decode::{Decode, DecodeBounded, Reader, opened, unit};
-use crate::encode::{
-    Encode, EncodeBounded, Writer, encode_each, encode_whole, head_of, items_len, len_of, length_word, write_word,
-};
+use crate::decode::{Decode, DecodeBounded, opened};
+use crate::encode::{Encode, EncodeBounded, encode_each, encode_whole, head_of, items_len, len_of};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
+use crate::reader::{Reader, unit};
 use crate::schema::{Schema, Shape};
 use crate::wire::{Run, Wire, max_of_items};
+use crate::writer::{Writer, length_word, write_word};
 
 /// The members of an array of fixed length, for elements of shape `$item`.
 macro_rules! fixed_array_encode {

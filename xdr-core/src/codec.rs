@@ -6,13 +6,15 @@ use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
 use crate::bound::Plain;
-use crate::decode::{Decode, Reader};
-use crate::encode::{Encode, Writer, encode_whole, len_of};
+use crate::decode::Decode;
+use crate::encode::{Encode, encode_whole, len_of};
 use crate::error::{DecodeError, EncodeError, EncodeErrorKind};
 use crate::explain::{decode_error, encode_error};
 use crate::fault::{DecodeFault, EncodeCause, EncodeFault};
 use crate::limits::Limits;
+use crate::reader::Reader;
 use crate::schema::Schema;
+use crate::writer::Writer;
 
 /// Encodes a value.
 ///

@@ -2,11 +2,13 @@
 
 use alloc::vec::Vec;
 
-use crate::decode::{Decode, Reader};
-use crate::encode::{Encode, Writer, full, put_each, write_array, write_word};
+use crate::decode::Decode;
+use crate::encode::Encode;
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
+use crate::reader::Reader;
 use crate::schema::{Schema, Shape};
 use crate::wire::Wire;
+use crate::writer::{Writer, full, put_each, write_array, write_word};
 
 macro_rules! number {
     ($($number:ty, $bytes:literal, $shape:ident, $name:literal;)+) => {$(
@@ -261,12 +263,12 @@ impl<'de> Decode<'de> for () {
 }
 
 impl<const N: usize> Encode for [u8; N] {
-    const WIRE: Wire = Wire::fixed(crate::encode::padded(N));
-    const MAX_WIRE: Option<usize> = Some(crate::encode::padded(N));
+    const WIRE: Wire = Wire::fixed(crate::writer::padded(N));
+    const MAX_WIRE: Option<usize> = Some(crate::writer::padded(N));
     #[inline(always)]
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
-        match out.split_at_mut_checked(const { crate::encode::padded(N) }) {
-            Some((space, _)) => crate::encode::write_padded(self, space),
+        match out.split_at_mut_checked(const { crate::writer::padded(N) }) {
+            Some((space, _)) => crate::writer::write_padded(self, space),
             None => Err(full()),
         }
     }
@@ -276,8 +278,8 @@ impl<const N: usize> Encode for [u8; N] {
 }
 
 impl<'de, const N: usize> Decode<'de> for [u8; N] {
-    const WIRE: Wire = Wire::fixed(crate::encode::padded(N));
-    const MAX_WIRE: Option<usize> = Some(crate::encode::padded(N));
+    const WIRE: Wire = Wire::fixed(crate::writer::padded(N));
+    const MAX_WIRE: Option<usize> = Some(crate::writer::padded(N));
     #[inline(always)]
     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
         reader.fixed_opaque::<N>(run, after)

@@ -66,8 +66,10 @@ mod wire; //     wire sizes as constants
 mod schema; //   descriptions of types
 mod limits; //   what decoding may cost
 mod fault; //    the word that travels when something fails
-mod encode; //   Encode, EncodeBounded, Writer
-mod decode; //   Decode, DecodeBounded, Reader
+mod writer; //   the space that is left
+mod encode; //   Encode, EncodeBounded
+mod reader; //   the input that is left
+mod decode; //   Decode, DecodeBounded
 mod integer; //  words, and opaque of fixed length
 mod opaque; //   opaque and strings of variable length
 mod array; //    arrays and lists
@@ -93,8 +95,8 @@ pub use codec::{
     decode_prefix, decode_prefix_with, encode_into, encode_to_slice, encoded_len, from_bytes, from_bytes_with,
     from_slice, from_slice_with, to_bytes, to_vec,
 };
-pub use decode::{Decode, DecodeBounded, DecodeOwned, Reader};
-pub use encode::{Encode, EncodeBounded, Writer};
+pub use decode::{Decode, DecodeBounded, DecodeOwned};
+pub use encode::{Encode, EncodeBounded};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Lengthy};
 pub use export::{export_x, x_name};
 pub use fault::{DecodeFault, EncodeFault};
@@ -105,8 +107,10 @@ pub use generate::{arbitrary, arbitrary_wire};
 pub use integer::{Quadruple, UChar};
 pub use limits::Limits;
 pub use opaque::{XdrStr, XdrString};
+pub use reader::Reader;
 pub use schema::{Arm, EnumValue, Field, Schema, Shape, Type};
 pub use wire::{Wire, max_of_arms, max_of_fields};
+pub use writer::Writer;
 
 /// What derived code calls, and nobody else.
 #[doc(hidden)]

@@ -9,11 +9,13 @@ use ascii::AsciiStr;
 use bytes::Bytes;
 
 use crate::bound::{Bound, Max};
-use crate::decode::{DecodeBounded, Reader, opened};
-use crate::encode::{EncodeBounded, Writer, length_word, padded, write_padded};
+use crate::decode::{DecodeBounded, opened};
+use crate::encode::EncodeBounded;
 use crate::fault::{DecodeCause, DecodeFault, DecodeReason, EncodeFault};
+use crate::reader::Reader;
 use crate::schema::{Schema, Shape};
 use crate::wire::{Run, Wire, max_of_opaque};
+use crate::writer::{Writer, length_word, padded, write_padded};
 
 /// A `string` that need not be UTF-8, borrowed from the input: RFC 4506 §4.11 knows only bytes.
 ///

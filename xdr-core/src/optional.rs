@@ -7,11 +7,13 @@ use alloc::vec::Vec;
 
 use crate::array::flag;
 use crate::bound::{Plain, Shape as BoundShape};
-use crate::decode::{Decode, DecodeBounded, Reader, decode_whole, field, opened, unit};
-use crate::encode::{Encode, EncodeBounded, Writer, encode_whole, len_of, put_flag, write_word};
+use crate::decode::{Decode, DecodeBounded, decode_whole, field, opened};
+use crate::encode::{Encode, EncodeBounded, encode_whole, len_of};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
+use crate::reader::{Reader, unit};
 use crate::schema::{Arm, Schema, Shape};
 use crate::wire::{Run, Wire, max_of_arms, max_of_items};
+use crate::writer::{Writer, put_flag, write_word};
 
 macro_rules! option_encode {
     ($shape:ty) => {

@@ -1,11 +1,13 @@
 //! Tuples: their members one after the other, like the fields of a struct.
 
 use crate::bound::Plain;
-use crate::decode::{Decode, Reader, field};
-use crate::encode::{Encode, Writer, head_of, len_of, tail_of};
+use crate::decode::{Decode, field};
+use crate::encode::{Encode, head_of, len_of, tail_of};
 use crate::fault::{DecodeFault, EncodeFault};
+use crate::reader::Reader;
 use crate::schema::{Field, Schema, Shape};
 use crate::wire::{Wire, max_of_fields};
+use crate::writer::Writer;
 
 /// `$name $index $next`: `$next` holds the bytes of the run that begins behind the member.
 macro_rules! tuple {

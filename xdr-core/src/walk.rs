@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use crate::encode::padded;
 use crate::schema::{Arm, Field, Schema, Shape, Type};
+use crate::writer::padded;
 
 /// A piece of the input that has no pieces of its own.
 pub(crate) struct Leaf<'a> {

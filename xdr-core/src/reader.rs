@@ -1,0 +1,335 @@
+//! Reading: the input that is left, the runs that are opened in it, and what decoding may still cost.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use crate::fault::{DecodeCause, DecodeFault, DecodeReason};
+use crate::limits::Limits;
+use crate::writer::padded;
+
+/// The input that is left, and what decoding it may still cost.
+#[derive(Debug)]
+pub struct Reader<'de> {
+    rest: &'de [u8],
+    /// All of the input, for who explains what is wrong with it.
+    input: &'de [u8],
+    /// The buffer that `rest` is a part of, where `Bytes` can be cut out of it.
+    buffer: Option<&'de Bytes>,
+    heap: usize,
+    depth: u32,
+    lenient_padding: bool,
+    /// Why decoding stopped.
+    reason: Option<DecodeReason>,
+}
+
+impl<'de> Reader<'de> {
+    #[inline(always)]
+    pub(crate) const fn new(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> Self {
+        Self {
+            rest: input,
+            input,
+            buffer,
+            heap: limits.heap(),
+            depth: limits.depth(),
+            lenient_padding: limits.lenient_padding(),
+            reason: None,
+        }
+    }
+
+    /// Notes why decoding stops.
+    #[inline(always)]
+    pub(crate) const fn stop(&mut self, reason: DecodeReason) -> DecodeFault {
+        self.reason = Some(reason);
+        DecodeFault::noted()
+    }
+
+    #[inline(always)]
+    pub(crate) const fn stop_at(&mut self, cause: DecodeCause, position: usize) -> DecodeFault {
+        self.stop(DecodeReason::new(cause, position))
+    }
+
+    /// The input ends too early: what is meant where no reason is noted.
+    #[inline(always)]
+    pub(crate) const fn truncated(&self) -> DecodeFault {
+        DecodeFault::noted()
+    }
+
+    /// The word before the open run's rest is not one of its type's.
+    #[inline(always)]
+    pub(crate) const fn invalid(&mut self, cause: DecodeCause, run: &[u8]) -> DecodeFault {
+        // Both are of one input, so that the sum is a length as well.
+        self.stop_at(cause, self.rest.len().wrapping_add(run.len()).wrapping_add(4))
+    }
+
+    /// An enum's value that none of its names has: the word before the open run's rest.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn unknown_enum_value(&mut self, run: &[u8]) -> DecodeFault {
+        self.invalid(DecodeCause::UnknownEnumValue, run)
+    }
+
+    /// A union's discriminant that none of its arms has: the word before the open run's rest.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn unknown_discriminant(&mut self, run: &[u8]) -> DecodeFault {
+        self.invalid(DecodeCause::UnknownDiscriminant, run)
+    }
+
+    /// A value that is not accepted, which ends where the open run's rest begins.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn rejected(&mut self, run: &[u8]) -> DecodeFault {
+        self.stop_at(DecodeCause::Rejected, self.rest.len().wrapping_add(run.len()))
+    }
+
+    /// Why decoding stopped, where it is not that the input ends too early.
+    #[inline(always)]
+    pub(crate) const fn reason(&self) -> Option<DecodeReason> {
+        self.reason
+    }
+
+    /// Bytes of input left, an open run not included.
+    #[must_use]
+    #[inline(always)]
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    pub(crate) const fn input(&self) -> &'de [u8] {
+        self.input
+    }
+
+    pub(crate) const fn rest(&self) -> &'de [u8] {
+        self.rest
+    }
+
+    /// The next `len` bytes.
+    ///
+    /// # Errors
+    /// When the input ends before.
+    #[inline(always)]
+    pub fn take(&mut self, len: usize) -> Result<&'de [u8], DecodeFault> {
+        match self.rest.split_at_checked(len) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                Ok(taken)
+            }
+            None => Err(self.truncated()),
+        }
+    }
+
+    /// The next `len` bytes, or none where the input ends before.
+    #[inline(always)]
+    pub(crate) fn open(&mut self, len: usize) -> &'de [u8] {
+        self.take(len).unwrap_or_default()
+    }
+
+    /// The next `N` bytes of the run, which is opened with `after` further bytes where none is.
+    ///
+    /// # Errors
+    /// When the input ends before.
+    #[inline(always)]
+    pub fn array<const N: usize>(&mut self, run: &mut &'de [u8], after: usize) -> Result<[u8; N], DecodeFault> {
+        if run.len() < N {
+            *run = self.take(N.saturating_add(after))?;
+        }
+        match run.split_first_chunk::<N>() {
+            Some((bytes, rest)) => {
+                *run = rest;
+                Ok(*bytes)
+            }
+            None => Err(self.truncated()),
+        }
+    }
+
+    /// The next word of the run.
+    ///
+    /// # Errors
+    /// When the input ends before.
+    #[inline(always)]
+    pub fn word(&mut self, run: &mut &'de [u8], after: usize) -> Result<u32, DecodeFault> {
+        Ok(u32::from_be_bytes(self.array::<4>(run, after)?))
+    }
+
+    /// A length word, and so many bytes and their padding.
+    #[inline(always)]
+    pub(crate) fn opaque_of(&mut self, run: &mut &'de [u8], max: usize) -> Result<&'de [u8], DecodeFault> {
+        let len = self.word(run, 0)?;
+        self.opaque(len, max)
+    }
+
+    /// `len` bytes and their padding. The length word has just been read.
+    #[inline(always)]
+    pub(crate) fn opaque(&mut self, len: u32, max: usize) -> Result<&'de [u8], DecodeFault> {
+        if let Some(body) = usize::try_from(len).ok().filter(|len| *len <= max)
+            && let Some((padded, rest)) = self.rest.split_at_checked(padded(body))
+            && let Some(body) = padded.get(..body)
+            && (ends_in_zeros(padded, len.wrapping_neg() & 3) || self.lenient_padding)
+        {
+            self.rest = rest;
+            return Ok(body);
+        }
+        let reason = why_not_opaque(self.rest, len, max);
+        Err(self.stop(reason))
+    }
+
+    /// `N` bytes and their padding, out of the run.
+    #[inline(always)]
+    pub(crate) fn fixed_opaque<const N: usize>(
+        &mut self,
+        run: &mut &'de [u8],
+        after: usize,
+    ) -> Result<[u8; N], DecodeFault> {
+        let len = const { padded(N) };
+        if run.len() < len {
+            *run = self.take(len.saturating_add(after))?;
+        }
+        let Some((body, behind)) = run.split_first_chunk::<N>() else {
+            return Err(self.truncated());
+        };
+        let Some((padding, behind)) = behind.split_at_checked(len.saturating_sub(N)) else {
+            return Err(self.truncated());
+        };
+        if padding.iter().all(|byte| *byte == 0) || self.lenient_padding {
+            *run = behind;
+            Ok(*body)
+        } else {
+            let left = self.rest.len().saturating_add(behind.len());
+            Err(self.stop(non_zero_padding(padding, left)))
+        }
+    }
+
+    /// The element count of an array, which is one level deeper.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, count: u32, max: usize, min_wire: usize) -> Result<usize, DecodeFault> {
+        let at_word = self.rest.len().saturating_add(4);
+        let fits = match self.rest.len().checked_div(min_wire) {
+            Some(most) => count as usize <= most,
+            None => true,
+        };
+        if count as usize > max {
+            Err(self.stop_at(DecodeCause::TooLong, at_word))
+        } else if !fits {
+            Err(self.stop_at(DecodeCause::CountBeyondInput, at_word))
+        } else {
+            self.enter(at_word)?;
+            Ok(count as usize)
+        }
+    }
+
+    /// # Errors
+    /// When there is more input.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub const fn end(&mut self) -> Result<(), DecodeFault> {
+        match self.rest.len() {
+            0 => Ok(()),
+            more => Err(self.stop_at(DecodeCause::Trailing, more)),
+        }
+    }
+
+    /// One level of nesting deeper.
+    ///
+    /// # Errors
+    /// At the depth limit.
+    #[inline(always)]
+    pub(crate) fn enter(&mut self, position: usize) -> Result<(), DecodeFault> {
+        match self.depth.checked_sub(1) {
+            Some(depth) => {
+                self.depth = depth;
+                Ok(())
+            }
+            None => Err(self.stop_at(DecodeCause::Depth, position)),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn leave(&mut self) {
+        self.depth = self.depth.saturating_add(1);
+    }
+
+    /// Charges the heap budget.
+    ///
+    /// # Errors
+    /// When the budget does not allow it.
+    #[inline(always)]
+    pub(crate) fn charge(&mut self, bytes: usize, position: usize) -> Result<(), DecodeFault> {
+        match self.heap.checked_sub(bytes) {
+            Some(heap) => {
+                self.heap = heap;
+                Ok(())
+            }
+            None => Err(self.stop_at(DecodeCause::Heap, position)),
+        }
+    }
+
+    pub(crate) const fn refund(&mut self, bytes: usize) {
+        self.heap = self.heap.saturating_add(bytes);
+    }
+
+    /// An empty vector with room for `count` elements, charged before it is allocated.
+    #[inline(always)]
+    pub(crate) fn allocate<T>(&mut self, count: usize) -> Result<Vec<T>, DecodeFault> {
+        let position = self.rest.len().saturating_add(4);
+        self.charge(count.saturating_mul(unit::<T>()), position)?;
+        let mut items = Vec::new();
+        match items.try_reserve_exact(count) {
+            Ok(()) => Ok(items),
+            Err(_) => Err(self.stop_at(DecodeCause::Heap, position)),
+        }
+    }
+
+    /// `body`, which this reader has returned, as `Bytes`: a slice of the buffer where there is one.
+    #[inline(always)]
+    pub(crate) fn share(&mut self, body: &'de [u8]) -> Result<Bytes, DecodeFault> {
+        match self.buffer {
+            Some(buffer) => Ok(buffer.slice_ref(body)),
+            None => {
+                self.charge(body.len(), self.rest.len())?;
+                Ok(Bytes::copy_from_slice(body))
+            }
+        }
+    }
+}
+
+/// What one element costs of the heap budget.
+#[inline(always)]
+pub(crate) const fn unit<T>() -> usize {
+    match size_of::<T>() {
+        0 => 1,
+        size => size,
+    }
+}
+
+/// Whether the last `padding` bytes, at most three, are zero: a look at the last word.
+#[inline(always)]
+fn ends_in_zeros(padded: &[u8], padding: u32) -> bool {
+    let body_of_word = u32::MAX.wrapping_shl(padding.wrapping_mul(8));
+    padded.last_chunk::<4>().is_none_or(|word| u32::from_be_bytes(*word) & !body_of_word == 0)
+}
+
+/// Body, padding and the rest.
+fn split_padded(input: &[u8], len: usize) -> Option<(&[u8], &[u8], &[u8])> {
+    let padding = len.wrapping_neg() & 3;
+    let (body, rest) = input.split_at_checked(len)?;
+    let (padding, rest) = rest.split_at_checked(padding)?;
+    Some((body, padding, rest))
+}
+
+#[cold]
+fn why_not_opaque(rest: &[u8], len: u32, max: usize) -> DecodeReason {
+    let body = usize::try_from(len).ok().filter(|len| *len <= max);
+    match body.map(|len| split_padded(rest, len)) {
+        None => DecodeReason::new(DecodeCause::TooLong, rest.len().saturating_add(4)),
+        Some(None) => DecodeReason::new(DecodeCause::Truncated, rest.len()),
+        Some(Some((_, padding, behind))) => non_zero_padding(padding, behind.len()),
+    }
+}
+
+/// The fault of the first byte in `padding` that is not zero; `behind` bytes follow the padding.
+#[cold]
+fn non_zero_padding(padding: &[u8], behind: usize) -> DecodeReason {
+    let zeros = padding.iter().take_while(|byte| **byte == 0).count();
+    let left = padding.len().saturating_sub(zeros).saturating_add(behind);
+    DecodeReason::new(DecodeCause::NonZeroPadding, left)
+}
