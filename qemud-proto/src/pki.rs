@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rpc_frame::tls::TlsFiles;
 
+#[cfg(feature = "client")]
 use crate::uri::Certificates;
 
 /// The folder of this machine's certificates.
@@ -37,6 +38,7 @@ pub fn users_server() -> TlsFiles {
 /// Without one, those of `~/.pki/guestd/` that are there; in place of the others, `/etc/pki/CA/cacert.pem`, and
 /// `/etc/pki/guestd/clientcert.pem` with `/etc/pki/guestd/private/clientkey.pem`. A client without a certificate says
 /// to nobody who it is.
+#[cfg(feature = "client")]
 #[must_use]
 pub fn client(given: &Certificates) -> TlsFiles {
     let usual = match &given.folder {
@@ -57,6 +59,7 @@ fn own_folder() -> Option<PathBuf> {
     Some(PathBuf::from(home).join(".pki").join("guestd"))
 }
 
+#[cfg(feature = "client")]
 fn client_of(own: Option<&Path>, authorities: &Path, system: &Path) -> TlsFiles {
     let files = TlsFiles::new(authorities_of(own, authorities));
     match pair(own, system, "client") {
@@ -94,7 +97,7 @@ fn in_system(system: &Path, whose: &str) -> (PathBuf, PathBuf) {
     (system.join(format!("{whose}cert.pem")), system.join(format!("private/{whose}key.pem")))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "client"))]
 mod tests {
     use std::fs;
 

@@ -141,6 +141,10 @@ pub trait Authenticator: Send + Sync + 'static {
     /// credential and verifier, byte for byte, need not be asked about again. No, unless you say so.
     ///
     /// A hook that can change its mind, that counts, or whose callers prove each call anew has to see every call.
+    ///
+    /// It is asked when a caller is let in, and what it says holds for that caller from then on. The server remembers the last
+    /// caller of each connection, if that has AUTH_NONE or AUTH_SYS for its [`Credential`] and is told nothing; about others
+    /// `authenticate` is asked all the same.
     fn lets_in_for_good(&self) -> bool {
         false
     }

@@ -62,6 +62,13 @@ impl Caller {
     pub(crate) fn verifier(&self) -> &OpaqueAuth {
         self.said.as_ref().map_or(&NO_VERIFIER, |said| &said.1)
     }
+
+    /// Whether it may outlive its call: other credentials, and what callers are told, may be parts of the record that they
+    /// came in.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn may_be_kept(&self) -> bool {
+        matches!(self.credential(), Credential::None | Credential::Sys(_)) && self.verifier().is_none()
+    }
 }
 
 /// The last caller on a connection that need not be asked again who it is.
@@ -79,13 +86,9 @@ pub(crate) struct KnownCaller {
 impl KnownCaller {
     /// Remembers a caller who was let in for as long as the connection lasts.
     pub(crate) fn learn(&mut self, credential: &OpaqueAuth, verifier: &OpaqueAuth, caller: &Caller) {
-        // Other credentials may be parts of the record that they came in, which must not be kept. Who is told something is
-        // told anew each time.
-        let is_kept =
-            matches!(caller.credential(), Credential::None | Credential::Sys(_)) && caller.verifier().is_none();
         self.caller = None;
         self.wire.clear();
-        if is_kept && xdr_core::encode_into(&(credential, verifier), &mut self.wire).is_ok() {
+        if caller.may_be_kept() && xdr_core::encode_into(&(credential, verifier), &mut self.wire).is_ok() {
             self.caller = Some(caller.clone());
         }
     }

@@ -70,6 +70,12 @@ impl Context {
         self.0.begun = Some(now);
     }
 
+    /// Whether it holds nothing of the record that its call came in, so that the next call may have its place.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn may_be_kept(&self) -> bool {
+        self.0.caller.may_be_kept()
+    }
+
     /// What the reply says to the caller, if it says anything.
     #[cfg(feature = "tokio")]
     #[inline]
@@ -139,7 +145,7 @@ impl Context {
 
     /// How long the handler may take in all: its procedure's own limit, or else the server's. None where there is none.
     ///
-    /// The servers on tokio hold handlers to it. Whoever drives an engine himself has the clock, and does so himself.0.
+    /// The servers on tokio hold handlers to it. Whoever drives an engine himself has the clock, and does so himself.
     #[must_use]
     pub fn time_limit(&self) -> Option<Duration> {
         self.0.time_limit

@@ -196,6 +196,38 @@ async fn a_hook_of_the_users_decides_by_flavor_body_and_verifier_and_answers_wit
     assert_eq!(hex(&ask(&mut raw, &elsewhere).await), hex(&auth_error(3, AuthStat::TooWeak)));
 }
 
+/// Gives each caller a credential that tells whether it is still kept.
+struct Lends(Arc<()>);
+
+struct Lent(#[expect(dead_code, reason = "counted")] Arc<()>);
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        b"a part of the record"
+    }
+}
+
+impl Authenticator for Lends {
+    fn authenticate(&self, session: &Session, given: &OpaqueAuth, _: &OpaqueAuth) -> Result<Authenticated, AuthStat> {
+        let body = Bytes::from_owner(Lent(Arc::clone(&self.0)));
+        Ok(Authenticated::new(session, Credential::Other(OpaqueAuth { body, ..given.clone() })))
+    }
+
+    fn lets_in_for_good(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_call_is_kept_once_it_is_answered() {
+    let lent = Arc::new(());
+    let mut raw = connect(Lends(Arc::clone(&lent)), Peer::Unknown).await;
+    for xid in 1..=2 {
+        ask(&mut raw, &who(xid).credential(auth(0x2000_0001, b"token"))).await;
+        assert_eq!(Arc::strong_count(&lent), 2, "ours and the hook's");
+    }
+}
+
 /// The short hand in a reply's verifier.
 fn short_hand(reply: &[u8]) -> Vec<u8> {
     assert_eq!(hex(&reply[4..20]), "00000001 00000000 00000002 00000010", "accepted, AUTH_SHORT of 16 bytes");

@@ -491,7 +491,12 @@ fn what_a_function_refuses_is_neither_encoded_nor_decoded() {
     let error = xdr_core::from_slice::<Checked>(&never).unwrap_err();
     assert_eq!(error.to_string(), "Checked.timeout: value is rejected by seconds, at byte 8");
 
-    let refused = |value: &Checked| xdr_core::to_vec(value).unwrap_err().to_string();
+    let refused = |value: &Checked| {
+        let error = xdr_core::to_vec(value).unwrap_err();
+        let mut space = vec![0; xdr_core::encoded_len(value)];
+        assert_eq!(xdr_core::encode_to_slice(value, &mut space).unwrap_err(), error);
+        error.to_string()
+    };
     assert_eq!(refused(&Checked { count: 9, ..value.clone() }), "Checked.count: value is rejected by is_even");
     let range = Range { low: 9, high: 2 };
     assert_eq!(
@@ -553,6 +558,43 @@ fn padding_may_be_anything_where_the_limits_say_so() {
     assert!(xdr_core::from_slice::<Tuple>(&wire).is_err());
     assert_eq!(xdr_core::from_slice_with::<Tuple>(&wire, limits).unwrap(), Tuple(7, "a".into()));
     assert_eq!(xdr_core::from_slice_with::<[u8; 1]>(&[1, 9, 9, 9], limits).unwrap(), [1]);
+}
+
+macro_rules! wide {
+    ($($field:ident)+) => {
+        #[derive(Debug, Clone, PartialEq, Xdr)]
+        struct Wide {
+            first: u32,
+            #[xdr(max = 4)]
+            name: String,
+            $($field: u32,)+
+            #[xdr(max = 4)]
+            text: Option<String>,
+            behind: u32,
+            #[xdr(max = 2)]
+            ids: Vec<i32>,
+            last: u64,
+        }
+
+        impl Wide {
+            fn example() -> (Self, Vec<u8>) {
+                let (name, text, ids) = ("abc".into(), Some("x".into()), vec![3]);
+                let value = Self { first: 1, name, $($field: stringify!($field).len() as u32,)+ text, behind: 2, ids, last: 4 };
+                let between = bytes(&[$(stringify!($field).len() as u32),+]);
+                (value, [&bytes(&[1, 3])[..], b"abc\0", &between, &bytes(&[1, 1]), b"x\0\0\0", &bytes(&[2, 1, 3, 0, 4])].concat())
+            }
+        }
+    };
+}
+
+// Names of several lengths, so that no two neighbours have the same value.
+wide! { a2 a003 a4 a005 a6 a007 a8 a009 a10 a0011 a12 a0013 a14 a0015 a16 a0017 a18 a0019 a20 a0021 a22 a0023 a24 a0025
+a26 a0027 a28 a0029 a30 a0031 a32 a0033 a34 a0035 }
+
+#[test]
+fn a_struct_of_more_than_32_fields_is_its_fields_in_order() {
+    let (value, wire) = Wide::example();
+    both_ways(&value, &wire);
 }
 
 #[test]

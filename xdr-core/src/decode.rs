@@ -21,6 +21,9 @@ use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, owns, wire_of};
 /// The bytes of the front are taken out of `run`. When `run` is shorter than `WIRE.head`, take
 /// `WIRE.head + after` bytes from the reader first ([`Reader::word`] and [`Reader::array`] do):
 /// `after` is what the fields behind this one want in the same run. A type with a tail leaves `run` empty.
+///
+/// Return each error that reading gives you: the reader has noted why, and what it noted is told of whatever ends the
+/// decoding later.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no complete XDR form",
     label = "not `Decode`",

@@ -64,7 +64,7 @@ pub trait Encode {
         false
     }
 
-    /// Whether it is read by calls, because it is copied to the heap.
+    /// What decoding would say: where both are derived the description is made once, here.
     #[doc(hidden)]
     const OWNS: bool = owns(&Self::DERIVED);
 
@@ -221,7 +221,7 @@ pub trait EncodeBounded<S> {
     /// The most bytes that a value can take, or `None` where there is no such number.
     const MAX_WIRE: Option<usize>;
 
-    /// Whether it is read by calls, because it is copied to the heap.
+    /// What decoding would say: where both are derived the description is made once, here.
     #[doc(hidden)]
     const OWNS: bool = false;
 

@@ -62,6 +62,7 @@ macro_rules! number {
                 max: usize,
                 next: usize,
             ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+                // As `owned!` in opaque.rs, and on the same terms: nothing in it panics.
                 #[inline(never)]
                 #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
                 extern "C" fn here(reader: &mut Reader<'_>, max: usize) -> Result<Vec<$number>, DecodeFault> {

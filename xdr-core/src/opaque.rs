@@ -190,6 +190,10 @@ decode_opaque_like! {
 
 /// Copies of the body: functions, because beside an allocation their call costs nothing. They return the `next` bytes
 /// behind the body as well, if there are so many.
+///
+/// `extern "C"`, so that callers need no code to clean up behind them, and a panic inside would abort. There is none, and no
+/// code of a user's may be called here: slices are split with checks, sizes saturate, and an allocation that fails aborts
+/// anyway.
 macro_rules! owned {
     ($owned:ident, $here:ident, $behind:ident, $copied:ident, $type:ty) => {
         #[inline(always)]

@@ -150,8 +150,7 @@ pub struct Field {
     pub wire: Wire,
     /// The most bytes that it can take, or `None` where there is no such number.
     pub max_wire: Option<usize>,
-    /// Whether it is read by calls, because it is copied to the heap.
-    #[doc(hidden)]
+    /// Whether decoding reads it by a call of its own, as what is copied to the heap. `false` is never wrong.
     pub owns: bool,
 }
 

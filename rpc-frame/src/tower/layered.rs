@@ -53,7 +53,7 @@ pub struct Layered<P, S> {
 /// What the dispatch itself says, GARBAGE_ARGS, stays what it is. What the server answers by itself comes before the
 /// layer, which therefore does not see it: unknown programs and procedures, procedure 0, what the policy refuses.
 ///
-/// One future a call is boxed, that of [`Dispatcher`], as layers ask for a type with a name.
+/// One future a call is boxed, that of [`Dispatcher`], as layers ask for a type with a name, and a copy of its context.
 ///
 /// ```
 /// use std::time::Duration;

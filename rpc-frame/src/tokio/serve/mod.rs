@@ -200,6 +200,10 @@ where
                     }
                 }
             }
+            if ran {
+                // Handlers take their time, and a peer has its own from here on.
+                now = self.look_at_the_clock();
+            }
             let held_back = !self.engine.has_room();
             let unsent = self.engine.output().len();
             let written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
@@ -230,10 +234,6 @@ where
             // What else could move things wakes the task.
             if !moved || (self.state == State::Open && !more && calls > 0) {
                 break;
-            }
-            if ran {
-                // Handlers take their time.
-                now = self.look_at_the_clock();
             }
             rounds = rounds.saturating_sub(1);
             if calls == 0 || rounds == 0 {
@@ -303,7 +303,7 @@ fn finish_call<R: crate::EncodeReply>(
 ) {
     let Ended { id: xid, procedure, verifier, output } = call;
     let output = output.map(|(returned, context)| {
-        contexts.extend(context.take());
+        contexts.extend(context.take().filter(Context::may_be_kept));
         returned
     });
     // What the handler has sent to the peer goes before its reply.
