@@ -242,13 +242,12 @@ impl DomainDefinition {
 
     /// The same definition with this identity, where its text has none.
     #[cfg(feature = "qemu")]
-    pub(crate) fn or_identity(mut self, uuid: Uuid) -> Self {
+    pub(crate) fn or_identity(self, uuid: Uuid) -> Reply<Self> {
         let before = self.uuid.to_string();
-        if let Some(made) = self.source.made.iter_mut().find(|made| made.text.contains(&before)) {
-            made.text = made.text.replace(&before, &uuid.to_string());
-            self.uuid = uuid;
-        }
-        self
+        let Some(made) = self.source.made.iter().find(|made| made.text.contains(&before)) else { return Ok(self) };
+        let named = Edit { span: made.span.clone(), text: made.text.replace(&before, &uuid.to_string()) };
+        // Read anew: the addresses of its interfaces are made out of it, too.
+        Self::parse(&edited(&self.source.original, vec![named]), &[self.domain_type])
     }
 
     /// Has the machine be this one, and all dumps say so: what `os/type@machine` was, an alias or nothing at all, may mean

@@ -127,7 +127,7 @@ impl Seen {
     }
 }
 
-/// All domains in four calls, however many there are. Others can change something between these: what has changed since
+/// All domains in four calls, and one more for each that is paused. Others can change something between these: what has changed since
 /// the first is seen by the next look, and what is gone is not taken for changed.
 fn look(connect: &Connect) -> Reply<BTreeMap<Uuid, Sight>> {
     let listed = |flags| {

@@ -55,6 +55,15 @@ impl Machine {
             Phase::Starting | Phase::Running { .. } => {}
             Phase::Ready { .. } => drop(self.monitor()?.execute(cont {}).await?),
             Phase::Saving { partial, resume, .. } | Phase::Saved { partial, resume, .. } => {
+                if let Phase::Saved { process, .. } = phase {
+                    // Only of a guest that answers: this is tried again and again.
+                    self.runs().await?;
+                    // Noted as saved it would be ended by a daemon that finds no file, and the file of one that ends would get
+                    // its name although the guest has gone on.
+                    let undone = Phase::Saving { process, partial: partial.clone(), resume: *resume };
+                    self.note(undone.clone()).await?;
+                    self.set_unfinished(Some(undone));
+                }
                 self.go_on(*resume).await?;
                 // Before it is noted that there is nothing to undo.
                 remove_partial(&self.name, partial);

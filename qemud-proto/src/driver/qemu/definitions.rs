@@ -31,7 +31,7 @@ impl Hypervisor {
         let mut definition = parse(&stored.xml).map_err(|failure| failure.message)?;
         // Where it has no identity and a guest runs that has its name, it is that guest's.
         if let Ok(running) = self.domains().of_name(&definition.name) {
-            definition = definition.or_identity(running.uuid);
+            definition = definition.or_identity(running.uuid).map_err(|failure| failure.message)?;
         }
         let (name, uuid) = (definition.name.clone(), definition.uuid);
         if name != stored.name {

@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use super::catching_up::conclude;
 use super::hypervisor::Hypervisor;
 use super::log::Log;
-use super::machine::Machine;
+use super::machine::{LAST_MOMENTS, Machine};
 use super::parse;
-use super::process::{Marked, Process, marked_in};
+use super::process::{Marked, Process, endure, marked_in};
 use super::starting::kill_marked;
 use super::state::{Files, Guest, Phase};
 use crate::driver::disk::blocking;
@@ -109,50 +109,54 @@ impl Hypervisor {
 }
 
 /// A guest whose file tells what it is.
-async fn known(guest: Guest, definition: DomainDefinition, files: Files, marked: Vec<Marked>) -> Option<Found> {
+async fn known(mut guest: Guest, definition: DomainDefinition, files: Files, mut marked: Vec<Marked>) -> Option<Found> {
     let (id, name) = (guest.id, &definition.name);
-    let process = match guest.phase {
-        Phase::Starting => {
-            tracing::warn!(domain = name, id, "its start was cut short, and is undone");
-            return ended(guest, definition, &files).await;
-        }
-        Phase::Ready { process }
-        | Phase::Running { process }
-        | Phase::Saving { process, .. }
-        | Phase::Saved { process, .. } => process,
+    let Some(noted) = guest.phase.process() else {
+        tracing::warn!(domain = name, id, "its start was cut short, and is undone");
+        return ended(guest, definition, &files, None).await;
     };
-    if !marked.iter().any(|marked| marked.process.id == process) {
-        if let Some(other) = Process::find(process) {
-            if !other.tells_its_mark() {
-                return Some(Found { guest, definition, process: other });
-            }
+    let process = if let Some(at) = marked.iter().position(|marked| marked.process.id == noted) {
+        marked.swap_remove(at).process
+    } else if let Some(other) = Process::find(noted) {
+        if other.tells_its_mark() {
             let (file, pid) = (files.guest.display(), other.id.pid);
             tracing::error!(%file, pid, "a process runs as a guest that does not bear its mark; it is left alone");
             return None;
         }
-        if of_guest(&marked, &definition) {
-            let reason = "the process that was noted has ended, and another goes on";
-            return lost(id, reason, &files, marked).await;
-        }
+        other
+    } else if let Some(at) = marked.iter().position(|marked| is_guest(marked, &definition)) {
+        let other = marked.swap_remove(at).process;
+        tracing::warn!(
+            domain = name,
+            id,
+            pid = other.id.pid,
+            "the process that was noted has ended, and another goes on"
+        );
+        guest.phase.set_process(other.id);
+        note(&guest, name, &files).await;
+        other
+    } else {
         tracing::warn!(domain = name, id, said = files.last_words(), "it died while there was no daemon");
         conclude(name, &guest.phase);
         files.remove();
         return None;
-    }
+    };
     // Its file has its name already: it was saved, and only its end is missing.
     if let Phase::Saved { partial, .. } = &guest.phase
         && !partial.exists()
     {
         tracing::info!(domain = name, id, "it was saved, and ends now");
-        return ended(guest, definition, &files).await;
+        return ended(guest, definition, &files, Some(process)).await;
     }
-    let process = marked.into_iter().map(|marked| marked.process).find(|found| found.id == process)?;
     Some(Found { guest, definition, process })
 }
 
-/// Ends a guest, which goes on to be listed where it does not end.
-async fn ended(guest: Guest, definition: DomainDefinition, files: &Files) -> Option<Found> {
-    match kill_marked(files).await.into_iter().next() {
+/// Ends a guest, which goes on to be listed where it does not end. Its process may be one that does not tell its mark.
+async fn ended(guest: Guest, definition: DomainDefinition, files: &Files, process: Option<Process>) -> Option<Found> {
+    process.iter().for_each(Process::kill);
+    let mut left = kill_marked(files).await;
+    left.extend(endure(process.into_iter().collect(), LAST_MOMENTS).await);
+    match left.into_iter().next() {
         None => {
             files.remove();
             None
@@ -183,15 +187,18 @@ async fn lost(id: i32, reason: &str, files: &Files, marked: Vec<Marked>) -> Opti
     };
     tracing::warn!(%file, reason, ?pids, domain = definition.name, "a guest is known by its process alone");
     let guest = Guest { id, xml: definition.stored_xml(), phase: Phase::Running { process: process.id } };
-    let (noted, beside) = (guest.clone(), files.clone());
-    if let Err(failure) = blocking(move || noted.write(&beside)).await {
-        tracing::error!(domain = definition.name, id, %failure, "what is known of it cannot be noted");
-    }
+    note(&guest, &definition.name, files).await;
     Some(Found { guest, definition, process })
 }
 
-/// Whether one of these processes is the guest itself, and not only something that it has started.
-fn of_guest(marked: &[Marked], definition: &DomainDefinition) -> bool {
-    let uuid = definition.uuid.to_string();
-    marked.iter().any(|marked| marked.xml.is_some() && marked.has_argument(&uuid))
+async fn note(guest: &Guest, name: &str, files: &Files) {
+    let (noted, beside) = (guest.clone(), files.clone());
+    if let Err(failure) = blocking(move || noted.write(&beside)).await {
+        tracing::error!(domain = name, id = guest.id, %failure, "what is known of it cannot be noted");
+    }
+}
+
+/// Whether this process is the guest itself, and not only something that it has started.
+fn is_guest(marked: &Marked, definition: &DomainDefinition) -> bool {
+    marked.xml.is_some() && marked.has_argument(&definition.uuid.to_string())
 }

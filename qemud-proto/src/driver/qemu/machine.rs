@@ -27,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a guest may take to end by itself, and then a killed process.
 pub(super) const LAST_MOMENTS: Duration = Duration::from_secs(5);
 /// How long one may take that says nothing any more.
-pub(super) const LAST_MOMENT: Duration = Duration::from_secs(1);
+pub(super) const LAST_MOMENT: Duration = Duration::from_secs(3);
 
 /// A guest that runs, or has ended since.
 pub(super) struct Machine {
@@ -168,11 +168,13 @@ impl Machine {
     /// Returns when all has been cleared away.
     pub(super) async fn end(&self) -> Reply<()> {
         let asked = async {
-            match self.monitor() {
-                // A guest that ends need not answer any more.
-                Ok(monitor) => drop(monitor.execute(quit {}).await),
-                // This is what QEMU takes for the same.
-                Err(_) => self.process.terminate(),
+            let asked = match self.monitor() {
+                Ok(monitor) => monitor.execute(quit {}).await.is_ok(),
+                Err(_) => false,
+            };
+            if !asked {
+                // QEMU takes this for the same. One that is just ending, with its monitor already gone, does not mind.
+                self.process.terminate();
             }
             self.process.ended().await;
         };

@@ -19,6 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::failure::{Code, Failure, Reply};
 
+const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 /// How long an answer that is overdue is waited for: a guest that hung may go on.
 const MOMENT: Duration = Duration::from_secs(1);
 
@@ -77,10 +78,12 @@ impl Monitor {
     /// Waits until no other command waits for its answer. A guest that has kept silent for as long as it may gets a moment.
     async fn turn(&self) -> Reply<OwnedMutexGuard<bool>> {
         let begin = Instant::now();
-        let last = begin + self.limit;
+        // No limit at all is a century.
+        let after = |asked: Instant| asked.checked_add(self.limit).unwrap_or(asked + CENTURY);
+        let last = after(begin);
         loop {
             let asked = *self.asked();
-            let until = asked.map_or(last, |asked| (asked + self.limit).max(begin + MOMENT).min(last));
+            let until = asked.map_or(last, |asked| after(asked).max(begin + MOMENT).min(last));
             match timeout_at(until, Arc::clone(&self.lost).lock_owned()).await {
                 Ok(turn) => return Ok(turn),
                 // Else the next command is on its way by now.

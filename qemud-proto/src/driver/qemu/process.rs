@@ -115,13 +115,18 @@ fn with_mark(is_wanted: impl Fn(&Path) -> bool) -> Vec<(PathBuf, Marked)> {
     let mark = |environment: &[u8]| variable(environment, MARK).map(PathBuf::from).filter(|mark| is_wanted(mark));
     let look = |pid: i32| {
         let read = |what: &str| fs::read(format!("/proc/{pid}/{what}")).ok();
+        let runs_as_we = |status: &[u8]| runs_as(&String::from_utf8_lossy(status), geteuid().as_raw());
+        // Those of others are not looked into: they could keep whoever does waiting.
+        read("status").filter(|status| runs_as_we(status))?;
         mark(&read("environ")?)?;
         let process = Process::open(pid).ok()?;
         // Read anew, and then seen to be of the process that the handle is of: the number may have been given again.
         let (environment, arguments, status) = (read("environ")?, read("cmdline")?, read("status")?);
         let (mark, xml) = (mark(&environment)?, variable(&environment, DEFINITION));
-        // Anybody can bear any mark.
-        let ours = runs_as(&String::from_utf8_lossy(&status), geteuid().as_raw()) && !process.has_ended();
+        // Anybody can bear any mark, and root of a container is called as root is here.
+        let numbers = |process: &str| fs::read_link(format!("/proc/{process}/ns/pid")).ok();
+        let here = numbers(&pid.to_string())? == numbers("self")?;
+        let ours = here && runs_as_we(&status) && !process.has_ended();
         ours.then_some((mark, Marked { process, xml, arguments }))
     };
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();

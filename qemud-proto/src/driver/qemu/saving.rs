@@ -77,32 +77,26 @@ impl Hypervisor {
         let (process, partial, resume) = (machine.process.id, partial(path, machine.id), !paused);
         let saving = Phase::Saving { process, partial: partial.clone(), resume };
         machine.note(saving.clone()).await?;
-        // It is there until the guest is noted to go on: a daemon that finds it gone takes the guest for saved.
-        let mut file = None;
+        let mut noted = saving;
         let written = async {
             let (target, beside) = (path.to_owned(), partial.clone());
-            let begun = blocking(move || Unfinished::begin(&target, &beside, &saved)).await?;
-            let file = file.insert(Arc::new(begun));
-            self.write_memory(machine, file, path, job).await?;
+            let file = Arc::new(blocking(move || Unfinished::begin(&target, &beside, &saved)).await?);
+            self.write_memory(machine, &file, path, job).await?;
             // Somebody may have named the file meanwhile.
             self.spare(path).await?;
-            machine.note(Phase::Saved { process, partial, path: path.to_owned(), resume }).await?;
-            let file = Arc::clone(file);
+            noted = Phase::Saved { process, partial, path: path.to_owned(), resume };
+            machine.note(noted.clone()).await?;
             blocking(move || file.finish()).await
         };
         let ended = match written.await {
-            Ok(()) => {
-                leave(file);
-                machine.end().await
-            }
+            Ok(()) => machine.end().await,
             Err(failure) => {
                 // The guest goes on as it was before, now or when it answers.
-                machine.set_unfinished(Some(saving));
+                machine.set_unfinished(Some(noted));
                 let Err(late) = machine.finish().await else { return Err(failure) };
                 if timeout(LAST_MOMENT, machine.process.ended()).await.is_err() {
                     tracing::error!(domain = machine.name, failure = %late, "cannot go on yet after it was not saved");
                     machine.behind.notify_one();
-                    leave(file);
                     return Err(failure);
                 }
                 let message = format!("domain '{}' has ended while it was being saved", machine.name);
@@ -162,7 +156,11 @@ impl Hypervisor {
                 Err(Failure::new(Code::InvalidArg, format!("cannot save to '{}': {reason}", path.display())))
             }
         });
-        spared.await
+        // Some other guest's disk may lie where nobody answers.
+        timeout(self.limit, spared).await.unwrap_or_else(|_| {
+            let message = "cannot save: the files of other domains, which must not be overwritten, do not answer";
+            Err(Failure::new(Code::OperationFailed, message))
+        })
     }
 
     /// Starts a domain from a file that [`save`](Self::save) wrote.
@@ -280,13 +278,6 @@ pub(super) async fn outcome(monitor: &Monitor, limit: Duration) -> Reply<Result<
     };
     let endless = |_| Err(Failure::new(Code::OperationFailed, "the migration does not end"));
     timeout(limit, ended).await.unwrap_or_else(endless)
-}
-
-/// Leaves a file that nobody else holds any more.
-fn leave(file: Option<Arc<Unfinished>>) {
-    if let Some(file) = file.and_then(Arc::into_inner) {
-        file.leave();
-    }
 }
 
 /// Has whoever waits for a socket wait, but no longer than this.

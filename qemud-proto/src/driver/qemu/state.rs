@@ -52,6 +52,30 @@ pub(super) enum Phase {
     Saved { process: ProcessId, partial: PathBuf, path: PathBuf, resume: bool },
 }
 
+impl Phase {
+    /// The process, once there is one.
+    pub(super) fn process(&self) -> Option<ProcessId> {
+        match self {
+            Self::Starting => None,
+            Self::Ready { process }
+            | Self::Running { process }
+            | Self::Saving { process, .. }
+            | Self::Saved { process, .. } => Some(*process),
+        }
+    }
+
+    /// Has it be of another process, where there is one.
+    pub(super) fn set_process(&mut self, other: ProcessId) {
+        match self {
+            Self::Starting => {}
+            Self::Ready { process }
+            | Self::Running { process }
+            | Self::Saving { process, .. }
+            | Self::Saved { process, .. } => *process = other,
+        }
+    }
+}
+
 /// The state folder of the driver.
 #[derive(Debug, Clone)]
 pub(super) struct StateFolder(PathBuf);

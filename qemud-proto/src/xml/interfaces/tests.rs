@@ -144,3 +144,20 @@ fn an_interface_that_is_put_before_others_gets_no_address_of_theirs() {
     let macs: BTreeSet<_> = after.devices.interfaces.iter().map(|interface| interface.mac).collect();
     assert_eq!((macs.len(), after.devices.interfaces[2].mac), (3, mac));
 }
+
+#[cfg(feature = "qemu")]
+#[test]
+fn whoever_is_given_an_identity_has_its_addresses_too() {
+    let xml = |uuid: &str| {
+        format!(
+            "<domain type='qemu'><name>a</name>{uuid}<memory>8</memory><os><type>hvm</type></os>\n\
+             <devices><interface type='user'/></devices></domain>"
+        )
+    };
+    let parse = |xml: &str| DomainDefinition::parse(xml, &[DomainType::Qemu]).unwrap();
+    let uuid = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0";
+    let whole = parse(&xml(&format!("<uuid>{uuid}</uuid>")));
+    let given = parse(&xml("")).or_identity(uuid.parse().unwrap()).unwrap();
+    assert_eq!((given.uuid, &given.devices), (whole.uuid, &whole.devices));
+    assert_eq!(parse(&given.stored_xml()).devices, whole.devices);
+}

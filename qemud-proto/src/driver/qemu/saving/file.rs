@@ -5,8 +5,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempPath};
-
 use crate::driver::disk;
 use crate::driver::saved::{self, HEAD_MAX, Saved};
 use crate::failure::{Code, Failure, Reply};
@@ -19,10 +17,12 @@ pub(super) fn partial(path: &Path, id: i32) -> PathBuf {
     path.with_file_name(format!("{prefix}{daemon}-{id}{suffix}"))
 }
 
-/// A file that is not complete yet. It goes away when it is dropped, unless it has its name by then.
+/// A file that is not complete yet. What is noted of the guest tells what becomes of it: a daemon that ends just when the
+/// guest is noted as saved must not take it away.
 #[derive(Debug)]
 pub(super) struct Unfinished {
-    file: NamedTempFile,
+    file: File,
+    partial: PathBuf,
     path: PathBuf,
     /// Opened before anything is done: what cannot be opened cannot be made to last.
     folder: File,
@@ -34,17 +34,15 @@ impl Unfinished {
         let begun = || {
             let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
             disk::refuse_other_than_a_file(path)?;
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial)?;
-            let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(partial)?);
-            // Not by the library's own writing, whose errors name the file that nobody has asked for.
-            file.as_file_mut().write_all(saved::head(DRIVER, saved).as_bytes())?;
-            Ok(Self { file, path: path.to_owned(), folder })
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial)?;
+            file.write_all(saved::head(DRIVER, saved).as_bytes())?;
+            Ok(Self { file, partial: partial.to_owned(), path: path.to_owned(), folder })
         };
         begun().map_err(|error| disk::failed("cannot save to", path, &error))
     }
 
     pub(super) fn file(&self) -> &File {
-        self.file.as_file()
+        &self.file
     }
 
     /// Gives the file its name, so that it lasts. After an error there is no file of that name.
@@ -56,7 +54,7 @@ impl Unfinished {
         let failed = |error: &dyn std::fmt::Display| {
             Failure::new(Code::SystemError, format!("cannot save to '{}': {error}", self.path.display()))
         };
-        let (partial, path) = (self.file.path(), self.path.as_path());
+        let (partial, path) = (self.partial.as_path(), self.path.as_path());
         fs::rename(partial, path).map_err(|error| failed(&error))?;
         let Err(error) = sync(&self.folder) else { return Ok(()) };
         // The guest goes on: whoever restored it from here would have it run twice, on the same disks.
@@ -66,13 +64,6 @@ impl Unfinished {
                 "{error}; the domain goes on, and the file is complete and cannot be removed ({stays}): nothing must be \
                  restored from it"
             ))),
-        }
-    }
-
-    /// Leaves it where it is: under its own name, which somebody may have chosen to be the same, or for the next daemon.
-    pub(super) fn leave(self) {
-        if let Err(error) = self.file.keep() {
-            tracing::warn!(%error, "a file was not left where it was");
         }
     }
 }
@@ -112,12 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_its_name_when_it_is_complete_and_else_goes_away() {
+    fn a_file_has_its_name_when_it_is_complete_and_stays_as_it_is_until_then() {
         let folder = tempfile::tempdir().unwrap();
         let (path, file) = begun(folder.path());
-        assert!(!path.exists());
+        let hidden = partial(&path, 3);
         drop(file);
-        assert_eq!(names(folder.path()), [""; 0]);
+        // Whoever reads what was noted of the guest removes it.
+        assert_eq!(names(folder.path()), [hidden.file_name().unwrap().to_str().unwrap()]);
+        fs::remove_file(hidden).unwrap();
         let (path, file) = begun(folder.path());
         file.finish().unwrap();
         drop(file);
@@ -133,8 +126,6 @@ mod tests {
         assert_eq!(failure.message, format!("cannot save to '{}': the disk is ill", path.display()));
         // It is still there for a daemon that dies now: without it the guest would count as saved.
         assert_eq!(names(folder.path()), [partial(&path, 3).file_name().unwrap().to_str().unwrap()]);
-        drop(file);
-        assert_eq!(names(folder.path()), [""; 0]);
     }
 
     #[test]
