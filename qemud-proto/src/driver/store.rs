@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::disk;
-use crate::failure::Reply;
+use crate::failure::{Code, Failure, Reply};
 use crate::messages::XML_MAX;
 
 const SUFFIX: &str = ".xml";
@@ -95,6 +95,20 @@ impl Store {
         loaded.definitions.sort_by(|a, b| a.name.cmp(&b.name));
         loaded.faults.sort();
         Ok(loaded)
+    }
+
+    /// Keeps a definition that has no earlier one, unless there is a file of its name: one that was left out, because
+    /// it makes no sense as it is, may be mended by whoever edited it.
+    pub(super) fn write_new(&self, name: &str, xml: &str) -> Reply<()> {
+        let path = self.path(name);
+        if fs::symlink_metadata(&path).is_ok() {
+            let message = format!(
+                "there is a file '{}' already that was not taken for a definition, as the daemon's log tells; mend or remove it",
+                path.display()
+            );
+            return Err(Failure::new(Code::OperationFailed, message));
+        }
+        self.write(name, xml)
     }
 
     /// Keeps a definition, in the place of an earlier one of its name, whose autostart mark it takes over.

@@ -111,11 +111,16 @@ async fn a_definition_that_was_edited_to_nonsense_hides_no_other() {
     let driver = scene.open().await;
     assert_eq!(driver.inactive().await, ["fresh", "good"]);
     let fresh = driver.domain_lookup_by_name(DomainLookupByName { name: "fresh".into() }).await.unwrap().uuid;
+    let failure = driver.define(xml("broken", Uuid::random())).await.unwrap_err();
+    assert_eq!(failure.code, Code::OperationFailed);
+    assert!(failure.message.contains(&folder.join("broken.xml").display().to_string()), "{failure}");
     drop(driver);
     // They stay for whoever edited them, and what had no uuid keeps the one that it got.
     assert_eq!(fs::read_to_string(folder.join("broken.xml")).unwrap(), "<domain");
     let driver = scene.open().await;
     assert_eq!(driver.domain_lookup_by_name(DomainLookupByName { name: "fresh".into() }).await.unwrap().uuid, fresh);
+    fs::remove_file(folder.join("broken.xml")).unwrap();
+    driver.define(xml("broken", Uuid::random())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

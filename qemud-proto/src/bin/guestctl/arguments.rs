@@ -19,34 +19,34 @@ pub(crate) struct Arguments {
     /// The daemon, as a URI or as an alias of the configuration [default: uri_default of the configuration, else a
     /// daemon that answers on /run/guestd/guestd-sock (with --readonly guestd-sock-ro) or on
     /// $XDG_RUNTIME_DIR/guestd/guestd-sock, else test:///default, inside this program]
-    #[arg(short, long, global = true, value_name = "URI", env = "GUESTD_DEFAULT_URI")]
+    #[arg(short, long, global = true, help_heading = "Connection", value_name = "URI", env = "GUESTD_DEFAULT_URI")]
     pub(crate) connect: Option<String>,
 
     /// The configuration of aliases and of the default URI, TOML [default: guestd/guestctl.toml in $XDG_CONFIG_HOME or
     /// ~/.config, else in /etc]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Connection", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
     /// With TLS, the folder with cacert.pem, clientcert.pem and clientkey.pem, in the place of the URI's pkipath [default:
     /// those that are in ~/.pki/guestd, else /etc/pki/CA/cacert.pem, and /etc/pki/guestd/clientcert.pem with
     /// private/clientkey.pem]
-    #[arg(long, global = true, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, help_heading = "Connection", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pki_path: Option<PathBuf>,
 
     /// With TLS, certificates of those who vouch for daemons, in the place of cacert.pem
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, help_heading = "Connection", value_name = "FILE", value_hint = ValueHint::FilePath)]
     tls_ca: Option<PathBuf>,
 
     /// With TLS, our certificate, in the place of clientcert.pem
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, help_heading = "Connection", value_name = "FILE", value_hint = ValueHint::FilePath)]
     tls_certificate: Option<PathBuf>,
 
     /// With TLS, its key, in the place of clientkey.pem
-    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, help_heading = "Connection", value_name = "FILE", value_hint = ValueHint::FilePath)]
     tls_key: Option<PathBuf>,
 
     /// Allow only what changes nothing
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Connection")]
     pub(crate) readonly: bool,
 
     /// Print JSON instead of tables

@@ -75,9 +75,13 @@ impl Hypervisor {
     pub(super) async fn define(&self, xml: &str) -> Reply<Identity> {
         let definition = parse(xml)?;
         let _changes = self.changes.lock().await;
-        self.domains().may_define(&definition)?;
+        let is_new = {
+            let domains = self.domains();
+            domains.may_define(&definition)?;
+            domains.may_set_autostart(definition.uuid).is_err()
+        };
         let (store, name, xml) = (self.store.clone(), definition.name.clone(), definition.stored_xml());
-        blocking(move || store.write(&name, &xml)).await?;
+        blocking(move || if is_new { store.write_new(&name, &xml) } else { store.write(&name, &xml) }).await?;
         self.domains().define(definition)
     }
 

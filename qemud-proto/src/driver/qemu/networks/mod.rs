@@ -268,7 +268,9 @@ impl Shared {
     async fn define(&self, definition: NetworkDefinition) -> Reply<Identity> {
         let taken = taken(&definition).await?;
         let definition = self.networks().may_define(definition, |bridge| !taken.contains(bridge))?;
-        self.keep(&definition).await?;
+        let is_new = self.networks().may_set_autostart(definition.uuid).is_err();
+        let (store, name, xml) = (self.definitions.clone(), definition.name.clone(), definition.stored_xml());
+        blocking(move || if is_new { store.write_new(&name, &xml) } else { store.write(&name, &xml) }).await?;
         self.networks().define(definition)
     }
 

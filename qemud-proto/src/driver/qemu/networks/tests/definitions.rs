@@ -46,6 +46,9 @@ async fn one_bad_file_never_hides_the_others() {
     fs::write(file("state"), "").unwrap();
     let networks = room.open().await;
     assert_eq!(names(&networks).await.1, ["a", "good"]);
+    let failure = define(&networks, xml("nonsense", "<bridge name='br-z'/>")).await.unwrap_err();
+    assert!(failure.message.contains(&file("nonsense.xml").display().to_string()), "{failure}");
+    assert_eq!(fs::read_to_string(file("nonsense.xml")).unwrap(), "<network");
     assert_eq!(files(&room.definitions()).len(), 7);
 }
 
@@ -70,7 +73,7 @@ async fn what_cannot_be_written_is_not_defined() {
     let room = Room::new();
     let networks = room.open().await;
     // Not even root can write here.
-    fs::create_dir(room.definitions().join("lab.xml")).unwrap();
+    fs::remove_dir_all(room.definitions()).unwrap();
     let failure = define(&networks, xml("lab", INSIDE)).await.unwrap_err();
     assert_eq!(failure.code, Code::SystemError);
     assert_eq!(names(&networks).await.1, [""; 0]);
