@@ -42,9 +42,16 @@ fn same<T, B: Encode>(owned: &Result<T, DecodeError>, other: &Result<B, DecodeEr
     check(other, input);
     match (owned, other) {
         (Ok(_), Ok(_)) => {}
-        (Err(owned), Err(other)) => assert_eq!(owned, other),
+        (Err(owned), Err(other)) => assert!(same_error(owned, other), "owned {owned:?}, other {other:?}"),
         (owned, other) => panic!("owned {:?}, other {:?}", owned.as_ref().err(), other.as_ref().err()),
     }
+}
+
+/// Whether two errors of the same bytes agree. Of bytes that end too early and break a rule as well, what is copied may tell
+/// the one and what is borrowed the other: they come to them in different order.
+pub fn same_error(one: &DecodeError, other: &DecodeError) -> bool {
+    let ends = |error: &DecodeError| matches!(error.kind, DecodeErrorKind::UnexpectedEnd { .. });
+    one == other || ends(one) != ends(other)
 }
 
 /// Lenient padding accepts padding, and nothing else.
