@@ -441,6 +441,33 @@ async fn a_connection_is_not_idle_as_long_as_somebody_can_call_on_it() {
     assert_eq!(server.connections(), 0);
 }
 
+/// The alarm is set for a record that comes slowly, later than the connection ends that nobody holds any more.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_held_is_idle_in_time_whatever_else_was_waited_for() {
+    let seconds = Duration::from_secs;
+    let (server, mut seen) = server_with(|config| {
+        (config.connection.idle_timeout, config.connection.record_timeout) = (seconds(100), seconds(1000));
+    });
+    let (mut peer, far) = duplex(4096);
+    server.serve_connection(far, Peer::Unknown).unwrap();
+    // The alarm is set for a connection that rests before anybody holds it.
+    tokio::time::sleep(seconds(1)).await;
+    peer.write_all(&Call::new(1, TALK, 1, 3).record()).await.unwrap();
+    assert_eq!(read_record(&mut peer).await, success(1, &[]));
+    let back = seen.lent.recv().await.unwrap();
+    let null = Call::new(2, TALK, 1, 0).record();
+    let (slow, rest) = null.split_at(20);
+    tokio::time::sleep(seconds(50)).await;
+    peer.write_all(slow).await.unwrap();
+    tokio::time::sleep(seconds(200)).await;
+    peer.write_all(rest).await.unwrap();
+    assert_eq!(read_record(&mut peer).await, success(2, &[]));
+    drop(back);
+    let begun = Instant::now();
+    assert_eq!(peer.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(begun.elapsed().as_secs(), 100);
+}
+
 #[tokio::test(start_paused = true)]
 async fn shutdown_lets_a_handler_that_calls_its_caller_come_to_its_end() {
     let (server, mut seen) = server();

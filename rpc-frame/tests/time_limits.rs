@@ -60,6 +60,13 @@ struct TimeLeft;
 #[rpc(program = CLINIC, version = 1, proc = 6, oneway)]
 struct HangAlone;
 
+/// Takes so many seconds, and nobody waits for it.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = CLINIC, version = 1, proc = 7, oneway)]
+struct TakeAlone {
+    seconds: u32,
+}
+
 #[derive(ProcedureTable)]
 #[rpc(program = CLINIC, version = 1, service = ClinicService)]
 enum Clinic {
@@ -69,6 +76,7 @@ enum Clinic {
     TakeShort(TakeShort),
     TimeLeft(TimeLeft),
     HangAlone(HangAlone),
+    TakeAlone(TakeAlone),
 }
 
 #[derive(Debug, PartialEq, Clone, Copy)]
@@ -126,6 +134,10 @@ impl ClinicService for Doctor {
     async fn hang_alone(&self, _: &Context, _: HangAlone) {
         let _patient = Patient::new(&self.0, false);
         std::future::pending().await
+    }
+
+    async fn take_alone(&self, _: &Context, args: TakeAlone) {
+        sleep(Duration::from_secs(args.seconds.into())).await;
     }
 }
 
@@ -292,6 +304,18 @@ async fn a_shutdown_waits_for_handlers_no_longer_than_they_may_take() {
     assert!(server.shutdown(Duration::from_secs(3600)).await);
     assert_eq!(seconds_since(begun), LIMIT.as_secs());
     assert!(matches!(call.await.unwrap(), Err(CallError::SystemErr)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_is_idle_from_the_end_of_a_handler_on_that_nobody_waits_for() {
+    let idle = Duration::from_secs(100);
+    let (server, _news) = server_with(|config| config.connection.idle_timeout = idle);
+    let mut io = server.connect_in_memory();
+    sleep(Duration::from_secs(1)).await;
+    io.write_all(&Call::new(1, CLINIC, 1, 7).args(words(&[50])).record()).await.unwrap();
+    let begun = Instant::now();
+    assert_eq!(io.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(seconds_since(begun), 150);
 }
 
 #[tokio::test(start_paused = true)]

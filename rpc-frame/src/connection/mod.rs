@@ -446,6 +446,26 @@ impl Connection {
         [record, write, idle, self.client.nearest_deadline()].into_iter().flatten().min()
     }
 
+    /// Whether nothing is in flight, half read or unsent: nothing comes due but the end of an idle connection, which
+    /// traffic only moves further away.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn rests(&self) -> bool {
+        self.is_idle()
+            && self.record_since.is_none()
+            && self.output.waiting_since.is_none()
+            && self.busy.is_none()
+            && self.expired.is_empty()
+            && self.last_activity.is_some()
+    }
+
+    /// Whether [`poll_event`](Self::poll_event) has anything to look at.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn has_something(&self) -> bool {
+        !self.input.is_empty() || self.server.has_deferred() || !self.expired.is_empty()
+    }
+
     fn is_idle(&self) -> bool {
         !self.held && !self.is_busy()
     }

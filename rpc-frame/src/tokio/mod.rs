@@ -55,6 +55,8 @@ struct Alarm {
     sleep: Pin<Box<Sleep>>,
     /// When it goes off, if it is set.
     armed: Option<Duration>,
+    /// It goes off no later than a connection ends that rests from now on: it was set, or found early enough, for one.
+    ends_rest: bool,
     /// Who is woken when it goes off.
     task: Waker,
 }
@@ -68,7 +70,13 @@ impl Alarm {
     }
 
     fn since(epoch: Instant) -> Self {
-        Self { epoch, sleep: Box::pin(::tokio::time::sleep_until(epoch)), armed: None, task: Waker::noop().clone() }
+        Self {
+            epoch,
+            sleep: Box::pin(::tokio::time::sleep_until(epoch)),
+            armed: None,
+            ends_rest: false,
+            task: Waker::noop().clone(),
+        }
     }
 
     const fn epoch(&self) -> Instant {
@@ -98,7 +106,29 @@ impl Alarm {
     }
 
     /// [`poll`](Self::poll) that is also ready when this time has come.
+    #[inline]
     fn poll_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        engine: &mut Connection,
+        now: Duration,
+        time: Option<Duration>,
+    ) -> Result<Poll<()>, ConnectionError> {
+        // Most turns leave nothing behind, and the alarm that ends a rest is set.
+        if self.ends_rest
+            && time.is_none()
+            && engine.rests()
+            && self.armed.is_some_and(|armed| now < armed)
+            && self.task.will_wake(cx.waker())
+        {
+            return Ok(Poll::Pending);
+        }
+        let passed = self.let_time_pass(cx, engine, now, time)?;
+        self.ends_rest |= passed.is_pending() && engine.rests();
+        Ok(passed)
+    }
+
+    fn let_time_pass(
         &mut self,
         cx: &mut Context<'_>,
         engine: &mut Connection,
@@ -137,6 +167,7 @@ impl Alarm {
         let gone = self.sleep.as_mut().poll(cx);
         if gone.is_ready() {
             self.armed = None;
+            self.ends_rest = false;
         }
         gone
     }

@@ -166,7 +166,12 @@ impl<F: Future, K: Copy> Slots<F, K> {
     }
 
     /// Polls the handlers that were woken, and gives those that ended to `ended`. True when there was one to poll.
-    pub(super) fn poll_woken(&mut self, mut ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
+    #[inline]
+    pub(super) fn poll_woken(&mut self, ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
+        self.woken.bits.iter().any(|woken| woken.load(Ordering::Acquire) != 0) && self.poll_each_woken(ended)
+    }
+
+    fn poll_each_woken(&mut self, mut ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
         let mut any = false;
         for word in 0..self.woken.bits.len() {
             let Some(woken) = self.woken.bits.get(word) else { break };
@@ -189,10 +194,12 @@ impl<F: Future, K: Copy> Slots<F, K> {
     }
 
     /// Drops the handlers whose deadlines have come, and gives their calls to `ended`. True when there was one.
-    pub(super) fn give_up(&mut self, now: Duration, mut ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
-        if self.earliest.is_none_or(|earliest| now < earliest) {
-            return false;
-        }
+    #[inline]
+    pub(super) fn give_up(&mut self, now: Duration, ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
+        self.earliest.is_some_and(|earliest| earliest <= now) && self.give_up_overdue(now, ended)
+    }
+
+    fn give_up_overdue(&mut self, now: Duration, mut ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
         self.earliest = None;
         let mut any = false;
         for index in 0..self.slots.len() {

@@ -69,7 +69,8 @@ pub(crate) fn all() -> Vec<Server> {
         ours,
         raw("raw tokio", 0, on_tokio(raw_tokio)),
         raw("raw blocking", 0, raw_blocking()),
-        raw("raw tokio, a task a call", 1, on_tokio(task_a_call)),
+        raw("tokio, a task a call, lean", 1, on_tokio(task_a_call)),
+        raw("tokio, a task a call", 1, on_tokio(task_a_call_by_messages)),
     ];
     servers.extend(libtirpc());
     #[cfg(feature = "peers")]
@@ -249,6 +250,47 @@ async fn task_a_call(listener: tokio::net::TcpListener) {
                     });
                 }
                 unanswered %= CALL;
+            }
+        });
+    }
+}
+
+/// The same as it is mostly written: a task has the bytes of its call, and its reply is a message to who writes, who sends all
+/// that are there at once.
+async fn task_a_call_by_messages(listener: tokio::net::TcpListener) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            let (mut reader, mut writer) = stream.into_split();
+            let (sender, mut receiver) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
+            tokio::spawn(async move {
+                let mut replies = Vec::new();
+                while let Some(reply) = receiver.recv().await {
+                    replies.extend_from_slice(&reply);
+                    while let Ok(reply) = receiver.try_recv() {
+                        replies.extend_from_slice(&reply);
+                    }
+                    if writer.write_all(&replies).await.is_err() {
+                        return;
+                    }
+                    replies.clear();
+                }
+            });
+            let mut buffer = Vec::with_capacity(4096);
+            while let Ok(1..) = reader.read_buf(&mut buffer).await {
+                let mut calls = buffer.chunks_exact(CALL);
+                for call in &mut calls {
+                    let (call, sender) = (call.to_vec(), sender.clone());
+                    tokio::spawn(async move {
+                        wait_once().await;
+                        let mut reply = vec![0x55; REPLY];
+                        reply[4..8].copy_from_slice(&call[4..8]);
+                        let _ = sender.send(reply).await;
+                    });
+                }
+                let rest = calls.remainder().len();
+                buffer.drain(..buffer.len() - rest);
             }
         });
     }

@@ -57,6 +57,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         state: State::Open,
         listens: true,
         uncounted: Uncounted::default(),
+        written: Poll::Ready(()),
         broken: None,
         io,
         shared: &shared,
@@ -125,6 +126,8 @@ struct Served<'a, P: Programs, IO, S, F> {
     /// Whether anything is still read: while finishing, only for the replies to calls of our own.
     listens: bool,
     uncounted: Uncounted,
+    /// Whether the peer has all that was to be sent, as far as the stream knows.
+    written: Poll<()>,
     /// Why the peer is not listened to any more.
     broken: Option<ConnectionError>,
     io: IO,
@@ -164,7 +167,7 @@ where
                 finish_call(engine, post, contexts, now, call);
             });
             moved |= post.collect(engine, now);
-            while self.listens && calls > 0 {
+            while self.listens && calls > 0 && (self.state == State::Eof || self.engine.has_something()) {
                 if self.state != State::Finishing
                     && let Some(started) = self.glance(now)
                 {
@@ -206,14 +209,16 @@ where
             }
             let held_back = !self.engine.has_room();
             let unsent = self.engine.output().len();
-            let written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
-            let sent = unsent.saturating_sub(self.engine.output().len());
-            self.uncounted.sent = self.uncounted.sent.saturating_add(sent);
-            moved |= sent > 0;
+            if unsent > 0 || self.written.is_pending() {
+                self.written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
+                let sent = unsent.saturating_sub(self.engine.output().len());
+                self.uncounted.sent = self.uncounted.sent.saturating_add(sent);
+                moved |= sent > 0;
+            }
             self.post.publish(&self.engine);
             // After the end of the input there may be calls that have waited for room, which this write made.
             let taken = self.state == State::Finishing || !moved;
-            if self.state != State::Open && taken && written.is_ready() && self.engine.server().in_flight() == 0 {
+            if self.state != State::Open && taken && self.written.is_ready() && self.engine.server().in_flight() == 0 {
                 return Poll::Ready(self.end(cx));
             }
             let mut more = held_back && self.engine.has_room();
