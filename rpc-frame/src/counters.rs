@@ -29,36 +29,12 @@ pub struct CallCounters {
     pub unanswered: u64,
 }
 
-/// Applies a function to each pair of numbers.
-macro_rules! each {
-    ($a:expr, $b:expr, $function:expr) => {
-        each!(@ $a, $b, $function, calls succeeded prog_unavail prog_mismatch proc_unavail garbage_args system_err
-            rpc_mismatch auth_error unanswered)
-    };
-    (@ $a:expr, $b:expr, $function:expr, $($name:ident)+) => {
-        CallCounters { $($name: $function($a.$name, $b.$name)),+ }
-    };
-}
-
 impl CallCounters {
     /// Calls that came to an end.
     #[must_use]
     pub fn ended(&self) -> u64 {
-        let Self { calls: _, succeeded, prog_unavail, prog_mismatch, proc_unavail, garbage_args, .. } = *self;
-        let Self { system_err, rpc_mismatch, auth_error, unanswered, .. } = *self;
-        [
-            succeeded,
-            prog_unavail,
-            prog_mismatch,
-            proc_unavail,
-            garbage_args,
-            system_err,
-            rpc_mismatch,
-            auth_error,
-            unanswered,
-        ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
+        let [_, ends @ ..] = self.numbers();
+        ends.into_iter().fold(0, u64::saturating_add)
     }
 
     /// Calls that were taken up and have not ended.
@@ -75,13 +51,61 @@ impl CallCounters {
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        each!(self, other, u64::saturating_add)
+        let mut sum = self.numbers();
+        for (number, more) in sum.iter_mut().zip(other.numbers()) {
+            *number = number.saturating_add(more);
+        }
+        Self::from_numbers(sum)
     }
 
     /// What has been counted since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
-        each!(self, before, u64::saturating_sub)
+        let mut rest = self.numbers();
+        for (number, less) in rest.iter_mut().zip(before.numbers()) {
+            *number = number.saturating_sub(less);
+        }
+        Self::from_numbers(rest)
+    }
+
+    /// How many numbers there are.
+    pub(crate) const NUMBERS: usize = 10;
+
+    /// The numbers in a row: first the calls, and then their ends.
+    #[inline]
+    pub(crate) const fn numbers(self) -> [u64; Self::NUMBERS] {
+        let Self { calls, succeeded, prog_unavail, prog_mismatch, proc_unavail, garbage_args, .. } = self;
+        let Self { system_err, rpc_mismatch, auth_error, unanswered, .. } = self;
+        [
+            calls,
+            succeeded,
+            prog_unavail,
+            prog_mismatch,
+            proc_unavail,
+            garbage_args,
+            system_err,
+            rpc_mismatch,
+            auth_error,
+            unanswered,
+        ]
+    }
+
+    /// [`numbers`](Self::numbers), back again.
+    pub(crate) const fn from_numbers(numbers: [u64; Self::NUMBERS]) -> Self {
+        let [calls, succeeded, prog_unavail, prog_mismatch, proc_unavail, garbage_args, ..] = numbers;
+        let [.., system_err, rpc_mismatch, auth_error, unanswered] = numbers;
+        Self {
+            calls,
+            succeeded,
+            prog_unavail,
+            prog_mismatch,
+            proc_unavail,
+            garbage_args,
+            system_err,
+            rpc_mismatch,
+            auth_error,
+            unanswered,
+        }
     }
 
     pub(crate) const fn called(&mut self) {

@@ -10,6 +10,7 @@ mod negotiate; // which version of a program both sides have
 mod listener; // where connections come from
 mod peer_limit; // connections of one peer
 mod shared; //   what the connections of a server share
+mod tally; //    what each connection has done
 mod slots; //    handlers that wait, and who woke
 mod short_hand; // a few bytes in the place of a credential
 mod serve; //    one connection: woken handlers, whole records, one write, one read

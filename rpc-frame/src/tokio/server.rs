@@ -4,7 +4,7 @@ use std::boxed::Box;
 use std::fmt;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::tokio::io::DuplexStream;
@@ -16,7 +16,8 @@ use tracing::Instrument as _;
 use super::client::Client;
 use super::mailbox::Mailbox;
 use super::serve::serve;
-use super::shared::{Counted, Phase, ServerConfig, ServerCounters, Shared, reached};
+use super::shared::{Phase, ServerConfig, ServerCounters, Shared, reached};
+use super::tally::{Counted, Tallies};
 use super::{Listener, Stream, udp};
 use crate::answer::Rules;
 use crate::authenticate::Authenticator;
@@ -78,10 +79,10 @@ impl<P: Programs> ServerBuilder<P> {
         rules.limits = config.limits;
         rules.time_limit = config.time_limit;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
-        let counters = Mutex::default();
+        let tallies = Tallies::default();
         let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
         Server {
-            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, counters }),
+            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, tallies }),
             read_only: false,
         }
     }
@@ -161,6 +162,7 @@ impl<P: Programs> Server<P> {
         let (held, dropped) = oneshot::channel::<()>();
         let shared = Arc::clone(&self.shared);
         let counted = Counted::new(Arc::clone(&self.shared));
+        let tally = Arc::clone(counted.tally());
         // In a task of its own, what was taken up is answered even if nobody waits for this future any more.
         let served = ::tokio::spawn(async move {
             let _held = counted;
@@ -173,7 +175,7 @@ impl<P: Programs> Server<P> {
                 }
             };
             ::tokio::select! {
-                () = udp::serve(socket, Arc::clone(&shared), finish) => tracing::debug!("socket closed"),
+                () = udp::serve(socket, Arc::clone(&shared), tally, finish) => tracing::debug!("socket closed"),
                 () = reached(&mut aborting, Phase::Aborting) => tracing::warn!("socket cut off"),
             }
         });
@@ -221,6 +223,7 @@ impl<P: Programs> Server<P> {
         let calls = Arc::clone(&mailbox);
         let shared = Arc::clone(&self.shared);
         let counted = Counted::new(Arc::clone(&self.shared));
+        let tally = Arc::clone(counted.tally());
         let read_only = self.read_only;
         // Whatever is logged on the connection's account says whose it is.
         let span = tracing::info_span!("connection", %peer);
@@ -243,7 +246,7 @@ impl<P: Programs> Server<P> {
                 }
             });
             let abort = pin!(reached(&mut aborting, Phase::Aborting));
-            match serve(io, session, Arc::clone(&shared), calls, finish, abort).await {
+            match serve(io, session, Arc::clone(&shared), calls, tally, finish, abort).await {
                 Some(Ok(())) => tracing::debug!(%peer, "connection closed"),
                 Some(Err(error)) => tracing::debug!(%peer, %error, "connection closed"),
                 None => tracing::warn!(%peer, "connection cut off"),
@@ -299,8 +302,7 @@ impl<P: Programs> Server<P> {
     /// ```
     #[must_use]
     pub fn counters(&self) -> ServerCounters {
-        let counters = *self.shared.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        ServerCounters { open: self.connections(), ..counters }
+        ServerCounters { open: self.connections(), ..self.shared.tallies.sum() }
     }
 
     /// Connections that are open, those through memory included. A socket for UDP counts as one.

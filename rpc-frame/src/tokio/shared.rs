@@ -1,12 +1,13 @@
-//! What the connections of a server share: its programs, its caps, and how far its end has come.
+//! What the connections of a server share: its programs, its caps, what it has done, and how far its end has come.
 
 use std::boxed::Box;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::tokio::sync::{Semaphore, watch};
 use xdr_core::Limits;
 
+use super::tally::Tallies;
 use crate::answer::{Rules, TIME_LIMIT};
 use crate::connection::ConnectionConfig;
 use crate::counters::CallCounters;
@@ -62,35 +63,6 @@ pub struct ServerCounters {
     pub calls: CallCounters,
 }
 
-/// What one connection or socket has done, as far as its server has not counted it.
-#[derive(Default)]
-pub(super) struct Uncounted {
-    pub(super) received: usize,
-    pub(super) sent: usize,
-    /// What its server has counted.
-    counted: CallCounters,
-}
-
-impl Uncounted {
-    /// Adds what has come since to the server's counters.
-    pub(super) fn count<P>(&mut self, calls: CallCounters, shared: &Shared<P>) {
-        if self.received == 0 && self.sent == 0 && calls == self.counted {
-            return;
-        }
-        let mut total = shared.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let add = |total: &mut u64, more: usize| *total = total.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
-        add(&mut total.bytes_received, core::mem::take(&mut self.received));
-        add(&mut total.bytes_sent, core::mem::take(&mut self.sent));
-        total.calls = total.calls.plus(calls.since(core::mem::replace(&mut self.counted, calls)));
-    }
-
-    /// The last time: calls in flight are not answered any more.
-    pub(super) fn end<P>(&mut self, mut calls: CallCounters, shared: &Shared<P>) {
-        calls.unanswered = calls.unanswered.saturating_add(calls.in_flight());
-        self.count(calls, shared);
-    }
-}
-
 /// What the connections of a server share.
 pub(super) struct Shared<P> {
     pub(super) programs: P,
@@ -102,26 +74,7 @@ pub(super) struct Shared<P> {
     /// Connections that are open, under the cap or not.
     pub(super) open: watch::Sender<usize>,
     pub(super) phase: watch::Sender<Phase>,
-    pub(super) counters: Mutex<ServerCounters>,
-}
-
-/// Counts a connection as long as it is open.
-pub(super) struct Counted<P>(Arc<Shared<P>>);
-
-impl<P> Counted<P> {
-    pub(super) fn new(shared: Arc<Shared<P>>) -> Self {
-        shared.open.send_modify(|open| *open = open.saturating_add(1));
-        let mut counters = shared.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        counters.opened = counters.opened.saturating_add(1);
-        drop(counters);
-        Self(shared)
-    }
-}
-
-impl<P> Drop for Counted<P> {
-    fn drop(&mut self) {
-        self.0.open.send_modify(|open| *open = open.saturating_sub(1));
-    }
+    pub(super) tallies: Tallies,
 }
 
 /// How far the end has come.

@@ -15,8 +15,9 @@ use xdr_core::Bytes;
 
 use super::error::{CallError, ClosedError};
 use super::mailbox::{Mailbox, Post};
-use super::shared::{Shared, Uncounted};
+use super::shared::Shared;
 use super::slots::{Ended, Slots, Unreturned};
+use super::tally::Tally;
 use super::{Alarm, Stream, poll_read, poll_write};
 use crate::caller::KnownCaller;
 use crate::connection::{Connection, ConnectionError, Event, Outcome};
@@ -33,6 +34,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
     mut session: Session,
     shared: Arc<Shared<P>>,
     mailbox: Arc<Mailbox>,
+    tally: Arc<Tally>,
     // Pinned where they are: a future that is handed on takes its room twice, in every connection.
     mut finish: Pin<&mut (impl Future<Output = ()> + Send)>,
     mut abort: Pin<&mut (impl Future<Output = ()> + Send)>,
@@ -56,7 +58,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         post: Post::new(mailbox),
         state: State::Open,
         listens: true,
-        uncounted: Uncounted::default(),
+        tally,
         written: Poll::Ready(()),
         broken: None,
         io,
@@ -125,7 +127,7 @@ struct Served<'a, P: Programs, IO, S, F> {
     state: State,
     /// Whether anything is still read: while finishing, only for the replies to calls of our own.
     listens: bool,
-    uncounted: Uncounted,
+    tally: Arc<Tally>,
     /// Whether the peer has all that was to be sent, as far as the stream knows.
     written: Poll<()>,
     /// Why the peer is not listened to any more.
@@ -139,7 +141,7 @@ struct Served<'a, P: Programs, IO, S, F> {
 // However the connection ends.
 impl<P: Programs, IO, S, F> Drop for Served<'_, P, IO, S, F> {
     fn drop(&mut self) {
-        self.uncounted.end(self.engine.server().counters(), self.shared);
+        self.tally.end(self.engine.server().counters());
     }
 }
 
@@ -212,7 +214,7 @@ where
             if unsent > 0 || self.written.is_pending() {
                 self.written = poll_write(cx, &mut self.io, &mut self.engine, now)?;
                 let sent = unsent.saturating_sub(self.engine.output().len());
-                self.uncounted.sent = self.uncounted.sent.saturating_add(sent);
+                self.tally.sent(sent);
                 moved |= sent > 0;
             }
             self.post.publish(&self.engine);
@@ -226,7 +228,7 @@ where
                 match poll_read(cx, &mut self.io, &mut self.engine, now)? {
                     Poll::Ready(len) => {
                         (moved, more) = (true, true);
-                        self.uncounted.received = self.uncounted.received.saturating_add(len);
+                        self.tally.received(len);
                         match self.state {
                             _ if len > 0 => {}
                             State::Finishing => self.stop_listening(ClosedError::ByPeer),
@@ -246,7 +248,7 @@ where
                 break;
             }
         }
-        self.uncounted.count(self.engine.server().counters(), self.shared);
+        self.tally.calls(self.engine.server().counters());
         self.engine.hold(self.post.is_held());
         if self.alarm.poll_with(cx, &mut self.engine, now, self.slots.next_deadline())?.is_ready() {
             cx.waker().wake_by_ref();

@@ -16,8 +16,9 @@ use xdr_core::Bytes;
 
 use super::super::Alarm;
 use super::super::serve::log_undispatched;
-use super::super::shared::{Shared, Uncounted};
+use super::super::shared::Shared;
 use super::super::slots::{Ended, Slots, Unreturned, Woken};
+use super::super::tally::Tally;
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::answer::{Answer, check};
 use crate::connection::Outcome;
@@ -36,6 +37,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(in crate::tokio) async fn serve<P: Programs>(
     socket: UdpSocket,
     shared: Arc<Shared<P>>,
+    tally: Arc<Tally>,
     finish: impl Future<Output = ()> + Send,
 ) {
     let programs = Arc::clone(&shared);
@@ -53,7 +55,7 @@ pub(in crate::tokio) async fn serve<P: Programs>(
         unsent: None,
         resume: None,
         finishing: false,
-        uncounted: Uncounted::default(),
+        tally,
         socket,
         shared,
         start,
@@ -76,7 +78,7 @@ struct Served<P: Programs, S, F> {
     resume: Option<Duration>,
     /// Shutting down: what was taken up is answered.
     finishing: bool,
-    uncounted: Uncounted,
+    tally: Arc<Tally>,
     socket: UdpSocket,
     shared: Arc<Shared<P>>,
     /// Makes a handler's future, whose type has no name.
@@ -86,7 +88,7 @@ struct Served<P: Programs, S, F> {
 // However the socket is closed.
 impl<P: Programs, S, F> Drop for Served<P, S, F> {
     fn drop(&mut self) {
-        self.uncounted.end(self.engine.counters(), &self.shared);
+        self.tally.end(self.engine.counters());
     }
 }
 
@@ -122,7 +124,7 @@ where
                 cx.waker().wake_by_ref();
             }
         }
-        self.uncounted.count(self.engine.counters(), &self.shared);
+        self.tally.calls(self.engine.counters());
         let deadline = self.slots.next_deadline();
         while let Some(next) = [self.engine.next_timeout(), self.resume, deadline].into_iter().flatten().min() {
             if self.alarm.poll_until(cx, self.alarm.now(), next).is_pending() {
@@ -148,7 +150,7 @@ where
                     self.unsent = Some(transmit);
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(len)) => self.uncounted.sent = self.uncounted.sent.saturating_add(len),
+                Poll::Ready(Ok(len)) => self.tally.sent(len),
                 // As if it had been lost: the peer calls again.
                 Poll::Ready(Err(error)) => tracing::debug!(peer = %transmit.to, %error, "cannot send a reply"),
             }
@@ -165,7 +167,7 @@ where
         match self.socket.poll_recv_from(cx, &mut buffer) {
             Poll::Pending => false,
             Poll::Ready(Ok(from)) => {
-                self.uncounted.received = self.uncounted.received.saturating_add(buffer.filled().len());
+                self.tally.received(buffer.filled().len());
                 if let Some(new) = self.engine.handle_datagram(now, from, buffer.filled()) {
                     self.take_up(now, new);
                 }
