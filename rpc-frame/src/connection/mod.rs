@@ -509,6 +509,18 @@ impl Connection {
         Ok(())
     }
 
+    /// When something last came or went, if anything ever went: the peer may not have taken it yet.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn in_use_until(&self) -> Option<Duration> {
+        self.last_activity.filter(|_| self.output.sent > 0)
+    }
+
+    /// How long a peer may take to read what it is sent.
+    #[cfg(feature = "tokio")]
+    pub(crate) const fn write_timeout(&self) -> Duration {
+        self.config.write_timeout
+    }
+
     /// The half that calls.
     #[must_use]
     pub const fn client(&self) -> &ClientConnection {

@@ -14,6 +14,7 @@ use hashbrown::hash_map::Entry;
 use xdr_core::{Bytes, Encode};
 
 use super::error::{CallError, ClosedError};
+use super::farewell::Farewell;
 use super::{Alarm, Stream, poll_read, poll_write};
 use crate::connection::{Connection, ConnectionConfig, Event, IncomingReply, Outcome, OutgoingCall};
 use crate::message::AcceptStatus;
@@ -32,6 +33,7 @@ struct State {
     engine: Connection,
     waiting: HashMap<u32, Waiting>,
     closed: Option<ClosedError>,
+    farewell: Farewell,
     /// Oneway calls that wait for room.
     senders: usize,
     /// Replies passed over that the log has been told of.
@@ -48,7 +50,8 @@ impl Driver {
     pub(super) fn spawn<IO: Stream>(io: IO, config: ConnectionConfig) -> Arc<Self> {
         let alarm = Alarm::new();
         let engine = Connection::new(config);
-        let state = State { engine, waiting: HashMap::new(), closed: None, senders: 0, passed_over: 0 };
+        let (waiting, farewell) = (HashMap::new(), Farewell::default());
+        let state = State { engine, waiting, closed: None, farewell, senders: 0, passed_over: 0 };
         let driver = Arc::new(Self {
             epoch: alarm.epoch(),
             state: Mutex::new(state),
@@ -137,6 +140,8 @@ impl Driver {
         let mut state = self.lock();
         let why = state.closed.get_or_insert(why).clone();
         let State { engine, waiting, .. } = &mut *state;
+        // Nobody wants the rest of a reply any more.
+        engine.discard_input();
         for (xid, waiting) in waiting {
             // What is not sent by now never will be: nobody who waits lets the last handle go.
             waiting.finish(|| Err(CallError::lost(why.clone(), engine.is_sent(*xid))));
@@ -270,10 +275,11 @@ impl State {
             let now = alarm.now();
             let written = poll_write(cx, io, &mut self.engine, now)?;
             if self.closed.is_some() {
-                if written.is_ready() {
-                    return Ok(Poll::Ready(()));
-                }
                 // The last handle is gone. What it has queued still goes, if the peer takes it in time.
+                self.farewell.drain(cx, io, now);
+                if written.is_ready() {
+                    return Ok(self.farewell.poll(cx, io, &self.engine, alarm, now));
+                }
                 break;
             }
             // What was written may have made room for what has come before.

@@ -13,6 +13,7 @@ mod shared; //   what the connections of a server share
 mod tally; //    what each connection has done
 mod slots; //    handlers that wait, and who woke
 mod short_hand; // a few bytes in the place of a credential
+mod farewell; // the end of a connection, behind all that was sent
 mod serve; //    one connection: woken handlers, whole records, one write, one read
 mod udp; //      one datagram a message: a client, and a server's socket
 mod server; //   many connections, caps, shutdown

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::tokio::io::DuplexStream;
@@ -80,9 +81,10 @@ impl<P: Programs> ServerBuilder<P> {
         rules.time_limit = config.time_limit;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
         let tallies = Tallies::default();
-        let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
+        let (open, leaving) = (watch::Sender::new(0), AtomicUsize::new(0));
+        let phase = watch::Sender::new(Phase::Serving);
         Server {
-            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, tallies }),
+            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, leaving, phase, tallies }),
             read_only: false,
         }
     }
@@ -258,6 +260,10 @@ impl<P: Programs> Server<P> {
 
     /// Stops accepting connections and calls, and waits for the calls in flight: their replies are delivered.
     /// After `grace` what is left is cut off. True when nothing was.
+    ///
+    /// A connection without calls in flight is closed when its peer has closed it as well, or when nothing has come on it
+    /// or gone for two seconds: one that is closed while more calls come is reset, and its last replies may be lost.
+    /// To close such a one after `grace` cuts nothing off.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         // Who is told a second time has no more patience than before.
         self.shared.phase.send_if_modified(|phase| {
@@ -266,7 +272,8 @@ impl<P: Programs> Server<P> {
             goes_on
         });
         let mut open = self.shared.open.subscribe();
-        let ended = ::tokio::time::timeout(grace, open.wait_for(|open| *open == 0)).await.is_ok();
+        let ended = ::tokio::time::timeout(grace, open.wait_for(|open| *open == 0)).await.is_ok()
+            || self.connections() <= self.shared.leaving.load(Ordering::Acquire);
         self.shared.phase.send_replace(Phase::Aborting);
         ended
     }

@@ -4,6 +4,7 @@
 mod records; //   18 to 22: what is no record, and records in any pieces
 mod envelopes; // 23 to 28: what is no call and no reply, or not one that belongs here
 mod load; //      31 to 34: peers that are slow, many, or gone
+mod farewell; //  34: what is still on its way when a connection is closed
 mod limits; //    each limit on a connection and on a server: at it, one below and one beyond
 mod datagram_limits; // the same by UDP
 #[path = "../wire/mod.rs"]
@@ -84,6 +85,14 @@ struct Nest {
     inner: Option<Box<Nest>>,
 }
 
+/// Is not answered, and long.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = GATE, version = 3, proc = 9, oneway)]
+struct Shout {
+    #[xdr(max = 0x10_0000)]
+    bytes: Vec<u8>,
+}
+
 #[derive(ProcedureTable)]
 #[rpc(program = GATE, version = 3, service = GateService)]
 #[allow(dead_code, reason = "a table is only looked up in")]
@@ -96,6 +105,7 @@ enum Gate {
     Store(Store),
     Tell(Tell),
     Nest(Nest),
+    Shout(Shout),
 }
 
 /// A call whose handler waits. Its sender is closed when the handler is gone.
@@ -138,6 +148,8 @@ impl GateService for Keeper {
     }
 
     async fn tell(&self, _: &Context, _: Tell) {}
+
+    async fn shout(&self, _: &Context, _: Shout) {}
 
     async fn nest(&self, _: &Context, args: Nest) -> u32 {
         std::iter::successors(Some(&args), |nest| nest.inner.as_deref()).map(|_| 1).sum()

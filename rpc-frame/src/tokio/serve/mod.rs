@@ -6,7 +6,8 @@ use std::boxed::Box;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::sync::atomic::Ordering;
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 use std::vec::Vec;
 
@@ -14,6 +15,7 @@ use ::tokio::time::Instant;
 use xdr_core::Bytes;
 
 use super::error::{CallError, ClosedError};
+use super::farewell::Farewell;
 use super::mailbox::{Mailbox, Post};
 use super::shared::Shared;
 use super::slots::{Ended, Slots, Unreturned};
@@ -61,6 +63,8 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         tally,
         written: Poll::Ready(()),
         broken: None,
+        farewell: Farewell::default(),
+        leaves: false,
         io,
         shared: &shared,
         start,
@@ -71,7 +75,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         let is_told = woken.take_end();
         let mut end = TaskContext::from_waker(&end_waker);
         if is_told && abort.as_mut().poll(&mut end).is_ready() {
-            return Poll::Ready(None);
+            return Poll::Ready(served.leaves.then_some(Ok(())));
         }
         if is_told && served.state != State::Finishing && finish.as_mut().poll(&mut end).is_ready() {
             served.state = State::Finishing;
@@ -132,6 +136,9 @@ struct Served<'a, P: Programs, IO, S, F> {
     written: Poll<()>,
     /// Why the peer is not listened to any more.
     broken: Option<ConnectionError>,
+    farewell: Farewell,
+    /// There is nothing more to do but to see that all arrives.
+    leaves: bool,
     io: IO,
     shared: &'a Shared<P>,
     /// Makes a handler's future, whose type has no name.
@@ -142,6 +149,9 @@ struct Served<'a, P: Programs, IO, S, F> {
 impl<P: Programs, IO, S, F> Drop for Served<'_, P, IO, S, F> {
     fn drop(&mut self) {
         self.tally.end(self.engine.server().counters());
+        if self.leaves {
+            self.shared.leaving.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 
@@ -205,6 +215,10 @@ where
                     }
                 }
             }
+            if self.state == State::Finishing && !self.listens {
+                let drained = self.farewell.drain(cx, &mut self.io, now);
+                self.tally.received(drained);
+            }
             if ran {
                 // Handlers take their time, and a peer has its own from here on.
                 now = self.look_at_the_clock();
@@ -221,7 +235,12 @@ where
             // After the end of the input there may be calls that have waited for room, which this write made.
             let taken = self.state == State::Finishing || !moved;
             if self.state != State::Open && taken && self.written.is_ready() && self.engine.server().in_flight() == 0 {
-                return Poll::Ready(self.end(cx));
+                if self.state == State::Finishing && self.listens {
+                    self.stop_listening(ClosedError::ByUs);
+                    continue;
+                }
+                self.tally.calls(self.engine.server().counters());
+                return self.poll_end(cx, now);
             }
             let mut more = held_back && self.engine.has_room();
             if self.state != State::Eof && self.listens && self.engine.wants_input() {
@@ -272,16 +291,20 @@ where
         self.post.close(&mut self.engine, why);
     }
 
-    fn end(&mut self, cx: &mut TaskContext<'_>) -> Result<(), ClosedError> {
-        // The peer may be gone already; there is nothing left to lose.
-        let _ = Pin::new(&mut self.io).poll_shutdown(cx);
-        if let Some(error) = self.broken.take() {
-            return Err(error.into());
-        }
+    fn poll_end(&mut self, cx: &mut TaskContext<'_>, now: Duration) -> Poll<Result<(), ClosedError>> {
+        let Self { io, engine, alarm, .. } = self;
         if self.state == State::Eof {
-            self.engine.handle_eof()?;
+            // The peer may be gone already; there is nothing left to lose.
+            let _ = Pin::new(io).poll_shutdown(cx);
+            engine.handle_eof()?;
+            return Poll::Ready(Ok(()));
         }
-        Ok(())
+        if !self.leaves {
+            self.leaves = true;
+            self.shared.leaving.fetch_add(1, Ordering::AcqRel);
+        }
+        ready!(self.farewell.poll(cx, io, engine, alarm, now));
+        Poll::Ready(self.broken.take().map_or(Ok(()), |error| Err(error.into())))
     }
 }
 
