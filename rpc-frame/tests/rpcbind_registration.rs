@@ -50,15 +50,19 @@ async fn a_server_is_registered_in_all_its_versions_and_gone_after_it_unregister
     let (_socket, rpcbind) = rpcbind(&fake);
     let server = Server::new((program::<Greeter, _>(Polite), program::<NewGreeter, _>(Polite)));
     let addresses = [at("127.0.0.1:2049"), at("[::1]:2050")];
-    let registration = Registration::of_server(&rpcbind, &server, &addresses).await.unwrap();
+    let udp = [at("127.0.0.1:2051"), at("[::1]:2052")];
+    let registration = Registration::of_server(&rpcbind, &server, &addresses, &udp).await.unwrap();
     let mut expected = Vec::new();
     for version in [1, 3] {
         expected.push(greeter(version, "127.0.0.1:2049"));
         expected.push(greeter(version, "[::1]:2050"));
+        expected.push(Service::new(GREETER, version, "udp", &at("127.0.0.1:2051").into()));
+        expected.push(Service::new(GREETER, version, "udp6", &at("[::1]:2052").into()));
     }
     assert_eq!(registration.services(), expected);
-    fake.has(5).await;
+    fake.has(9).await;
     assert_eq!(rpcbind.address_of(GREETER, 3, netid::TCP6).await.unwrap(), Some(at("[::1]:2050").into()));
+    assert_eq!(rpcbind.address_of(GREETER, 3, netid::UDP).await.unwrap(), Some(at("127.0.0.1:2051").into()));
     registration.unregister().await.unwrap();
     // The other's is left.
     assert_eq!(fake.entries.borrow().iter().map(|entry| entry.version).collect::<Vec<_>>(), [7]);
@@ -96,8 +100,9 @@ async fn a_portmapper_that_removes_both_protocols_together_keeps_both() {
     let fake = Fake::new(Vec::new());
     let socket = Socket::serving(v2(&fake));
     let rpcbind = Rpcbind::at_socket(&socket);
-    let udp = Service::new(GREETER, 1, netid::UDP, &at("0.0.0.0:2049").into());
-    let registration = Registration::new(&rpcbind, [greeter(1, "0.0.0.0:2049"), udp]).await.unwrap();
+    let server = Server::new(program::<Greeter, _>(Polite));
+    let address = [at("0.0.0.0:2049")];
+    let registration = Registration::of_server(&rpcbind, &server, &address, &address).await.unwrap();
     assert_eq!(fake.entries.borrow().len(), 2);
     registration.unregister().await.unwrap();
     assert_eq!(fake.entries.borrow().len(), 0);

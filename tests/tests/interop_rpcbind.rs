@@ -138,7 +138,8 @@ async fn a_registered_server_is_found_and_reached_by_rpcinfo_until_it_unregister
     let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let rpcbind = Rpcbind::local();
-    let registration = Registration::of_server(&rpcbind, &server, &[listener.local_addr().unwrap()]).await.unwrap();
+    let tcp = [listener.local_addr().unwrap()];
+    let registration = Registration::of_server(&rpcbind, &server, &tcp, &[]).await.unwrap();
     tokio::spawn(async move { server.serve(listener).await });
 
     assert_eq!(lines(&["-p"]), [format!("{GUEST} 1 tcp {port}")]);

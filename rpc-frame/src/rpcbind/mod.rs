@@ -22,7 +22,7 @@
 //! let server = Server::new(rpc_frame::program::<Pings, _>(Pong));
 //! let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await?;
 //! let rpcbind = Rpcbind::local();
-//! let registration = Registration::of_server(&rpcbind, &server, &[listener.local_addr()?]).await?;
+//! let registration = Registration::of_server(&rpcbind, &server, &[listener.local_addr()?], &[]).await?;
 //! assert!(rpcbind.address_of(0x2000_0042, 1, netid::TCP).await?.is_some());
 //! // … serve …
 //! registration.unregister().await?;

@@ -53,9 +53,10 @@ impl Registration {
         }
     }
 
-    /// Registers all versions of all programs that a server serves, for the TCP sockets that it listens on.
+    /// Registers all versions of all programs that a server serves, for the TCP sockets that it listens on, and the UDP
+    /// sockets that it serves.
     ///
-    /// An IPv6 socket is registered for IPv6 only. If it takes connections by IPv4 as well, as one that is bound to
+    /// An IPv6 socket is registered for IPv6 only. If it takes what comes by IPv4 as well, as one that is bound to
     /// `[::]` does on Linux, give `0.0.0.0` with the same port as a further address.
     ///
     /// # Errors
@@ -66,11 +67,13 @@ impl Registration {
     pub async fn of_server<P: Programs>(
         rpcbind: &Rpcbind,
         server: &Server<P>,
-        addresses: &[SocketAddr],
+        tcp: &[SocketAddr],
+        udp: &[SocketAddr],
     ) -> Result<Self, RpcbindError> {
         let mut services = Vec::new();
         server.each_version(|program, version| {
-            services.extend(addresses.iter().map(|address| Service::tcp(program, version, *address)));
+            services.extend(tcp.iter().map(|address| Service::tcp(program, version, *address)));
+            services.extend(udp.iter().map(|address| Service::udp(program, version, *address)));
         });
         Self::new(rpcbind, services).await
     }

@@ -49,6 +49,13 @@ impl Service {
         Self::new(program, version, netid, &address.into())
     }
 
+    /// A program that takes datagrams by UDP.
+    #[must_use]
+    pub fn udp(program: u32, version: u32, address: SocketAddr) -> Self {
+        let netid = if address.is_ipv4() { netid::UDP } else { netid::UDP6 };
+        Self::new(program, version, netid, &address.into())
+    }
+
     /// The address, if it is one.
     ///
     /// # Errors
