@@ -73,6 +73,10 @@ pub enum Event {
 /// [`max_unsent`](ConnectionConfig::max_unsent) to 0, and call `handle_time` between a handler's end and its reply:
 /// so the engine knows that nobody read meanwhile, and a record that is not whole is not held against the peer.
 ///
+/// Who ends a TCP connection first says that no more is sent (a shutdown of the writing half), and reads on until the peer
+/// has ended it as well, or has had the time to: a socket that is closed with something unread in it is reset, and what the
+/// peer has not taken of the output is lost. The servers and clients on tokio do so.
+///
 /// ```
 /// use core::time::Duration;
 /// use rpc_frame::{AcceptStatus, Connection, ConnectionConfig, Event, OpaqueAuth, OutgoingCall, Outcome, ReplyBody};

@@ -30,6 +30,33 @@ use crate::session::{Peer, Policy, Session};
 /// A handler runs in the task of its connection: one that computes for long without waiting stalls that
 /// connection, so move such work to `tokio::task::spawn_blocking`. One that waits for too long is given up:
 /// [`ServerConfig::time_limit`].
+///
+/// A handler that waits is dropped where it waits when its time is up, when its connection is lost (its client is gone, breaks
+/// a limit on time, or does not read), and when the grace of a [`shutdown`](Self::shutdown) is over; the rest of it does not
+/// run. What must not stay half done belongs in a task of its own, which the handler waits for:
+///
+/// ```
+/// # use rpc_frame::{Context, ProcedureTable};
+/// # use xdr_core::Xdr;
+/// # #[derive(Xdr)]
+/// # #[rpc(program = 9, version = 1, proc = 1, reply = bool)]
+/// # struct Move { #[xdr(max = 64)] from: String, #[xdr(max = 64)] to: String }
+/// # #[derive(ProcedureTable)]
+/// # #[rpc(program = 9, version = 1, service = StoreService)]
+/// # enum Store { Move(Move) }
+/// # struct Shelves;
+/// # async fn copy(_: &str, _: &str) {}
+/// # async fn remove(_: &str) {}
+/// impl StoreService for Shelves {
+///     async fn r#move(&self, _: &Context, args: Move) -> bool {
+///         let moved = tokio::spawn(async move {
+///             copy(&args.from, &args.to).await;
+///             remove(&args.from).await;
+///         });
+///         moved.await.is_ok()
+///     }
+/// }
+/// ```
 pub struct Server<P> {
     shared: Arc<Shared<P>>,
     /// Whether the connections of this handle allow only what changes nothing.
@@ -157,6 +184,10 @@ impl<P: Programs> Server<P> {
     /// ([`Peer::Udp`]), because the next datagram from an address may be anybody's: nothing that was negotiated lasts, so
     /// calls are at minor version 0. A call that comes again is not executed again while its reply is kept, within the
     /// limits of [`ServerConfig::datagram`]. Handlers of all peers run in one task.
+    ///
+    /// A socket that is bound to every interface answers from the address that the way back to the client has. Where that is
+    /// not the one that was called, as on a machine with several addresses, clients do not take the reply for theirs: serve
+    /// a socket for each address there.
     ///
     /// Datagrams are neither encrypted nor authenticated (there is no DTLS), and whoever forges a sender's address has the
     /// replies sent there. Where replies are much longer than calls, serve only networks that you trust.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::wire::{Call, hex, success, words};
 use crate::{
     Double, GATE, Hold, Panic, Site, accepted, called, double, fill, hold, patient, read_record, reason,
-    unix_client_with,
+    unix_client_with, within,
 };
 
 /// So that a test fails, and does not hang, where nothing ends what it waits for.
@@ -233,6 +233,24 @@ async fn survives_a_call_whose_client_leaves() {
         }
         assert_eq!(counters().calls.in_flight(), 0);
     }
+}
+
+// 33
+#[tokio::test]
+async fn drops_the_handlers_of_a_connection_that_is_reset_and_no_others() {
+    let mut site = Site::open().await;
+    let (mut raw, mut other) = (site.tcp().await, site.tcp().await);
+    let mut held = Vec::new();
+    for stream in [&mut raw, &mut other] {
+        stream.write_all(&Call::new(1, GATE, 3, 2).args(words(&[1])).record()).await.unwrap();
+        held.push(within(site.held.recv()).await.unwrap());
+    }
+    raw.set_zero_linger().unwrap();
+    drop(raw);
+    within(held[0].answer.closed()).await;
+    held.remove(1).answer.send(5).unwrap();
+    assert_eq!(hex(&read_record(&mut other).await), hex(&success(1, &words(&[5]))));
+    assert_eq!(site.server.counters().calls.unanswered, 1);
 }
 
 // 34
