@@ -233,6 +233,31 @@ impl Client {
     /// The future ends when the call is queued for writing. It waits as long as the peer leaves more unread than
     /// [`ConnectionConfig::max_unsent`], with no other limit than the end of the connection: see `write_timeout`.
     ///
+    /// It is the connection's task that writes, so what is queued is lost where the program, or its runtime, ends at once.
+    /// Calls arrive in their order: the reply to a later one shows that all before it has arrived.
+    ///
+    /// ```
+    /// # use rpc_frame::{Context, ProcedureTable, program, tokio::{CallError, Client, Server}};
+    /// # use xdr_core::Xdr;
+    /// # #[derive(Xdr)]
+    /// # #[rpc(program = 9, version = 1, proc = 1, oneway)]
+    /// # struct Note { #[xdr(max = 80)] text: String }
+    /// # #[derive(ProcedureTable)]
+    /// # #[rpc(program = 9, version = 1, service = NotesService)]
+    /// # enum Notes { Note(Note) }
+    /// # struct Reader;
+    /// # impl NotesService for Reader { async fn note(&self, _: &Context, _: Note) {} }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), CallError> {
+    /// # let server = Server::new(program::<Notes, _>(Reader));
+    /// # let client = Client::new(server.connect_in_memory());
+    /// client.send(&Note { text: "the last words of this program".into() }).await?;
+    /// client.null(9, 1).await?;
+    /// # assert_eq!(server.counters().calls.unanswered, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the connection is lost, or the arguments have no XDR form. Nothing was sent then.
     pub async fn send<P: OnewayProcedure<Args = P>>(&self, args: &P) -> Result<(), CallError> {

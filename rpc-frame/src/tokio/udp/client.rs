@@ -176,7 +176,8 @@ impl UdpClient {
     /// is sent once.
     ///
     /// The future ends when the call is queued. It waits as long as
-    /// [`max_unsent`](DatagramClientConfig::max_unsent) bytes of others wait for the socket.
+    /// [`max_unsent`](DatagramClientConfig::max_unsent) bytes of others wait for the socket. It is a task of its own that
+    /// sends, so what is queued is lost where the program, or its runtime, ends at once.
     ///
     /// # Errors
     /// When the arguments have no XDR form, or the message is too long for a datagram. Nothing was sent then.
