@@ -15,23 +15,26 @@ pub(super) const BEGINNINGS: usize = 64;
 /// What a connection is when it has begun.
 pub(super) type Begun<T> = Result<(T, Peer), TlsError>;
 
-/// The beginnings of a listener's connections, which go on side by side. One address has at most half of the places; its
-/// further connections wait, as many as there are places, and what comes then is closed.
+/// The beginnings of a listener's connections, which go on side by side. One address has at most as many of the places as
+/// are left to all others: one alone half of them, and each that comes then finds one, up to the last. Its further
+/// connections wait, in a room of twice as many places that is shared likewise, and what comes then is closed.
 #[derive(Debug)]
 pub(super) struct Beginnings<IO, T> {
     most: usize,
     shares: PeerLimit,
     /// Each with who it is, as far as is known before.
     begun: JoinSet<(Peer, Begun<T>)>,
-    /// The first at the front.
-    waiting: VecDeque<(IO, Peer)>,
+    room: PeerLimit,
+    /// The first at the front, each with its place in the room.
+    waiting: VecDeque<(IO, Peer, Place)>,
 }
 
 impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
     /// This many at a time, at least one.
     pub(super) fn new(most: usize) -> Self {
         let most = most.max(1);
-        Self { most, shares: PeerLimit::new(most.div_ceil(2)), begun: JoinSet::new(), waiting: VecDeque::new() }
+        let (shares, room) = (PeerLimit::new(most), PeerLimit::new(most.saturating_mul(2)));
+        Self { most, shares, begun: JoinSet::new(), room, waiting: VecDeque::new() }
     }
 
     /// The next connection that has begun as `begin` has it. What is wrong with others is logged.
@@ -54,10 +57,10 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
                 },
                 accepted = listener.accept(), if self.begun.len() < self.most => {
                     let (io, peer) = accepted?;
-                    if let Some(place) = self.shares.place(&peer) {
+                    if let Some(place) = self.shares.place_beside(self.begun.len(), &peer) {
                         self.spawn(begin(io, peer.clone()), peer, place);
-                    } else if self.waiting.len() < self.most {
-                        self.waiting.push_back((io, peer));
+                    } else if let Some(place) = self.room.place_beside(self.waiting.len(), &peer) {
+                        self.waiting.push_back((io, peer, place));
                     } else {
                         tracing::warn!(%peer, "refused a connection: too many of the peer's handshakes are not done");
                     }
@@ -76,8 +79,151 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
     /// The first that waits and need not any more.
     fn next_waiting(&mut self) -> Option<(IO, Peer, Place)> {
         let mut waiting = self.waiting.iter().enumerate();
-        let (at, place) = waiting.find_map(|(at, (_, peer))| Some((at, self.shares.place(peer)?)))?;
-        let (io, peer) = self.waiting.remove(at)?;
+        let taken = self.begun.len();
+        let (at, place) = waiting.find_map(|(at, (_, peer, _))| Some((at, self.shares.place_beside(taken, peer)?)))?;
+        let (io, peer, _) = self.waiting.remove(at)?;
         Some((io, peer, place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+    use std::vec::Vec;
+
+    use ::tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use ::tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+
+    struct Arriving(UnboundedReceiver<(DuplexStream, Peer)>);
+
+    impl Listener for Arriving {
+        type Io = DuplexStream;
+
+        async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
+            match self.0.recv().await {
+                Some(arrived) => Ok(arrived),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// A listener whose connections begin with one byte.
+    struct Door {
+        arriving: UnboundedSender<(DuplexStream, Peer)>,
+        taken_up: UnboundedReceiver<Peer>,
+        begun: UnboundedReceiver<Peer>,
+    }
+
+    fn peer(host: u8) -> Peer {
+        Peer::Tcp(([192, 0, 2, host], 1).into())
+    }
+
+    impl Door {
+        fn open(most: usize) -> Self {
+            let (arriving, arrived) = unbounded_channel();
+            let (taken, taken_up) = unbounded_channel();
+            let (done, begun) = unbounded_channel();
+            ::tokio::spawn(async move {
+                let (mut listener, mut beginnings) = (Arriving(arrived), Beginnings::new(most));
+                loop {
+                    let begin = |mut io: DuplexStream, peer: Peer| {
+                        taken.send(peer.clone()).unwrap();
+                        async move { io.read_u8().await.map(|byte| (byte, peer)).map_err(TlsError::Io) }
+                    };
+                    let (_, peer) = beginnings.next(&mut listener, begin).await.unwrap();
+                    done.send(peer).unwrap();
+                }
+            });
+            Self { arriving, taken_up, begun }
+        }
+
+        /// So many connections that say nothing, and how many of them are taken up.
+        async fn silent(&mut self, host: u8, connections: usize) -> (Vec<DuplexStream>, usize) {
+            let knock = |_| {
+                let (near, far) = duplex(8);
+                self.arriving.send((far, peer(host))).unwrap();
+                near
+            };
+            let connections = (0..connections).map(knock).collect();
+            settled().await;
+            let mut taken_up = 0;
+            while let Ok(taken) = self.taken_up.try_recv() {
+                taken_up += usize::from(taken == peer(host));
+            }
+            (connections, taken_up)
+        }
+
+        /// Whether a client that is quick begins now.
+        async fn lets_in(&mut self, host: u8) -> bool {
+            let (mut connection, _) = self.silent(host, 1).await;
+            // It may be closed already.
+            let _ = connection[0].write_u8(1).await;
+            settled().await;
+            let begun = self.begun.try_recv();
+            if let Ok(begun) = &begun {
+                assert_eq!(*begun, peer(host));
+            }
+            begun.is_ok()
+        }
+    }
+
+    /// When nobody has anything to do, the clock goes on.
+    async fn settled() {
+        ::tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    async fn closed(connections: &mut [DuplexStream]) -> usize {
+        let mut closed = 0;
+        for connection in connections {
+            closed += usize::from(::tokio::time::timeout(Duration::from_millis(1), connection.read_u8()).await.is_ok());
+        }
+        closed
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn an_address_has_no_more_places_than_it_leaves_to_all_others() {
+        let mut door = Door::open(64);
+        let mut slow = Vec::new();
+        for (host, share) in [(1, 32), (2, 16), (3, 8), (4, 4), (5, 2), (6, 1)] {
+            let (silent, taken_up) = door.silent(host, 40).await;
+            slow.push(silent);
+            assert_eq!(taken_up, share, "host {host}");
+            assert!(!door.lets_in(host).await, "host {host}");
+            assert!(door.lets_in(host + 1).await, "host {}", host + 1);
+        }
+        // The last place. It is another's when somebody gives up, who has waited for a shorter time.
+        let (last, _) = door.silent(7, 1).await;
+        assert!(!door.lets_in(8).await);
+        drop(last);
+        settled().await;
+        assert_eq!(door.begun.try_recv(), Ok(peer(8)));
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn a_crowd_is_sent_away_and_leaves_others_the_room_to_wait() {
+        let mut door = Door::open(64);
+        let (mut crowd, taken_up) = door.silent(1, 200).await;
+        assert_eq!((taken_up, closed(&mut crowd).await), (32, 200 - 32 - 64));
+        let (mut others, taken_up) = door.silent(2, 16 + 32 + 7).await;
+        assert_eq!((taken_up, closed(&mut others).await), (16, 7));
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn one_place_is_shared_by_one_after_the_other() {
+        // None would serve nobody.
+        for most in [0, 1] {
+            let mut door = Door::open(most);
+            let (slow, taken_up) = door.silent(1, 3).await;
+            assert_eq!(taken_up, 1);
+            assert!(!door.lets_in(2).await);
+            // Where all places are taken, nobody is asked who it is, and nobody is sent away.
+            let (mut others, _) = door.silent(3, 4).await;
+            assert_eq!(closed(&mut others).await, 0);
+            drop(slow);
+            settled().await;
+            assert_eq!(door.begun.try_recv(), Ok(peer(2)));
+        }
     }
 }

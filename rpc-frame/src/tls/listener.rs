@@ -12,8 +12,10 @@ use crate::tokio::Listener;
 /// A listener whose connections are given out when TLS stands. A client that is slow, or does not speak TLS, keeps no
 /// other waiting; what it did wrong is logged.
 ///
-/// At most 64 handshakes are made at a time, and of one address no more than half of that. Its further connections wait, as
-/// many as there are handshakes; what comes then is closed. Others wait in the system's queue.
+/// At most 64 handshakes are made at a time, and of one address no more than are left to all others: half of them, a quarter
+/// beside one that has its half, and so on, so that a few addresses do not take them all. Its further connections wait, as
+/// many as there are handshakes, or fewer beside others that wait; what comes then is closed. Where there are as many
+/// handshakes as may be, connections wait in the system's queue.
 #[derive(Debug)]
 pub struct TlsListener<L: Listener> {
     listener: L,

@@ -87,11 +87,22 @@ impl PeerLimit {
 
     /// A place for a connection of this peer; none where it has as many as it may have.
     pub(crate) fn place(&self, peer: &Peer) -> Option<Place> {
+        self.place_below(self.most, peer)
+    }
+
+    /// A place of so many for all peers together, of which these are taken; none where the peer has as many as are left.
+    #[cfg(feature = "tls")]
+    pub(crate) fn place_beside(&self, taken: usize, peer: &Peer) -> Option<Place> {
+        let left = self.most.saturating_sub(taken);
+        if left == 0 { None } else { self.place_below(left, peer) }
+    }
+
+    fn place_below(&self, most: usize, peer: &Peer) -> Option<Place> {
         let key = if self.of_all.is_some() { None } else { Key::of(peer) };
         if let Some(key) = &key {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let others = open.get(key).copied().unwrap_or_default();
-            if others >= self.most {
+            if others >= most {
                 return None;
             }
             open.insert(key.clone(), others.saturating_add(1));
