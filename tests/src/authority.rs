@@ -61,6 +61,13 @@ impl Request {
         self.params.not_after = date_time_ymd(until, 1, 1);
         self
     }
+
+    /// For a key that may encrypt other keys and sign nothing.
+    #[must_use]
+    pub fn that_signs_nothing(mut self) -> Self {
+        self.params.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
+        self
+    }
 }
 
 /// A certificate and its key, as PEM files.

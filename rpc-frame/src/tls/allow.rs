@@ -9,13 +9,12 @@ use ipnet::IpNet;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use tokio_rustls::rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme,
-};
+use tokio_rustls::rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use wildmatch::WildMatch;
 
 use super::TlsError;
-use super::name::subject;
+use super::files::may_sign;
+use super::name::{parsed, written};
 
 /// Who may connect, of those whose certificates are verified.
 ///
@@ -103,7 +102,7 @@ fn unmapped(network: IpNet) -> IpNet {
     }
 }
 
-/// Looks at the subject of a certificate while the client can still be told.
+/// Looks at the subject of a certificate and at what its key is for, while the client can still be told.
 #[derive(Debug)]
 pub(super) struct AllowedNames {
     pub(super) verifier: Arc<dyn ClientCertVerifier>,
@@ -131,9 +130,11 @@ impl ClientCertVerifier for AllowedNames {
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.verifier.verify_client_cert(certificate, intermediates, now)?;
         // One that cannot be read would pass for nobody's.
-        let subject = subject(certificate).ok_or(Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        let refused = |why| Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why))));
-        self.allow.check_name(&subject).map_err(refused)?;
+        let parsed = parsed(certificate).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        if !may_sign(&parsed) {
+            return Err(TlsError::KeyUsage.of_certificate());
+        }
+        self.allow.check_name(&written(parsed.subject())).map_err(TlsError::of_certificate)?;
         Ok(verified)
     }
 

@@ -14,11 +14,13 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
 };
 use tokio_rustls::{TlsConnector, TlsStream};
 
-use super::files::Usage;
+use super::files::{Usage, may_sign};
+use super::name::parsed;
 use super::{ALPN, TlsError, TlsFiles};
 use crate::tokio::Stream;
 
@@ -96,7 +98,7 @@ fn verifier(
     match roots {
         Some(roots) => {
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider)).build();
-            Ok(verifier.map_err(TlsError::setup)?)
+            Ok(Arc::new(Signing(verifier.map_err(TlsError::setup)?)))
         }
         None => {
             tracing::warn!("the server's certificate is not verified");
@@ -159,6 +161,50 @@ impl fmt::Debug for ClientTlsBuilder {
             .field("verify", &self.verify)
             .field("handshake_timeout", &self.handshake_timeout)
             .finish_non_exhaustive()
+    }
+}
+
+/// Looks as well at what a certificate's key is for.
+#[derive(Debug)]
+struct Signing(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for Signing {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        host: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.0.verify_server_cert(certificate, intermediates, host, ocsp, now)?;
+        match parsed(certificate) {
+            Ok(certificate) if may_sign(&certificate) => Ok(verified),
+            Ok(_) => Err(TlsError::KeyUsage.of_certificate()),
+            Err(_) => Err(Error::InvalidCertificate(CertificateError::BadEncoding)),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::string::String;
+use std::sync::Arc;
 
 use tokio_rustls::rustls;
 
@@ -35,6 +36,9 @@ pub enum UnusableFile {
     /// It is for another use.
     #[error("the certificate is not for {0} (extended key usage)")]
     Usage(&'static str),
+    /// Its key may sign nothing, and a handshake is signed.
+    #[error("the certificate's key is not for signatures (key usage)")]
+    KeyUsage,
     /// The key is not that of the certificate.
     #[error("the key does not belong to the certificate '{}'", .0.display())]
     OtherKey(PathBuf),
@@ -76,6 +80,9 @@ pub enum TlsError {
     /// The peer's certificate is not accepted.
     #[error("the peer's certificate is not accepted: {0}")]
     Certificate(rustls::CertificateError),
+    /// The key of the peer's certificate may sign nothing, and a handshake is signed.
+    #[error("the peer's certificate is not accepted: its key is not for signatures (key usage)")]
+    KeyUsage,
     /// The peer ends the handshake.
     #[error("the peer refuses: {0:?}")]
     Refused(rustls::AlertDescription),
@@ -109,6 +116,7 @@ impl TlsError {
             Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(why))) => {
                 match why.0.downcast_ref::<Self>() {
                     Some(Self::NameNotAllowed(name)) => Self::NameNotAllowed(name.clone()),
+                    Some(Self::KeyUsage) => Self::KeyUsage,
                     _ => Self::Certificate(rustls::CertificateError::Other(why)),
                 }
             }
@@ -116,6 +124,11 @@ impl TlsError {
             Some(rustls::Error::AlertReceived(alert)) => Self::Refused(alert),
             Some(other) => Self::Protocol(other),
         }
+    }
+
+    /// The same, as what a verifier of certificates says.
+    pub(super) fn of_certificate(self) -> rustls::Error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::Other(rustls::OtherError(Arc::new(self))))
     }
 
     pub(super) fn setup(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

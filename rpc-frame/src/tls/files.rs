@@ -10,6 +10,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::sign::CertifiedKey;
+use x509_parser::certificate::X509Certificate;
 
 use super::name::parsed;
 use super::{TlsError, UnusableFile};
@@ -92,6 +93,17 @@ fn pem_error(error: pem::Error, wanted: &'static str) -> UnusableFile {
     }
 }
 
+/// Whether a certificate's key may do what it does in each handshake (RFC 8446 §4.4.2, RFC 8422 §5.3). One that names no use
+/// is for all of them (RFC 5280 §4.2.1.3).
+pub(super) fn may_sign(certificate: &X509Certificate<'_>) -> bool {
+    match certificate.key_usage() {
+        Ok(Some(usage)) => usage.value.digital_signature(),
+        Ok(None) => true,
+        // It cannot be read.
+        Err(_) => false,
+    }
+}
+
 fn check(certificate: &CertificateDer<'_>, usage: Usage) -> Result<(), UnusableFile> {
     let certificate = parsed(certificate).map_err(UnusableFile::Certificate)?;
     let (validity, now) = (certificate.validity(), x509_parser::time::ASN1Time::now());
@@ -100,6 +112,9 @@ fn check(certificate: &CertificateDer<'_>, usage: Usage) -> Result<(), UnusableF
     }
     if now < validity.not_before {
         return Err(UnusableFile::NotYetValid(validity.not_before.to_string()));
+    }
+    if !may_sign(&certificate) {
+        return Err(UnusableFile::KeyUsage);
     }
     // A certificate that names no use is for all of them (RFC 5280 §4.2.1.12).
     if let Ok(Some(extended)) = certificate.extended_key_usage() {

@@ -21,7 +21,7 @@ pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     Some(written(parsed(certificate).ok()?.subject()))
 }
 
-fn written(name: &X509Name<'_>) -> String {
+pub(super) fn written(name: &X509Name<'_>) -> String {
     let parts: Vec<String> = name.iter().map(|part| part.iter().map(attribute).collect::<Vec<_>>().join("+")).collect();
     parts.join(",")
 }

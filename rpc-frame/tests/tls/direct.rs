@@ -109,6 +109,7 @@ async fn the_server_says_what_is_wrong_with_a_certificate() {
         (authority.issue("old", &Request::client("old").valid(2001, 2002)), "expired"),
         (authority.issue("young", &Request::client("young").valid(2100, 2101)), "not valid yet"),
         (authority.issue("use", &Request::server(&["use"])), "does not allow extended key usage"),
+        (authority.issue("key", &Request::client("key").that_signs_nothing()), "not for signatures (key usage)"),
     ] {
         let error = refused_by_server(&tls, async |stream| {
             let ended = careless_client(&authority, &issued, stream).await;
@@ -116,7 +117,7 @@ async fn the_server_says_what_is_wrong_with_a_certificate() {
         })
         .await;
         let message = error.to_string();
-        assert!(matches!(error, TlsError::Certificate(_)), "{message}");
+        assert!(matches!(error, TlsError::Certificate(_) | TlsError::KeyUsage), "{message}");
         assert!(message.starts_with("the peer's certificate is not accepted: ") && message.contains(says), "{message}");
     }
     let nobody = client(TlsFiles::new(authority.certificate()));
@@ -146,6 +147,11 @@ async fn the_client_says_what_is_wrong_with_a_certificate() {
         (authority.issue("name", &Request::server(&["example.org"])), "localhost", "not valid for name"),
         (authority.issue("name", &Request::server(&["example.org"])), "127.0.0.1", "not valid for name"),
         (authority.issue("use", &Request::client("localhost")), "localhost", "does not allow extended key usage"),
+        (
+            authority.issue("key", &Request::server(&["localhost"]).that_signs_nothing()),
+            "localhost",
+            "its key is not for signatures (key usage)",
+        ),
     ] {
         let message = refused(&issued, host).await;
         assert!(message.starts_with("the peer's certificate is not accepted: ") && message.contains(says), "{message}");

@@ -58,6 +58,8 @@ fn a_certificate_of_our_own_that_nobody_would_take_stops_the_start() {
     assert!(message.contains("the certificate is not valid before Jan  1 00:00:00 2100"), "{message}");
     let message = server(&Request::client("localhost"));
     assert!(message.contains("the certificate is not for servers (extended key usage)"), "{message}");
+    let message = server(&Request::server(&["localhost"]).that_signs_nothing());
+    assert!(message.contains("the certificate's key is not for signatures (key usage)"), "{message}");
     let own = authority.issue("own", &Request::server(&["alice"]));
     let files = TlsFiles::new(authority.certificate()).with_certificate(own.certificate, own.key);
     let message = ClientTls::builder(files).build().unwrap_err().to_string();
