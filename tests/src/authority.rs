@@ -101,7 +101,18 @@ impl Authority {
     /// ```
     #[must_use]
     pub fn new() -> Self {
+        Self::valid(1975, 4096)
+    }
+
+    /// One whose own certificate is valid in these years alone, from January to January. What it issues is valid longer.
+    ///
+    /// # Panics
+    /// When its folder cannot be made.
+    #[must_use]
+    pub fn valid(from: i32, until: i32) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
         params.distinguished_name = DistinguishedName::new();
         // Two authorities of one name would be taken for each other until a signature fails.
         let folder = tempfile::tempdir().unwrap();

@@ -12,14 +12,14 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::sign::CertifiedKey;
 use x509_parser::certificate::X509Certificate;
 
-use super::name::parsed;
+use super::name::{parsed, written};
 use super::{TlsError, UnusableFile};
 
 /// The files of one end, all of them PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsFiles {
-    /// The certificates of those who vouch for the peer.
+    /// The certificates of those who vouch for the peer, as long as they are valid when they are read.
     pub authorities: PathBuf,
     /// Our certificate, with those between it and the authority behind it.
     pub certificate: Option<PathBuf>,
@@ -42,14 +42,26 @@ impl TlsFiles {
         self
     }
 
-    /// Those who vouch for the peer.
+    /// Those who vouch for the peer. One whose own certificate is not valid now vouches for nobody, which the TLS library
+    /// would not look at; it is left out where there is another, as while that one takes its place.
     pub(super) fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
         let unusable = |why| TlsError::File { path: self.authorities.clone(), why };
         let mut roots = RootCertStore::empty();
+        let mut left_out = None;
         for certificate in certificates(&self.authorities)? {
+            let parsed = parsed(&certificate).map_err(|error| unusable(UnusableFile::Certificate(error)))?;
+            if let Err(why) = valid_now(&parsed) {
+                let subject = written(parsed.subject());
+                tracing::warn!(file = %self.authorities.display(), subject, %why, "left an authority out");
+                left_out = Some(why);
+                continue;
+            }
             roots.add(certificate).map_err(|error| unusable(UnusableFile::Unsupported(error)))?;
         }
-        Ok(Arc::new(roots))
+        match left_out {
+            Some(why) if roots.is_empty() => Err(unusable(why)),
+            _ => Ok(Arc::new(roots)),
+        }
     }
 
     /// Our certificate and its key, if they are given. Both are looked at before anybody else does: whether they
@@ -93,6 +105,17 @@ fn pem_error(error: pem::Error, wanted: &'static str) -> UnusableFile {
     }
 }
 
+fn valid_now(certificate: &X509Certificate<'_>) -> Result<(), UnusableFile> {
+    let (validity, now) = (certificate.validity(), x509_parser::time::ASN1Time::now());
+    if now > validity.not_after {
+        return Err(UnusableFile::Expired(validity.not_after.to_string()));
+    }
+    if now < validity.not_before {
+        return Err(UnusableFile::NotYetValid(validity.not_before.to_string()));
+    }
+    Ok(())
+}
+
 /// Whether a certificate's key may do what it does in each handshake (RFC 8446 §4.4.2, RFC 8422 §5.3). One that names no use
 /// is for all of them (RFC 5280 §4.2.1.3).
 pub(super) fn may_sign(certificate: &X509Certificate<'_>) -> bool {
@@ -106,13 +129,7 @@ pub(super) fn may_sign(certificate: &X509Certificate<'_>) -> bool {
 
 fn check(certificate: &CertificateDer<'_>, usage: Usage) -> Result<(), UnusableFile> {
     let certificate = parsed(certificate).map_err(UnusableFile::Certificate)?;
-    let (validity, now) = (certificate.validity(), x509_parser::time::ASN1Time::now());
-    if now > validity.not_after {
-        return Err(UnusableFile::Expired(validity.not_after.to_string()));
-    }
-    if now < validity.not_before {
-        return Err(UnusableFile::NotYetValid(validity.not_before.to_string()));
-    }
+    valid_now(&certificate)?;
     if !may_sign(&certificate) {
         return Err(UnusableFile::KeyUsage);
     }

@@ -67,6 +67,29 @@ fn a_certificate_of_our_own_that_nobody_would_take_stops_the_start() {
 }
 
 #[tokio::test]
+async fn an_authority_that_is_not_valid_now_vouches_for_nobody() {
+    for (old, says) in [
+        (Authority::valid(2001, 2002), "the certificate has expired, it was valid until Jan  1 00:00:00 2002"),
+        (Authority::valid(2100, 2101), "the certificate is not valid before Jan  1 00:00:00 2100"),
+    ] {
+        let message = refused(server_files(&old));
+        assert!(message.starts_with(&format!("'{}': {says}", old.certificate().display())), "{message}");
+        let message = ClientTls::builder(client_files(&old, "alice")).build().unwrap_err().to_string();
+        assert!(message.contains(says), "{message}");
+        // Beside another one, as while one takes the other's place, it is left out.
+        let authority = Authority::new();
+        let (alice, bob) = (client(client_files(&authority, "alice")), old.issue("bob", &Request::client("bob")));
+        let certificates = [&authority, &old].map(|authority| fs::read_to_string(authority.certificate()).unwrap());
+        fs::write(authority.certificate(), certificates.concat()).unwrap();
+        let running = serve(ServerTls::builder(server_files(&authority))).await;
+        assert_eq!(running.who(&alice).await, Ok("C=DE,O=Example,CN=alice".to_owned()));
+        let files = TlsFiles::new(authority.certificate()).with_certificate(bob.certificate, bob.key);
+        let refused = running.who(&client(files)).await.unwrap_err();
+        assert!(refused.contains("UnknownCA"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn files_are_read_anew_without_a_connection_being_lost() {
     let (authority, other) = (Authority::new(), Authority::new());
     let files = server_files(&authority);
