@@ -7,9 +7,7 @@ use core::time::Duration;
 
 use xdr_core::{Bytes, Limits};
 
-#[cfg(feature = "tls")]
-use crate::auth::AuthFlavor;
-use crate::auth::OpaqueAuth;
+use crate::auth::{AuthFlavor, OpaqueAuth};
 use crate::authenticate::{AcceptClaims, Authenticator};
 use crate::caller::Caller;
 use crate::connection::{CallHeader, IncomingCall, Malformed, Outcome};
@@ -90,8 +88,12 @@ pub fn check<P: Programs>(programs: &P, rules: &Rules, session: &Arc<Session>, c
 pub(crate) fn admit(rules: &Rules, session: &Session, call: &IncomingCall) -> Result<(CallHeader, Caller), Outcome> {
     match &call.header {
         Ok(header) => {
-            let caller = authenticate(rules, session, &header.credential, &header.verifier)?;
             let CallBody { program, version, procedure, .. } = *header;
+            // Nothing but NULL is a question for TLS (RFC 9289 §4.1), whether or not there is any.
+            if header.credential.flavor == AuthFlavor::TLS && procedure != 0 {
+                return Err(auth_error(AuthStat::BadCred));
+            }
+            let caller = authenticate(rules, session, &header.credential, &header.verifier)?;
             let is_without_args = call.args.is_empty();
             Ok((CallHeader { xid: call.xid, program, version, procedure, is_without_args }, caller))
         }

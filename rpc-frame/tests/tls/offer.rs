@@ -69,6 +69,9 @@ async fn who_does_not_ask_is_served_where_clear_text_will_do() {
     // Nor does one who asks after that, and goes on as it began.
     let late = plain.clone().with_options(as_tls()).null(WHO, 1).await;
     assert!(matches!(late, Err(CallError::AuthError(AuthStat::RejectedCred))), "{late:?}");
+    // Nor is anything but NULL a question, however late it comes.
+    let late = plain.clone().with_options(as_tls()).call(&WhoAmI).await;
+    assert!(matches!(late, Err(CallError::AuthError(AuthStat::BadCred))), "{late:?}");
     assert_eq!(plain.call(&WhoAmI).await.unwrap().name, "anonymous");
     // Many calls at once, and one byte after the other.
     let mut slow = connect(port).await;
