@@ -49,7 +49,10 @@ pub fn client(given: &Certificates) -> TlsFiles {
     match (given.certificate.clone().or(usual.certificate), given.key.clone().or(usual.key)) {
         (None, None) => files,
         // One without the other is a mistake, which the file that is missing is named for.
-        (certificate, key) => files.with_certificate(certificate.unwrap_or_default(), key.unwrap_or_default()),
+        (certificate, key) => {
+            let (missing_certificate, missing_key) = in_system(Path::new(SYSTEM), "client");
+            files.with_certificate(certificate.unwrap_or(missing_certificate), key.unwrap_or(missing_key))
+        }
     }
 }
 

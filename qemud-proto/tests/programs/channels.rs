@@ -223,6 +223,19 @@ fn certificates_are_named_by_options_as_well_which_come_before_the_uri() {
             1,
             "'/nowhere/key.pem': No such file",
         ),
+        // What is missing is where it usually would be.
+        (
+            bare.clone(),
+            files[..4].iter().map(ToString::to_string).collect(),
+            1,
+            "'/etc/pki/guestd/private/clientkey.pem': No such file",
+        ),
+        (
+            bare.clone(),
+            ["--tls-ca", &ca, "--tls-key", &key].map(str::to_owned).into(),
+            1,
+            "'/etc/pki/guestd/clientcert.pem': No such file",
+        ),
         ("test:///default".to_owned(), vec!["--tls-ca".to_owned(), ca.clone()], 2, "a certificate means nothing for"),
     ] {
         let mut arguments = vec!["--connect", &uri, "domname", "1"];
@@ -464,6 +477,38 @@ fn sockets_that_systemd_has_bound_are_served_each_in_its_way() {
     ctl.fails(&["destroy", "test"], DENIED);
     Ctl::new(uri(&all)).text(&["suspend", "test"]);
     assert_eq!(Ctl::new(pki.uri(&port.to_string())).text(&["domstate", "test"]), "paused\n");
+}
+
+/// It has no mode of its own, whatever its unit says.
+#[test]
+fn an_abstract_socket_that_systemd_has_bound_is_for_its_owner_and_its_group() {
+    const OTHER: u32 = 65_534;
+    let Some(activate) = require("systemd-socket-activate") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let is_root = fs::metadata(folder.path()).unwrap().uid() == 0;
+    // Others may have no access to where the programs are built.
+    let guestctl = folder.path().join("guestctl");
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_guestctl")).arg(&guestctl).status().unwrap().success());
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for (settings, let_in) in [(&[][..], false), (&["--unix-group", "65534"], true), (&["--unix-mode", "0602"], true)] {
+        let name = format!("@guestd-test-passed-{}-{}", std::process::id(), settings.len());
+        let mut command = Command::new(&activate);
+        command.args(["-l", &name, "--fdname", "read-write", env!("CARGO_BIN_EXE_guestd"), "--driver", "test"]);
+        command.args(settings).env_remove("XDG_RUNTIME_DIR").env("XDG_CONFIG_HOME", "/nonexistent");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut daemon = Guestd::spawn(tempfile::tempdir().unwrap(), command);
+        let ctl = Ctl::new(uri(&name));
+        until("the daemon answers", || ctl.run(&["ping"]).status == 0);
+        assert_eq!(daemon.line(), format!("listening unix {name}"));
+        if is_root {
+            let mut other = program(guestctl.to_str().unwrap(), &["--connect", &uri(&name), "domname", "1"]);
+            other.uid(OTHER).gid(OTHER);
+            assert_eq!(run_with(other, b"").status == 0, let_in, "{settings:?}");
+        }
+        daemon.signal("TERM");
+        let (_, log) = daemon.ended();
+        assert_eq!(log.contains("the mode of the socket does not allow it"), is_root && !let_in, "{log}");
+    }
 }
 
 #[test]

@@ -272,6 +272,32 @@ fn a_check_tells_of_sockets_that_cannot_be_there() {
 }
 
 #[test]
+fn a_check_tells_of_drivers_that_cannot_be_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |text: &str| {
+        let file = folder.path().join("guestd.toml");
+        fs::write(&file, text).unwrap();
+        let mut command = guestd_command(&["--unix", "/tmp/sock", "--check", "--config", file.to_str().unwrap()]);
+        // It comes before the file.
+        command.env_remove("GUESTD_DRIVERS");
+        run_with(command, b"")
+    };
+    let mut mistakes = vec![
+        ("drivers = []", "no driver is named"),
+        ("drivers = [\"test\", \"qemu\", \"test\"]", "the driver 'test' is named twice"),
+    ];
+    if cfg!(not(feature = "libvirt")) {
+        mistakes.push(("drivers = [\"libvirt\"]", "this guestd was built without the driver 'libvirt'"));
+    }
+    for (text, says) in mistakes {
+        let ended = file(text);
+        assert_eq!((ended.status, ended.stdout.as_str()), (1, ""), "{text}: {ended:?}");
+        assert!(ended.stderr.contains(says), "{text}: {ended:?}");
+    }
+    assert_eq!(file("drivers = [\"test\"]"), Ended::new(0, "all is right\n", ""));
+}
+
+#[test]
 fn when_the_second_socket_fails_the_first_is_taken_away_again() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -16,11 +16,9 @@ use crate::settings::{DriverName, Settings};
 /// A daemon with the drivers that were named, or else with those that there can be.
 pub(crate) async fn daemon(settings: &Settings) -> anyhow::Result<Daemon> {
     let mut drivers: Vec<Arc<dyn Driver>> = Vec::new();
-    match &settings.drivers {
+    match named(settings)? {
         Some(names) => {
             for name in names {
-                let already = drivers.iter().any(|driver| driver.name() == name.as_str());
-                anyhow::ensure!(!already, "the driver '{}' is named twice", name.as_str());
                 drivers.push(open(*name, settings).await?);
             }
         }
@@ -41,13 +39,26 @@ pub(crate) async fn daemon(settings: &Settings) -> anyhow::Result<Daemon> {
 
 /// Whether the drivers could be served, as far as can be told without touching guests.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
-    let named = settings.drivers.as_deref();
-    anyhow::ensure!(named.is_none_or(|names| !names.is_empty()), "no driver is named");
-    if named.is_some_and(|names| names.contains(&DriverName::Qemu)) {
+    if named(settings)?.is_some_and(|names| names.contains(&DriverName::Qemu)) {
         settings.config_dir()?;
         settings.state_dir()?;
     }
     Ok(())
+}
+
+/// The drivers that are named, which this program has, each once.
+fn named(settings: &Settings) -> anyhow::Result<Option<&[DriverName]>> {
+    let Some(names) = settings.drivers.as_deref() else { return Ok(None) };
+    anyhow::ensure!(!names.is_empty(), "no driver is named");
+    for (index, name) in names.iter().enumerate() {
+        anyhow::ensure!(
+            !names.iter().take(index).any(|other| other == name),
+            "the driver '{}' is named twice",
+            name.as_str()
+        );
+        anyhow::ensure!(name.is_built(), "this guestd was built without the driver '{}'", name.as_str());
+    }
+    Ok(Some(names))
 }
 
 async fn open(name: DriverName, settings: &Settings) -> anyhow::Result<Arc<dyn Driver>> {
@@ -68,7 +79,7 @@ async fn open(name: DriverName, settings: &Settings) -> anyhow::Result<Arc<dyn D
             Ok(Arc::new(own.into_iter().flatten().fold(driver, left)))
         }
         #[cfg(not(feature = "libvirt"))]
-        DriverName::Libvirt => anyhow::bail!("this guestd was built without the driver 'libvirt'"),
+        DriverName::Libvirt => anyhow::bail!("this guestd was built without it"),
     }
 }
 

@@ -66,14 +66,15 @@ impl Listening {
             [(passed.unix, "unix", false), (passed.unix_read_only, "unix-read-only", true)]
         {
             for listener in listeners {
-                let path = listener.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default();
-                let socket = Socket::passed(listener)?;
+                let name = sockets::name(&listener)?;
+                let mode = if read_only { settings.read_only_mode() } else { settings.mode() };
+                let socket = Socket::passed(listener, Access { mode, group })?;
                 if read_only {
                     ways.serve(socket, true)
                 } else {
                     ways.serve_all(socket)
                 }
-                announce(kind, &path.display())?;
+                announce(kind, &name)?;
             }
         }
 

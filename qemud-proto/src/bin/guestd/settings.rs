@@ -34,7 +34,8 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "PATH", env = "GUESTD_UNIX")]
     pub(crate) unix: Option<PathBuf>,
 
-    /// Who may connect to the unix socket, as octal digits [default: 0600, with a group 0660]
+    /// Who may connect to the unix socket, as octal digits, also to an abstract one that systemd has bound, which has no
+    /// SocketMode [default: 0600, with a group 0660]
     #[arg(long, value_name = "MODE", env = "GUESTD_UNIX_MODE")]
     pub(crate) unix_mode: Option<Mode>,
 
@@ -174,6 +175,15 @@ impl DriverName {
             Self::Test => "test",
             Self::Qemu => "qemu",
             Self::Libvirt => "libvirt",
+        }
+    }
+
+    /// Whether it is in this program.
+    pub(crate) const fn is_built(self) -> bool {
+        match self {
+            Self::Test => true,
+            Self::Qemu => cfg!(feature = "qemu"),
+            Self::Libvirt => cfg!(feature = "libvirt"),
         }
     }
 }

@@ -45,16 +45,18 @@ impl Socket {
         if let Some(name) = abstract_name(path) {
             let bound = SocketAddr::from_abstract_name(name).and_then(|address| StdListener::bind_addr(&address));
             let listener = bound.with_context(|| format!("cannot listen on '{}'", path.display()))?;
-            return Ok(Self { access: Some(access), ..Self::passed(listener)? });
+            return Ok(Self::passed(listener, access)?);
         }
         let listener = listen(path, access).await?;
         Ok(Self { listener, access: None, _name: Some(RemovedAtEnd::new(path.to_owned())?) })
     }
 
-    /// A socket that somebody else has bound.
-    pub(crate) fn passed(listener: StdListener) -> io::Result<Self> {
+    /// A socket that is bound already, by somebody else or without a file. Who may connect to a file, its mode tells; an
+    /// abstract socket has none, whatever a unit of systemd says of it.
+    pub(crate) fn passed(listener: StdListener, access: Access) -> io::Result<Self> {
+        let access = listener.local_addr()?.as_abstract_name().map(|_| access);
         listener.set_nonblocking(true)?;
-        Ok(Self { listener: UnixListener::from_std(listener)?, access: None, _name: None })
+        Ok(Self { listener: UnixListener::from_std(listener)?, access, _name: None })
     }
 }
 
@@ -89,6 +91,14 @@ impl Access {
         };
         bits & 0o2 != 0
     }
+}
+
+/// The name of a socket that was passed: its path, or `@name`.
+pub(crate) fn name(listener: &StdListener) -> io::Result<String> {
+    let address = listener.local_addr()?;
+    let path = address.as_pathname().map(|path| path.display().to_string());
+    let name = || Some(format!("@{}", String::from_utf8_lossy(address.as_abstract_name()?)));
+    Ok(path.or_else(name).unwrap_or_default())
 }
 
 fn abstract_name(path: &Path) -> Option<&str> {
