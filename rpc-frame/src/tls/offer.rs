@@ -44,7 +44,7 @@ enum ClearText {
 /// AUTH_REJECTEDCRED and goes on as it began.
 ///
 /// At most 64 connections are at their beginning at a time, for at most the handshake's time: one that is silent so long
-/// goes on in clear text where that is served, and is closed else. They are shared among addresses as
+/// goes on in clear text where that is served, and is closed else, as one that stops in the middle of a call always is. They are shared among addresses as
 /// [`TlsListener`](super::TlsListener) shares its handshakes.
 #[derive(Debug)]
 pub struct StartTlsListener<L: Listener> {
@@ -87,29 +87,35 @@ async fn begin<IO: Stream>(
     mut io: IO,
     peer: Peer,
 ) -> beginnings::Begun<Begun<IO>> {
-    let mut early = BytesMut::new();
-    let asked = ::tokio::time::timeout(tls.handshake_timeout(), ask(&mut io, &mut early, clear_text)).await;
+    let config = ConnectionConfig { max_record: RECORD_MAX, max_calls_in_flight: 1, ..ConnectionConfig::default() };
+    let mut engine = Connection::new(config);
+    let asked = ::tokio::time::timeout(tls.handshake_timeout(), ask(&mut io, &mut engine, clear_text)).await;
     match asked {
         Ok(Ok(true)) => {
             let (io, peer) = tls.begin(io, peer).await?;
             Ok((Begun { early: Bytes::new(), io: MaybeTls::Tls(io.into()) }, peer))
         }
         Ok(Err(error)) => Err(error),
-        Err(_) if clear_text == ClearText::Refused => Err(TlsError::TimedOut),
-        Ok(Ok(false)) | Err(_) => Ok((Begun { early: early.freeze(), io: MaybeTls::Plain(io) }, peer)),
+        Err(_) if clear_text == ClearText::Refused || !is_between_records(&engine) => Err(TlsError::TimedOut),
+        Ok(Ok(false)) | Err(_) => Ok((Begun { early: engine.input().split().freeze(), io: MaybeTls::Plain(io) }, peer)),
     }
 }
 
-/// Whether the client asks for TLS. What it sent instead stays in `early`.
-async fn ask<IO: Stream>(io: &mut IO, early: &mut BytesMut, clear_text: ClearText) -> Result<bool, TlsError> {
-    let config = ConnectionConfig { max_record: RECORD_MAX, max_calls_in_flight: 1, ..ConnectionConfig::default() };
+/// Whether nothing has begun that would have to be gone on with: neither a call of the client's nor a reply of ours.
+fn is_between_records(engine: &Connection) -> bool {
+    engine.handle_eof().is_ok() && engine.output().is_empty()
+}
+
+/// Whether the client asks for TLS. What it sent instead stays in the engine's input.
+async fn ask<IO: Stream>(io: &mut IO, engine: &mut Connection, clear_text: ClearText) -> Result<bool, TlsError> {
     let now = Duration::ZERO;
-    let mut engine = Connection::new(config);
+    let mut is_for_us = clear_text == ClearText::Refused;
     loop {
-        if clear_text == ClearText::Served && !begins_with_auth_tls(io, engine.input()).await? {
-            *early = engine.input().split();
+        // The front of a record tells, and is gone when the rest of the record is waited for.
+        if !is_for_us && !begins_with_auth_tls(io, engine.input()).await? {
             return Ok(false);
         }
+        is_for_us = true;
         let Some(event) = engine.poll_event().map_err(TlsError::ClearText)? else {
             if io.read_buf(engine.input_with_room()).await.map_err(TlsError::Io)? == 0 {
                 return Err(TlsError::Io(io::ErrorKind::UnexpectedEof.into()));
@@ -118,7 +124,8 @@ async fn ask<IO: Stream>(io: &mut IO, early: &mut BytesMut, clear_text: ClearTex
             continue;
         };
         let Event::Call(call) = event else { continue };
-        let offered = answer(&mut engine, now, &call);
+        let offered = answer(engine, now, &call);
+        is_for_us = clear_text == ClearText::Refused;
         io.write_all(engine.output()).await.map_err(TlsError::Io)?;
         io.flush().await.map_err(TlsError::Io)?;
         let sent = engine.output().len();

@@ -1,11 +1,15 @@
 //! A port that begins in clear text: who asks for TLS, who does not, and who asks in a wrong way.
 
+use std::time::Duration;
+
 use rpc_frame::AuthStat;
+use rpc_frame::Peer;
 use rpc_frame::tls::{MaybeTls, ServerTls, StartTlsListener, TlsStream};
-use rpc_frame::tokio::{CallError, CallOptions, Client, Server};
+use rpc_frame::tokio::{CallError, CallOptions, Client, Listener, Server};
 use rpc_frame::{AuthFlavor, OpaqueAuth, program};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 
 use crate::authority::Authority;
 use crate::{Told, WHO, Who, WhoAmI, client, client_files, server_files};
@@ -157,6 +161,77 @@ async fn rejects_what_comes_ahead_of_the_handshake() {
         let _ = stream.read_to_end(&mut rest).await;
         // An alert of TLS, or nothing.
         assert!(rest.is_empty() || rest[0] == 21, "{rest:?}");
+    }
+}
+
+/// Connections through memory, so that time goes on when nobody has anything to do.
+struct Arriving(mpsc::UnboundedReceiver<DuplexStream>);
+
+impl Listener for Arriving {
+    type Io = DuplexStream;
+
+    async fn accept(&mut self) -> std::io::Result<(DuplexStream, Peer)> {
+        match self.0.recv().await {
+            Some(io) => Ok((io, Peer::Unknown)),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A server whose clients have three seconds to ask.
+fn serve_in_memory(authority: &Authority, mode: Mode) -> impl Fn() -> DuplexStream {
+    let tls = ServerTls::builder(server_files(authority)).handshake_timeout(Duration::from_secs(3)).build().unwrap();
+    let (arriving, arrived) = mpsc::unbounded_channel();
+    let listener = match mode {
+        Mode::Opportunistic => StartTlsListener::opportunistic(Arriving(arrived), tls),
+        Mode::Required => StartTlsListener::required(Arriving(arrived), tls),
+    };
+    tokio::spawn(async move { Server::new(program::<Who, _>(Told)).serve(listener).await });
+    move || {
+        let (near, far) = tokio::io::duplex(4096);
+        arriving.send(far).unwrap();
+        near
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_may_come_one_byte_after_the_other() {
+    let authority = Authority::new();
+    for mode in [Mode::Opportunistic, Mode::Required] {
+        let mut stream = serve_in_memory(&authority, mode)();
+        // The second time after a question that is none, of which more than its front has come.
+        let wrong = [crate::null(6, 7), vec![0; 4]].concat();
+        let wrong = [&[0x80, 0, 0, 44], &wrong[4..]].concat();
+        for (sent, len) in [(wrong, 24), (crate::null(7, 7), 36)] {
+            for byte in sent {
+                stream.write_u8(byte).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let mut reply = vec![0; len];
+            stream.read_exact(&mut reply).await.unwrap();
+            assert_eq!(reply.ends_with(b"STARTTLS\0\0\0\0"), len == 36, "{reply:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_silent_goes_on_in_clear_text_and_who_stops_in_the_middle_of_a_call_does_not() {
+    let authority = Authority::new();
+    let connect = serve_in_memory(&authority, Mode::Opportunistic);
+    let mut silent = connect();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    silent.write_all(&crate::null(1, 0)).await.unwrap();
+    let mut reply = [0; 28];
+    silent.read_exact(&mut reply).await.unwrap();
+    assert_eq!(reply[..12], [0x8000_0018, 1, 1].map(u32::to_be_bytes).concat());
+    // What would come behind the beginning of a call is not taken for a call of its own.
+    let asking = crate::null(1, 7);
+    for begun in [&[0x80, 0, 0, 44][..], &asking[..36]] {
+        let (mut slow, since) = (connect(), tokio::time::Instant::now());
+        slow.write_all(begun).await.unwrap();
+        let mut rest = Vec::new();
+        let _ = slow.read_to_end(&mut rest).await;
+        assert_eq!((rest.len(), since.elapsed().as_secs()), (0, 3), "{begun:?}");
     }
 }
 
