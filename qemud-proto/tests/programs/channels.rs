@@ -479,6 +479,37 @@ fn sockets_that_systemd_has_bound_are_served_each_in_its_way() {
     assert_eq!(Ctl::new(pki.uri(&port.to_string())).text(&["domstate", "test"]), "paused\n");
 }
 
+/// A guest, or whatever else outlives the daemon, would keep them from being bound anew.
+#[cfg(feature = "qemu")]
+#[test]
+fn programs_that_the_daemon_starts_do_not_get_its_sockets() {
+    let Some(activate) = require("systemd-socket-activate") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, asked) = (at(folder.path(), "sock"), folder.path().join("asked"));
+    // Stands for the first program that a daemon starts.
+    let emulator = folder.path().join(format!("qemu-system-{}", std::env::consts::ARCH));
+    let script =
+        "#!/bin/sh\nls /proc/$$/fd > \"${0%/*}/asked.new\"\nmv \"${0%/*}/asked.new\" \"${0%/*}/asked\"\nexit 1\n";
+    fs::write(&emulator, script).unwrap();
+    fs::set_permissions(&emulator, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(activate);
+    command.args(["-l", &socket, "--fdname", "read-write", "-E", "PATH", env!("CARGO_BIN_EXE_guestd")]);
+    command.args(["--config-dir", &at(folder.path(), "etc"), "--state-dir", &at(folder.path(), "run")]);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = [folder.path().to_owned()].into_iter().chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(path).unwrap());
+    command.env_remove("XDG_RUNTIME_DIR").env("XDG_CONFIG_HOME", "/nonexistent");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let daemon = Guestd::spawn(tempfile::tempdir().unwrap(), command);
+    let ctl = Ctl::new(uri(&socket));
+    until("the daemon answers", || ctl.run(&["ping"]).status == 0);
+    drop(daemon);
+    let open = fs::read_to_string(asked).unwrap();
+    // A shell keeps its script open as 10 or beyond.
+    let open: Vec<u32> = open.lines().map(|number| number.parse().unwrap()).filter(|number| *number < 10).collect();
+    assert_eq!(open, [0, 1, 2]);
+}
+
 /// It has no mode of its own, whatever its unit says.
 #[test]
 fn an_abstract_socket_that_systemd_has_bound_is_for_its_owner_and_its_group() {

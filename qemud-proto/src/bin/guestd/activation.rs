@@ -17,7 +17,7 @@ pub(crate) struct Passed {
 
 impl Passed {
     /// Takes the sockets, each by its name (`FileDescriptorName=`): `read-write`, `read-only`, `tcp`, `tls`. One without
-    /// a name is as `read-write`. No other name will do: it may be that of a socket that everybody can connect to.
+    /// a name is as `read-write`. From then on the programs that the daemon starts do not get them. No other name will do: it may be that of a socket that everybody can connect to.
     pub(crate) fn take() -> anyhow::Result<Self> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let names: Vec<&str> = names.split(':').collect();

@@ -26,21 +26,19 @@ pub(crate) struct Listening {
 
 impl Listening {
     /// Looks whether the settings lead anywhere.
-    pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    pub(crate) fn check(settings: &Settings, passed: &Passed) -> anyhow::Result<()> {
         settings.unix_group.as_deref().map(group).transpose()?;
         settings.tls_allow()?;
-        let passed = Passed::take()?;
         if settings.tls.is_some() || !passed.tls.is_empty() {
             tls(settings)?;
         }
         // The usual one's folder is made where it is missing.
-        let all = unix_path(settings, &passed)?.filter(|_| settings.unix.is_some());
+        let all = unix_path(settings, passed)?.filter(|_| settings.unix.is_some());
         all.iter().chain(&settings.unix_read_only).try_for_each(|path| sockets::check(path))
     }
 
     /// Listens on every socket of the settings, and on those that were passed.
-    pub(crate) async fn begin(settings: &Settings, server: &GuestServer) -> anyhow::Result<Self> {
-        let passed = Passed::take()?;
+    pub(crate) async fn begin(settings: &Settings, passed: Passed, server: &GuestServer) -> anyhow::Result<Self> {
         let tls = if settings.tls.is_some() || !passed.tls.is_empty() { Some(tls(settings)?) } else { None };
         let limit = PeerLimit::new(settings.per_peer());
         let elsewhere = PeerLimit::of_all(settings.places_elsewhere());

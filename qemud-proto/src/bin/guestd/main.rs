@@ -21,6 +21,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::activation::Passed;
 use crate::listening::Listening;
 use crate::settings::{LogFormat, Settings};
 
@@ -100,6 +101,8 @@ fn log(settings: &Settings) -> anyhow::Result<()> {
 }
 
 async fn run(settings: &Settings, only_check: bool) -> anyhow::Result<()> {
+    // Before any program is started, which would have them as well.
+    let passed = Passed::take()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
@@ -115,7 +118,7 @@ async fn run(settings: &Settings, only_check: bool) -> anyhow::Result<()> {
     }
     let server = daemon.into_server(settings.server());
     if only_check {
-        Listening::check(settings)?;
+        Listening::check(settings, &passed)?;
         println!("all is right");
         return Ok(());
     }
@@ -123,7 +126,7 @@ async fn run(settings: &Settings, only_check: bool) -> anyhow::Result<()> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
-    let mut listening = Listening::begin(settings, &server).await?;
+    let mut listening = Listening::begin(settings, passed, &server).await?;
     // Where nobody wants to know, nothing is sent.
     let tell = |state: &[NotifyState<'_>]| {
         if let Err(error) = sd_notify::notify(state) {
