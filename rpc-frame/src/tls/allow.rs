@@ -40,7 +40,7 @@ pub struct MalformedNetwork(pub String);
 
 impl TlsAllow {
     /// Allows only subjects that match one of these patterns, where `*` stands for any letters and `?` for one: an
-    /// empty list allows nobody. Without a list any verified certificate will do.
+    /// empty list allows nobody. Without a list any verified certificate will do. Who has presented none is on no list.
     ///
     /// A subject is written `C=DE,O=Example,CN=client`, in the order of the certificate, with `\` before a `,` or `=`
     /// that belongs to a value.
@@ -79,6 +79,10 @@ impl TlsAllow {
     pub fn allows_address(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.as_ref().is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
+    }
+
+    pub(super) const fn names_are_listed(&self) -> bool {
+        self.names.is_some()
     }
 
     pub(super) fn check_name(&self, subject: &str) -> Result<(), TlsError> {

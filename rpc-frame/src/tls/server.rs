@@ -182,8 +182,10 @@ impl ServerTls {
         let stream = accepted.map_err(|_| TlsError::TimedOut)?.map_err(TlsError::handshake)?;
         let certificates = stream.get_ref().1.peer_certificates();
         let subject = certificates.and_then(<[_]>::first).and_then(name::subject);
-        // Those who presented a certificate have been looked at already.
-        builder.allow.check_name(subject.as_deref().unwrap_or_default())?;
+        // Those who presented a certificate have been looked at already; no pattern is for those who have none.
+        if subject.is_none() && builder.allow.names_are_listed() {
+            return Err(TlsError::NoCertificate);
+        }
         Ok((TlsStream::Server(stream), peer.over_tls(subject.map(Into::into))))
     }
 }

@@ -81,11 +81,13 @@ async fn a_client_without_a_certificate_is_refused_unless_it_is_welcome() {
     let alice = client(client_files(&authority, "alice"));
     assert_eq!(running.who(&alice).await, Ok("C=DE,O=Example,CN=alice".to_owned()));
     // A list of names lets in no one without a name.
-    let allow = TlsAllow::default().with_names(["*,CN=alice"]);
-    let builder = ServerTls::builder(server_files(&authority)).without_client_certificates().allow(allow);
-    let running = serve(builder).await;
-    assert!(running.who(&nobody).await.is_err());
-    assert!(running.who(&alice).await.is_ok());
+    for names in [&["*,CN=alice"][..], &["*"], &["", "*,CN=alice"]] {
+        let allow = TlsAllow::default().with_names(names);
+        let builder = ServerTls::builder(server_files(&authority)).without_client_certificates().allow(allow);
+        let running = serve(builder).await;
+        assert!(running.who(&nobody).await.is_err(), "{names:?}");
+        assert!(running.who(&alice).await.is_ok(), "{names:?}");
+    }
 }
 
 /// What the server says of the client that this makes, and of nothing else.
