@@ -241,7 +241,7 @@ owned!(owned_text, copied_text_here, copied_text_behind, copied_text, String);
 #[inline(always)]
 fn copied(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
     let body = reader.opaque(len, max)?;
-    reader.charge(body.len(), reader.remaining())?;
+    reader.charge_body(body)?;
     Ok(body.to_vec())
 }
 
@@ -249,7 +249,7 @@ fn copied(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, Deco
 fn copied_text(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
     let body = reader.opaque(len, max)?;
     let text = utf8(reader, body)?;
-    reader.charge(text.len(), reader.remaining())?;
+    reader.charge_body(body)?;
     Ok(text.to_owned())
 }
 

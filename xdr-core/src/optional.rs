@@ -203,7 +203,7 @@ impl<'de, S: BoundShape, T: DecodeBounded<'de, S>> DecodeBounded<'de, S> for Box
 
 /// A boxed slice or string is what the vector or the `String` is.
 macro_rules! boxed_slice {
-    ($([$($generics:tt)*] $slice:ty, $owned:ty, |$reader:ident, $value:ident| $boxed:expr;)+) => {$(
+    ($([$($generics:tt)*] $slice:ty, $owned:ty, |$reader:ident, $value:ident, $position:ident| $boxed:expr;)+) => {$(
         impl<'de, S: BoundShape, $($generics)*> DecodeBounded<'de, S> for Box<$slice>
         where
             $owned: DecodeBounded<'de, S>,
@@ -212,6 +212,7 @@ macro_rules! boxed_slice {
             const MAX_WIRE: Option<usize> = None;
             #[inline(always)]
             fn decode($reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+                let $position = $reader.remaining().saturating_add(run.len());
                 let $value = <$owned>::decode($reader, run, after)?;
                 $boxed
             }
@@ -223,11 +224,11 @@ macro_rules! boxed_slice {
 }
 
 boxed_slice! {
-    [] str, String, |_reader, text| Ok(text.into_boxed_str());
-    [T] [T], Vec<T>, |reader, items| {
+    [] str, String, |_reader, text, _position| Ok(text.into_boxed_str());
+    [T] [T], Vec<T>, |reader, items, position| {
         if size_of::<T>() > 0 && items.capacity() > items.len() {
             // A list's room is given back by moving it: for a moment both are there.
-            reader.charge(items.len().saturating_mul(unit::<T>()), reader.remaining())?;
+            reader.charge(items.len().saturating_mul(unit::<T>()), position)?;
         }
         Ok(items.into_boxed_slice())
     };

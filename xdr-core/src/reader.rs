@@ -263,6 +263,14 @@ impl<'de> Reader<'de> {
         }
     }
 
+    /// Charges a copy of `body`, an opaque's or string's that has just been read.
+    #[inline(always)]
+    pub(crate) fn charge_body(&mut self, body: &[u8]) -> Result<(), DecodeFault> {
+        // What costs too much is the whole, which begins with its length word.
+        let position = self.rest.len().saturating_add(padded(body.len())).saturating_add(4);
+        self.charge(body.len(), position)
+    }
+
     pub(crate) const fn refund(&mut self, bytes: usize) {
         self.heap = self.heap.saturating_add(bytes);
     }
@@ -285,7 +293,7 @@ impl<'de> Reader<'de> {
         match self.buffer {
             Some(buffer) => Ok(buffer.slice_ref(body)),
             None => {
-                self.charge(body.len(), self.rest.len())?;
+                self.charge_body(body)?;
                 Ok(Bytes::copy_from_slice(body))
             }
         }

@@ -1,0 +1,80 @@
+//! Errors name the field that is to blame, and not its neighbour.
+
+use xdr_core::{Bytes, Decode, DecodeErrorKind, Limits, Xdr, from_slice_with, to_vec};
+
+/// Each field but the last costs four bytes of heap for its content.
+#[derive(Debug, Xdr)]
+struct Costly {
+    number: u32,
+    #[xdr(max = 8)]
+    text: String,
+    #[xdr(max = 8)]
+    opaque: Vec<u8>,
+    #[xdr(max = 8)]
+    shared: Bytes,
+    #[xdr(max = 8)]
+    boxed: Box<str>,
+    #[xdr(max = 8)]
+    words: Vec<u32>,
+    last: u32,
+}
+
+#[track_caller]
+fn stops_at<'de, T: Decode<'de> + std::fmt::Debug>(wire: &'de [u8], heap: usize, expected: &str) {
+    let error = from_slice_with::<T>(wire, Limits::default().with_heap(heap)).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::HeapLimit { limit: heap });
+    assert_eq!(format!("{} at {}", error.path, error.offset), expected, "{heap} bytes");
+}
+
+#[test]
+fn the_heap_limit_is_told_of_the_field_that_asks_for_more() {
+    let costly = Costly {
+        number: 7,
+        text: "abcd".into(),
+        opaque: vec![1; 4],
+        shared: Bytes::from_static(&[2; 4]),
+        boxed: "efgh".into(),
+        words: vec![9],
+        last: 8,
+    };
+    let wire = to_vec(&costly).unwrap();
+    let fields = ["text at 4", "opaque at 12", "shared at 20", "boxed at 28", "words at 36"];
+    for (heap, field) in (3..).step_by(4).zip(fields) {
+        stops_at::<Costly>(&wire, heap, &format!("Costly.{field}"));
+    }
+    assert!(from_slice_with::<Costly>(&wire, Limits::default().with_heap(20)).is_ok());
+}
+
+/// What is last has nothing behind it that could be taken for it.
+#[derive(Debug, Xdr)]
+struct Names {
+    #[xdr(max = 4, item(max = 8))]
+    names: Vec<String>,
+}
+
+#[test]
+fn the_heap_limit_is_told_of_the_last_element() {
+    let wire = to_vec(&Names { names: vec!["abcd".into(), "efgh".into()] }).unwrap();
+    let elements = 2 * size_of::<String>();
+    stops_at::<Names>(&wire, elements - 1, "Names.names at 0");
+    stops_at::<Names>(&wire, elements + 3, "Names.names[0] at 4");
+    stops_at::<Names>(&wire, elements + 7, "Names.names[1] at 12");
+}
+
+/// A list whose room is given back when it is whole.
+#[derive(Debug, Xdr)]
+struct Boxed {
+    before: u32,
+    #[xdr(list, max = 9)]
+    nodes: Box<[u32]>,
+    behind: u32,
+}
+
+#[test]
+fn the_heap_limit_is_told_of_a_list_that_gives_its_room_back() {
+    let wire = to_vec(&Boxed { before: 1, nodes: [2, 3, 4].into(), behind: 5 }).unwrap();
+    let room = 4 * size_of::<u32>();
+    stops_at::<Boxed>(&wire, room - 1, "Boxed.nodes at 4");
+    stops_at::<Boxed>(&wire, room, "Boxed.nodes at 4");
+    assert!(from_slice_with::<Boxed>(&wire, Limits::default().with_heap(room + 12)).is_ok());
+}
