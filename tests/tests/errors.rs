@@ -78,3 +78,64 @@ fn the_heap_limit_is_told_of_a_list_that_gives_its_room_back() {
     stops_at::<Boxed>(&wire, room, "Boxed.nodes at 4");
     assert!(from_slice_with::<Boxed>(&wire, Limits::default().with_heap(room + 12)).is_ok());
 }
+
+fn is_short(text: &str) -> bool {
+    text.len() < 4
+}
+
+fn is_lower_case(name: &Name) -> bool {
+    name.text.chars().all(char::is_lowercase)
+}
+
+fn is_ascii(pair: &Pair) -> bool {
+    pair.second.text.is_ascii()
+}
+
+/// A text that passes its own check, in a name that has another.
+#[derive(Debug, Xdr)]
+#[xdr(validate = is_lower_case)]
+struct Name {
+    #[xdr(max = 8, with = text, validate = is_short)]
+    text: String,
+}
+
+/// Names that pass theirs, in a pair that has a third.
+#[derive(Debug, Xdr)]
+#[xdr(validate = is_ascii)]
+struct Pair {
+    first: u32,
+    second: Name,
+}
+
+/// A text is not empty.
+mod text {
+    pub(crate) type Wire = String;
+
+    #[expect(clippy::ptr_arg, reason = "it is called with what the field holds")]
+    pub(crate) fn to_wire(text: &String) -> String {
+        text.clone()
+    }
+
+    pub(crate) fn from_wire(wire: String) -> Option<String> {
+        Some(wire).filter(|text| !text.is_empty())
+    }
+}
+
+#[test]
+fn a_value_is_rejected_by_the_check_that_it_fails_and_not_by_one_inside_that_it_passes() {
+    let refused = |text: &str, expected: &str| {
+        let mut wire = [&[0, 0, 0, 7, 0, 0, 0][..], &[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        wire.resize(wire.len().next_multiple_of(4), 0);
+        assert_eq!(xdr_core::from_slice::<Pair>(&wire).unwrap_err().to_string(), expected, "{text}");
+        let pair = Pair { first: 7, second: Name { text: text.into() } };
+        // `from_wire` has no part in encoding.
+        if !text.is_empty() {
+            let encode = to_vec(&pair).unwrap_err().to_string();
+            assert_eq!(Some(encode.as_str()), expected.split(", at").next(), "{text}");
+        }
+    };
+    refused("", "Pair.second.text: value is rejected by text, at byte 4");
+    refused("long", "Pair.second.text: value is rejected by is_short, at byte 4");
+    refused("UP", "Pair.second: value is rejected by is_lower_case, at byte 4");
+    refused("é", "Pair: value is rejected by is_ascii, at byte 0");
+}

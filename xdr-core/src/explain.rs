@@ -26,9 +26,10 @@ pub(crate) fn decode_error(
     };
     let found = match cause {
         DecodeCause::Trailing => Found::at_root(schema, target),
-        DecodeCause::Rejected => {
-            Found::checked(schema, input, Role::CheckedEnd, |leaf, _| leaf.at.saturating_add(leaf.len) == target)
-        }
+        // Values inside may have passed checks of theirs, and end at the same byte.
+        DecodeCause::Rejected(hash) => Found::checked(schema, input, Role::CheckedEnd, |leaf, by| {
+            leaf.at.saturating_add(leaf.len) == target && name_hash(by) == hash
+        }),
         _ => Found::by_walk(schema, input, target),
     };
     let word = found.word(input);
@@ -50,11 +51,11 @@ pub(crate) fn decode_error(
         DecodeCause::InvalidUtf8 => DecodeErrorKind::InvalidUtf8,
         DecodeCause::Depth => DecodeErrorKind::DepthLimit { limit: limits.depth() },
         DecodeCause::Heap => DecodeErrorKind::HeapLimit { limit: limits.heap() },
-        DecodeCause::Rejected => DecodeErrorKind::Rejected { by: found.checked_by() },
+        DecodeCause::Rejected(_) => DecodeErrorKind::Rejected { by: found.checked_by() },
         DecodeCause::Trailing => DecodeErrorKind::TrailingBytes { count: position },
     };
     let offset = match cause {
-        DecodeCause::Truncated | DecodeCause::Rejected => found.at,
+        DecodeCause::Truncated | DecodeCause::Rejected(_) => found.at,
         _ => target,
     };
     DecodeError { kind, offset, path: found.path }
@@ -65,7 +66,7 @@ pub(crate) fn decode_error(
 pub(crate) fn encode_error(fault: EncodeFault, schema: &'static Schema, written: &[u8], needed: usize) -> EncodeError {
     let found = match fault.cause() {
         EncodeCause::Rejected => Found::checked(schema, written, Role::CheckedBegin, |leaf, by| {
-            leaf.at == written.len() && name_hash(by) == fault.detail()
+            leaf.at == written.len() && name_hash(by) as usize == fault.detail()
         }),
         _ => Found::by_walk(schema, written, written.len()),
     };

@@ -50,7 +50,8 @@ pub(crate) enum DecodeCause {
     InvalidUtf8,
     Depth,
     Heap,
-    Rejected,
+    /// By the check whose name has this hash.
+    Rejected(u32),
     Trailing,
 }
 
@@ -95,7 +96,7 @@ impl EncodeFault {
     #[doc(hidden)]
     #[cold]
     pub fn rejected(by: &'static str) -> Self {
-        Self::new(EncodeCause::Rejected, name_hash(by))
+        Self::new(EncodeCause::Rejected, name_hash(by) as usize)
     }
 
     /// A value keeps a tag that belongs to another arm of its union.
@@ -107,9 +108,9 @@ impl EncodeFault {
 }
 
 /// A number that stands for a name in a fault's word (FNV-1a, cut to what fits).
-pub(crate) fn name_hash(name: &str) -> usize {
+pub(crate) fn name_hash(name: &str) -> u32 {
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0)
+    u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use bytes::Bytes;
 
-use crate::fault::{DecodeCause, DecodeFault, DecodeReason};
+use crate::fault::{DecodeCause, DecodeFault, DecodeReason, name_hash};
 use crate::limits::Limits;
 use crate::writer::padded;
 
@@ -75,11 +75,11 @@ impl<'de> Reader<'de> {
         self.invalid(DecodeCause::UnknownDiscriminant, run)
     }
 
-    /// A value that is not accepted, which ends where the open run's rest begins.
+    /// A value that `by` does not accept, which ends where the open run's rest begins.
     #[doc(hidden)]
-    #[inline(always)]
-    pub const fn rejected(&mut self, run: &[u8]) -> DecodeFault {
-        self.stop_at(DecodeCause::Rejected, self.rest.len().wrapping_add(run.len()))
+    #[cold]
+    pub fn rejected(&mut self, run: &[u8], by: &'static str) -> DecodeFault {
+        self.stop_at(DecodeCause::Rejected(name_hash(by)), self.rest.len().wrapping_add(run.len()))
     }
 
     /// Why decoding stopped, where it is not that the input ends too early.

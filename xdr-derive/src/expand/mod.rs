@@ -432,10 +432,13 @@ impl<'a> Context<'a> {
         run: TokenStream,
     ) -> TokenStream {
         let p = &self.private;
-        let rejected = quote!(return #p::Err(__reader.rejected(#run)));
+        let rejected = |by| {
+            let by = path_text(by);
+            quote!(return #p::Err(__reader.rejected(#run, #by)))
+        };
         let read = match with {
             Some(module) => {
-                let (at, p) = (at_path(module), moved(p.clone(), module));
+                let (at, p, rejected) = (at_path(module), moved(p.clone(), module), rejected(module));
                 quote_spanned! {at=>
                     match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected }
                 }
@@ -444,6 +447,7 @@ impl<'a> Context<'a> {
         };
         match validate {
             Some(validate) => {
+                let rejected = rejected(validate);
                 let check = quote_spanned!(at_path(validate)=> if !#validate(&__value) { #rejected; });
                 quote!({ let __value = #read; #check __value })
             }

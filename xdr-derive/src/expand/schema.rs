@@ -48,21 +48,15 @@ pub(crate) fn schema(context: &mut Context<'_>, side: Side, checked: bool) -> To
     quote!(#krate::Schema { name: #name, docs: #docs, arguments: &[#(#arguments),*], shape: #shape })
 }
 
-/// A field's type, with the check that it must pass.
+/// A field's type, with the checks that it must pass.
 fn field_schema(context: &mut Context<'_>, field: &Field<'_>, side: Side) -> TokenStream {
     let krate = context.krate;
     let codec = context.codec(field, side);
-    match field.validate.as_ref().or(field.with.as_ref()) {
-        Some(path) => {
-            let by = path_text(path);
-            quote! {
-                || const {
-                    &#krate::Schema::builtin("", #krate::Shape::Checked { by: #by, inner: #codec::schema })
-                }
-            }
-        }
-        None => quote!(#codec::schema),
-    }
+    // What `with` makes is what `validate` looks at.
+    [&field.with, &field.validate].into_iter().flatten().fold(quote!(#codec::schema), |inner, path| {
+        let by = path_text(path);
+        quote!(|| const { &#krate::Schema::builtin("", #krate::Shape::Checked { by: #by, inner: #inner }) })
+    })
 }
 
 /// The fields on the wire. `alone`: the only field of a tuple variant has no name.
