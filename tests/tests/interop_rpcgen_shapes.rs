@@ -6,21 +6,20 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use xdr_core::{export_x, x_name};
+use xdr_core::{Encode, Type, export_x, x_name};
 use xdr_tests::foreign_c::CFolder;
-use xdr_tests::shape_table::{Shape, shapes};
+use xdr_tests::shape_table::shapes;
 
 /// Values of each type.
 const VALUES: usize = 40;
 
-fn build(shapes: &[Shape]) -> Option<PathBuf> {
-    let folder = CFolder::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("rpcgen-shapes"))?;
-    let types: Vec<_> = shapes.iter().map(|shape| shape.schema).collect();
-    let definitions = export_x(&types);
+fn build(folder: &str, types: &[Type]) -> Option<PathBuf> {
+    let folder = CFolder::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder))?;
+    let definitions = export_x(types);
     folder.write("shapes.x", &definitions);
     let mut table = String::new();
-    for shape in shapes {
-        let name = x_name((shape.schema)());
+    for schema in types {
+        let name = x_name(schema());
         assert!(definitions.contains(&format!(" {name} ")), "{name} is not exported");
         writeln!(table, "{{ (xdrproc_t)xdr_{name}, sizeof({name}) }},").unwrap();
     }
@@ -34,19 +33,97 @@ fn build(shapes: &[Shape]) -> Option<PathBuf> {
 
 #[test]
 fn libtirpc_decodes_and_encodes_what_we_encode() {
-    let shapes = shapes();
-    let Some(program) = build(&shapes) else { return };
+    compare("rpcgen-shapes", &shapes().iter().map(|shape| shape.schema).collect::<Vec<_>>());
+}
+
+/// Types that hold themselves and each other, in all the ways that XDR has for it.
+mod recursive {
+    use xdr_core::Xdr;
+
+    #[derive(Xdr)]
+    pub(crate) struct Tree {
+        name: u32,
+        #[xdr(max = 3, recursive)]
+        branches: Vec<Tree>,
+    }
+
+    #[derive(Xdr)]
+    pub(crate) struct Forest {
+        name: u32,
+        #[xdr(list, max = 3, recursive)]
+        forests: Vec<Forest>,
+        last: Option<Box<Forest>>,
+    }
+
+    #[derive(Xdr)]
+    pub(crate) struct Folder {
+        #[xdr(list, max = 3, recursive)]
+        files: Vec<File>,
+        newest: Option<Box<File>>,
+        alias: Option<Box<Alias>>,
+    }
+
+    #[derive(Xdr)]
+    pub(crate) struct File {
+        number: u64,
+        parent: Option<Box<Folder>>,
+        #[xdr(max = 2, recursive)]
+        links: Vec<Folder>,
+    }
+
+    #[derive(Xdr)]
+    #[xdr(transparent)]
+    pub(crate) struct Alias(#[xdr(recursive)] Folder);
+
+    #[derive(Xdr)]
+    pub(crate) enum Json {
+        #[xdr(case = 0)]
+        Null,
+        #[xdr(case = 1)]
+        Number(i64),
+        #[xdr(case = 2)]
+        Array(#[xdr(max = 4, recursive)] Vec<Json>),
+        #[xdr(case = 3)]
+        Object(#[xdr(max = 4, recursive)] Vec<(u32, Json)>),
+        #[xdr(case = 4)]
+        Pair(u32, Option<Box<Json>>),
+        #[xdr(case = 5)]
+        Next(Option<Box<Json>>),
+        #[xdr(case = 6)]
+        Nothings(#[xdr(max = 4)] Vec<()>),
+    }
+}
+
+#[test]
+fn libtirpc_decodes_and_encodes_what_holds_itself() {
+    use recursive::{File, Folder, Forest, Json, Tree};
+    let types: [Type; 5] = [
+        <Tree as Encode>::schema,
+        <Forest as Encode>::schema,
+        <Folder as Encode>::schema,
+        <File as Encode>::schema,
+        <Json as Encode>::schema,
+    ];
+    compare("rpcgen-recursive", &types);
+    // Where one begins decides what is defined first.
+    for (index, schema) in types.into_iter().enumerate() {
+        compare(&format!("rpcgen-recursive-{index}"), &[schema]);
+    }
+}
+
+fn compare(folder: &str, types: &[Type]) {
+    let Some(program) = build(folder, types) else { return };
     let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut to = child.stdin.take().unwrap();
     let mut from = child.stdout.take().unwrap();
     let mut random = fastrand::Rng::with_seed(7);
     let mut compared = 0;
-    for (index, shape) in shapes.iter().enumerate() {
+    for (index, schema) in types.iter().enumerate() {
         for _ in 0..VALUES {
             // A C string ends at its first NUL, so none is made.
             let seed: Vec<u8> = (0..random.usize(..300)).map(|_| random.u8(1..)).collect();
             let source = &mut arbitrary::Unstructured::new(&seed);
-            let Ok(wire) = xdr_core::arbitrary_wire((shape.schema)(), source) else { continue };
+            let Ok(wire) = xdr_core::arbitrary_wire(schema(), source) else { continue };
             let mut request = u32::try_from(index).unwrap().to_be_bytes().to_vec();
             request.extend(u32::try_from(wire.len()).unwrap().to_be_bytes());
             request.extend(&wire);
@@ -54,14 +131,14 @@ fn libtirpc_decodes_and_encodes_what_we_encode() {
             let mut word = [0; 4];
             from.read_exact(&mut word).unwrap();
             let len = u32::from_be_bytes(word);
-            assert_ne!(len, u32::MAX, "C refuses {}: {wire:02x?}", shape.name);
+            assert_ne!(len, u32::MAX, "C refuses {}: {wire:02x?}", schema().name);
             let mut again = vec![0; len as usize];
             from.read_exact(&mut again).unwrap();
-            assert_eq!(again, wire, "C encodes {} in another way", shape.name);
+            assert_eq!(again, wire, "C encodes {} in another way", schema().name);
             compared += 1;
         }
     }
     drop(to);
     assert!(child.wait().unwrap().success());
-    assert!(compared > shapes.len() * VALUES * 9 / 10, "only {compared} values were compared");
+    assert!(compared > types.len() * VALUES * 9 / 10, "only {compared} values were compared");
 }

@@ -1,18 +1,32 @@
 //! Descriptions as a `.x` file, the XDR language of RFC 4506 §6 as rpcgen reads it.
 
+mod alike; // whether two descriptions have the same definition
+mod name; //  names that rpcgen and C take
+#[cfg(test)]
+mod tests;
+
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+pub use self::name::x_name;
+
+use self::alike::{Meaning, holds, unchecked};
+use self::name::{identifier, member_name};
 use crate::schema::{Arm, EnumValue, Field, Schema, Shape, Type};
 
 /// The definitions of these types, and of all that they use, for rpcgen.
 ///
 /// A type is called what its `rename` or its Rust name says, a generic one with the names of its arguments behind
-/// it; what XDR cannot say in one declaration gets a `typedef` of its own. Types without bytes have no definition,
-/// and fields of such a type none either; `quadruple`, which rpcgen cannot translate, is `opaque[16]`.
+/// it; what XDR cannot say in one declaration gets a `typedef` of its own. Types that differ and have one name, as
+/// those of two modules or of two constants (`Page<4>` and `Page<8>`), are numbered: `Page` and `Page_2`. Types without
+/// bytes have no definition, and fields of such a type none either; of an array of them there is the count;
+/// `quadruple`, which rpcgen cannot translate, is `opaque[16]`.
+///
+/// What holds itself in an `Option`, an array or a list is named before it is defined, as rpcgen knows it: `struct tree`.
+/// A type that holds itself with only a `Box` between has no declaration in XDR, and no C.
 ///
 /// # Examples
 /// ```
@@ -41,50 +55,36 @@ use crate::schema::{Arm, EnumValue, Field, Schema, Shape, Type};
 /// ```
 #[must_use]
 pub fn export_x(types: &[Type]) -> String {
-    let mut export = Export { names: BTreeMap::new(), definitions: Vec::new() };
+    let mut export = Export::default();
     for root in types {
         export.specifier(root(), "root");
     }
     export.definitions.join("\n")
 }
 
-/// The name under which [`export_x`] defines a struct, an enum, a union or a `transparent` type.
-///
-/// # Examples
-/// ```
-/// use xdr_core::{Encode, Xdr, x_name};
-/// #[derive(Xdr)]
-/// struct Page<T> { #[xdr(max = 4)] items: Vec<T> }
-/// assert_eq!(x_name(<Page<u32> as Encode>::schema()), "Page_unsigned_int");
-/// ```
-#[must_use]
-pub fn x_name(schema: &Schema) -> String {
-    let mut name = schema.name.to_owned();
-    let of_tuple = match schema.shape {
-        Shape::Struct { fields } if schema.name == "tuple" => fields,
-        _ => &[],
-    };
-    let parts = schema.arguments.iter().copied().chain(of_tuple.iter().map(|field| field.schema));
-    for part in parts {
-        name.push('_');
-        name.push_str(&x_name(part()));
-    }
-    match schema.shape {
-        Shape::FixedOpaque(len) => name.push_str(&format!("_{len}")),
-        Shape::FixedArray { len, item } => name.push_str(&format!("_{len}_{}", x_name(item()))),
-        Shape::Opaque { max } | Shape::String { max, .. } => name.push_str(&format!("_{max}")),
-        Shape::Array { max, item } | Shape::List { max, item } => name.push_str(&format!("_{max}_{}", x_name(item()))),
-        Shape::Optional(inner) => name.push_str(&format!("_{}", x_name(inner()))),
-        _ => {}
-    }
-    identifier(&name)
+#[derive(Default)]
+struct Export {
+    names: BTreeMap<String, Named>,
+    definitions: Vec<String>,
+    /// What is being defined, from the outermost on; of a struct or union its description.
+    open: Vec<(String, Option<&'static Schema>)>,
+    /// What waits until something open that it holds is defined.
+    later: Vec<(String, Meaning)>,
 }
 
-/// What a name stands for already.
-struct Export {
-    /// The names given so far, by the description they stand for.
-    names: BTreeMap<String, String>,
-    definitions: Vec<String>,
+/// What a name stands for, and how far its definition is.
+struct Named {
+    meaning: Meaning,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// Waiting, or being defined.
+    Begun,
+    Defined,
+    /// There are no bytes to define.
+    Nothing,
 }
 
 /// A declaration in two halves, around the declared name: `string ` and `<256>`.
@@ -117,16 +117,25 @@ impl Export {
                 let mut item = self.specifier(item(), &item_place)?;
                 if item == "bool" {
                     // rpcgen's C for an array of fixed length takes the name as it stands, and C has no `bool`.
-                    item = self.define(item_place, |_, name| Some(format!("typedef bool {name};\n")))?;
+                    let definition = |_: &mut Self, name: &str| Some(format!("typedef bool {name};\n"));
+                    item = self.define(item_place, Meaning::Bool, definition)?;
                 }
                 Some(Declaration { before: format!("{item} "), after: format!("[{len}]") })
             }
             Shape::Array { max, item } => {
-                let item = self.specifier(item(), &format!("{place}_item"))?;
-                Some(bounded(&item, max))
+                Some(match self.specifier(item(), &format!("{place}_item")) {
+                    Some(item) => bounded(&item, max),
+                    // How many there are is all there is.
+                    None => Declaration::plain("unsigned int"),
+                })
             }
             Shape::Optional(inner) => match self.specifier(inner(), &format!("{place}_value")) {
-                Some(inner) => Some(Declaration { before: format!("{inner} *"), after: String::new() }),
+                Some(inner) => {
+                    // To what it declares itself rpcgen points without the word.
+                    let itself = self.open.last().is_some_and(|(name, _)| inner == format!("struct {name}"));
+                    let inner = inner.strip_prefix("struct ").filter(|_| itself).unwrap_or(&inner);
+                    Some(Declaration { before: format!("{inner} *"), after: String::new() })
+                }
                 // Whether it is there is all there is.
                 None => Some(Declaration::plain("bool")),
             },
@@ -145,66 +154,155 @@ impl Export {
             Shape::UnsignedChar | Shape::UnsignedShort | Shape::UnsignedInt | Shape::UnsignedHyper => {
                 Some(schema.name.to_owned())
             }
-            Shape::Struct { fields } => {
-                let name = x_name(schema);
-                self.define(name, |export, name| export.structure(name, fields))
+            Shape::Struct { .. } | Shape::Union { .. } => {
+                let (name, state) = self.named(x_name(schema), Meaning::Type(schema));
+                match state {
+                    None => self.compound(name, schema),
+                    Some(State::Begun) => Some(format!("struct {name}")),
+                    Some(State::Defined) => Some(name),
+                    Some(State::Nothing) => None,
+                }
             }
             Shape::Enum { values, .. } => {
-                let name = x_name(schema);
-                self.define(name, |_, name| Some(enumeration(name, values)))
-            }
-            Shape::Union { switch, arms, default } => {
-                let name = x_name(schema);
-                self.define(name, |export, name| export.union(name, switch(), arms, default))
+                self.define(x_name(schema), Meaning::Type(schema), |_, name| Some(enumeration(name, values)))
             }
             Shape::Typedef(inner) | Shape::Checked { inner, .. } if schema.name.is_empty() => {
                 self.specifier(inner(), place)
             }
             // A checked type is what it is, under the same name.
             Shape::Checked { inner, .. } => self.specifier(inner(), place),
-            Shape::Typedef(inner) => {
-                let name = x_name(schema);
-                self.define(name, |export, name| {
-                    // A list's own name is this one.
-                    if let Shape::List { item, .. } = unchecked(inner()).shape {
-                        return Some(export.list(name, item));
-                    }
-                    let declaration = export.declaration(inner(), name)?;
-                    Some(format!("typedef {};\n", declaration.of(name)))
-                })
+            Shape::Typedef(inner) => self.define(x_name(schema), Meaning::Type(schema), |export, name| {
+                // A list's own name is this one.
+                let inner = unchecked(inner());
+                if let Shape::List { .. } = inner.shape {
+                    return Some(export.list(name, inner));
+                }
+                let declaration = export.declaration(inner, name)?;
+                Some(format!("typedef {};\n", declaration.of(name)))
+            }),
+            Shape::List { .. } => {
+                self.define(identifier(place), Meaning::Type(schema), |export, name| Some(export.list(name, schema)))
             }
-            Shape::List { item, .. } => self.define(identifier(place), |export, name| Some(export.list(name, item))),
-            _ => self.define(identifier(place), |export, name| {
+            _ => self.define(identifier(place), Meaning::Type(schema), |export, name| {
                 let declaration = export.declaration(schema, name)?;
                 Some(format!("typedef {};\n", declaration.of(name)))
             }),
         }
     }
 
-    /// Gives a definition its name, once. None where it has no bytes.
-    fn define(&mut self, name: String, definition: impl FnOnce(&mut Self, &str) -> Option<String>) -> Option<String> {
-        if let Some(known) = self.names.get(&name) {
-            return if known.is_empty() { None } else { Some(known.clone()) };
+    /// The name for this meaning, numbered where what is called so already means something else, and how far its
+    /// definition is.
+    fn named(&self, base: String, meaning: Meaning) -> (String, Option<State>) {
+        let mut name = base.clone();
+        let mut number = 1_usize;
+        while let Some(known) = self.names.get(&name) {
+            if known.meaning.is_alike(meaning) {
+                return (name, Some(known.state));
+            }
+            number = number.saturating_add(1);
+            name = format!("{base}_{number}");
         }
-        // Known before it is defined, so that a type can point to itself.
-        self.names.insert(name.clone(), name.clone());
-        match definition(self, &name) {
-            Some(definition) => {
-                self.definitions.push(definition);
-                Some(name)
-            }
-            None => {
-                self.names.insert(name, String::new());
-                None
-            }
+        (name, None)
+    }
+
+    /// Gives a definition its name, once. None where it has no bytes.
+    fn define(
+        &mut self,
+        base: String,
+        meaning: Meaning,
+        definition: impl FnOnce(&mut Self, &str) -> Option<String>,
+    ) -> Option<String> {
+        match self.named(base, meaning) {
+            (_, Some(State::Nothing)) => None,
+            (name, Some(_)) => Some(name),
+            (name, None) => self.define_as(name, meaning, None, definition),
         }
     }
 
-    fn list(&mut self, name: &str, item: Type) -> String {
-        let node = format!("{name}_node");
-        let item = self.specifier(item(), &format!("{name}_item"));
-        let item = item.map_or(String::new(), |item| format!("    {item} item;\n"));
-        format!("struct {node} {{\n{item}    {node} *next;\n}};\n\ntypedef {node} *{name};\n")
+    fn define_as(
+        &mut self,
+        name: String,
+        meaning: Meaning,
+        compound: Option<&'static Schema>,
+        definition: impl FnOnce(&mut Self, &str) -> Option<String>,
+    ) -> Option<String> {
+        // Known before it is defined, so that a type can point to itself.
+        self.names.insert(name.clone(), Named { meaning, state: State::Begun });
+        self.open.push((name.clone(), compound));
+        let defined = definition(self, &name);
+        self.open.pop();
+        let state = if defined.is_some() { State::Defined } else { State::Nothing };
+        self.names.insert(name.clone(), Named { meaning, state });
+        self.definitions.extend(defined);
+        self.define_later();
+        (state == State::Defined).then_some(name)
+    }
+
+    /// A struct or union. What holds something that is being defined can only be defined behind it.
+    fn compound(&mut self, name: String, schema: &'static Schema) -> Option<String> {
+        if self.holds_open(schema) {
+            return Some(format!("struct {}", self.wait(name, Meaning::Type(schema))));
+        }
+        self.define_as(name, Meaning::Type(schema), Some(schema), |export, name| match schema.shape {
+            Shape::Union { switch, arms, default } => export.union(name, switch(), arms, default),
+            Shape::Struct { fields } => export.structure(name, fields),
+            _ => None,
+        })
+    }
+
+    fn holds_open(&self, schema: &'static Schema) -> bool {
+        let open: Vec<_> = self.open.iter().filter_map(|(_, compound)| *compound).collect();
+        !open.is_empty() && holds(schema, &open)
+    }
+
+    fn wait(&mut self, name: String, meaning: Meaning) -> String {
+        self.names.insert(name.clone(), Named { meaning, state: State::Begun });
+        self.later.push((name.clone(), meaning));
+        name
+    }
+
+    /// Defines what waits no longer.
+    fn define_later(&mut self) {
+        let ready = self.later.iter().position(|(_, meaning)| match meaning {
+            Meaning::Type(schema) => !self.holds_open(schema),
+            Meaning::Node(Schema { shape: Shape::List { item, .. }, .. }) => !self.holds_open(item()),
+            _ => true,
+        });
+        let Some(ready) = ready else { return };
+        // Defining it looks for the next one that is ready.
+        match self.later.remove(ready) {
+            (name, Meaning::Node(list)) => self.node(name, list),
+            (name, Meaning::Type(schema)) => {
+                self.compound(name, schema);
+            }
+            _ => {}
+        }
+    }
+
+    /// A list is a pointer to its first node.
+    fn list(&mut self, name: &str, list: &'static Schema) -> String {
+        let meaning = Meaning::Node(list);
+        let (node, state) = self.named(format!("{name}_node"), meaning);
+        let waits = matches!(list.shape, Shape::List { item, .. } if self.holds_open(item()));
+        let word = if waits || state == Some(State::Begun) { "struct " } else { "" };
+        match state {
+            None if waits => {
+                self.wait(node.clone(), meaning);
+            }
+            None => self.node(node.clone(), list),
+            Some(_) => {}
+        }
+        format!("typedef {word}{node} *{name};\n")
+    }
+
+    fn node(&mut self, name: String, list: &'static Schema) {
+        let Shape::List { item, .. } = list.shape else { return };
+        self.define_as(name, Meaning::Node(list), None, |export, node| {
+            let place = format!("{}_item", node.strip_suffix("_node").unwrap_or(node));
+            let item = export.specifier(item(), &place);
+            let item = item.map_or(String::new(), |item| format!("    {item} item;\n"));
+            Some(format!("struct {node} {{\n{item}    {node} *next;\n}};\n"))
+        });
     }
 
     fn structure(&mut self, name: &str, fields: &[Field]) -> Option<String> {
@@ -260,7 +358,7 @@ impl Export {
             [] => None,
             [field] => self.declaration((field.schema)(), &place),
             fields => {
-                let structure = self.define(place, |export, name| export.structure(name, fields));
+                let structure = self.define(place, Meaning::Arm(fields), |export, name| export.structure(name, fields));
                 structure.map(|structure| Declaration::plain(&structure))
             }
         };
@@ -272,14 +370,6 @@ impl Export {
     }
 }
 
-/// What is under checks that have no name of their own.
-fn unchecked(schema: &'static Schema) -> &'static Schema {
-    match schema.shape {
-        Shape::Checked { inner, .. } if schema.name.is_empty() => unchecked(inner()),
-        _ => schema,
-    }
-}
-
 fn enumeration(name: &str, values: &[EnumValue]) -> String {
     let line = |value: &EnumValue| format!("    {name}_{} = {}", identifier(value.name), value.value);
     let lines: Vec<_> = values.iter().map(line).collect();
@@ -288,91 +378,4 @@ fn enumeration(name: &str, values: &[EnumValue]) -> String {
 
 fn bound(max: usize) -> String {
     if max >= u32::MAX as usize { "<>".to_owned() } else { format!("<{max}>") }
-}
-
-/// The fields of a tuple struct have numbers for names.
-fn member_name(name: &str) -> String {
-    if name.starts_with(|letter: char| letter.is_ascii_digit()) { format!("field{name}") } else { name.to_owned() }
-}
-
-/// A name that is neither a word of C nor of rpcgen, and has no letters that they do not know.
-fn identifier(name: &str) -> String {
-    const TAKEN: &[&str] = &[
-        "auto",
-        "bool",
-        "break",
-        "case",
-        "char",
-        "const",
-        "continue",
-        "default",
-        "do",
-        "double",
-        "else",
-        "enum",
-        "extern",
-        "float",
-        "for",
-        "goto",
-        "hyper",
-        "if",
-        "inline",
-        "int",
-        "long",
-        "opaque",
-        "program",
-        "quadruple",
-        "register",
-        "restrict",
-        "return",
-        "short",
-        "signed",
-        "sizeof",
-        "static",
-        "string",
-        "struct",
-        "switch",
-        "typedef",
-        "union",
-        "unsigned",
-        "version",
-        "void",
-        "volatile",
-        "while",
-    ];
-    let plain: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect();
-    if TAKEN.contains(&plain.as_str()) { format!("{plain}_") } else { plain }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::{Encode, Xdr, export_x};
-    use alloc::vec::Vec;
-
-    #[derive(Xdr)]
-    #[xdr(transparent, rename = "mountlist")]
-    struct MountList(#[xdr(list, unbounded)] Vec<u32>);
-
-    #[derive(Xdr)]
-    #[xdr(transparent, rename = "checked")]
-    struct Checked(#[xdr(list, max = 4, validate = not_empty)] Vec<u32>);
-
-    #[expect(clippy::ptr_arg, reason = "it is called with what the field holds")]
-    fn not_empty(list: &Vec<u32>) -> bool {
-        !list.is_empty()
-    }
-
-    #[test]
-    fn a_type_that_is_a_list_is_defined_by_its_nodes_and_not_by_itself() {
-        let expected = "\
-struct mountlist_node {
-    unsigned int item;
-    mountlist_node *next;
-};
-
-typedef mountlist_node *mountlist;
-";
-        assert_eq!(export_x(&[<MountList as Encode>::schema]), expected);
-        assert_eq!(export_x(&[<Checked as Encode>::schema]), expected.replace("mountlist", "checked"));
-    }
 }

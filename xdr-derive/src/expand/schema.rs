@@ -24,12 +24,6 @@ pub(crate) fn schema(context: &mut Context<'_>, side: Side, checked: bool) -> To
         Shape::Enum(item) => values(context, item),
         Shape::Union(union) => arms(context, union, side),
     };
-    if let (Some(validate), true) = (&context.input.validate, checked) {
-        let by = path_text(validate);
-        shape = quote! {
-            #krate::Shape::Checked { by: #by, inner: || const { &#krate::Schema::builtin(#name, #shape) } }
-        };
-    }
     let arguments: Vec<_> = context
         .input
         .item
@@ -45,6 +39,12 @@ pub(crate) fn schema(context: &mut Context<'_>, side: Side, checked: bool) -> To
             }
         })
         .collect();
+    if let (Some(validate), true) = (&context.input.validate, checked) {
+        let by = path_text(validate);
+        shape = quote! {
+            #krate::Shape::Checked { by: #by, inner: || const { &#krate::Schema { name: #name, docs: "", arguments: &[#(#arguments),*], shape: #shape } } }
+        };
+    }
     quote!(#krate::Schema { name: #name, docs: #docs, arguments: &[#(#arguments),*], shape: #shape })
 }
 

@@ -1,0 +1,136 @@
+//! Definitions whose names or order are not obvious.
+
+use crate::{Encode, Xdr, export_x};
+use alloc::vec::Vec;
+
+#[derive(Xdr)]
+#[xdr(transparent, rename = "mountlist")]
+struct MountList(#[xdr(list, unbounded)] Vec<u32>);
+
+#[derive(Xdr)]
+#[xdr(transparent, rename = "checked")]
+struct Checked(#[xdr(list, max = 4, validate = not_empty)] Vec<u32>);
+
+#[expect(clippy::ptr_arg, reason = "it is called with what the field holds")]
+fn not_empty(list: &Vec<u32>) -> bool {
+    !list.is_empty()
+}
+
+#[test]
+fn a_type_that_is_a_list_is_defined_by_its_nodes_and_not_by_itself() {
+    let expected = "\
+struct mountlist_node {
+    unsigned int item;
+    mountlist_node *next;
+};
+
+typedef mountlist_node *mountlist;
+";
+    assert_eq!(export_x(&[<MountList as Encode>::schema]), expected);
+    assert_eq!(export_x(&[<Checked as Encode>::schema]), expected.replace("mountlist", "checked"));
+}
+
+/// Types that share their names with those beside it.
+mod elsewhere {
+    use crate::Xdr;
+    use alloc::string::String;
+
+    #[derive(Xdr)]
+    pub(super) struct Entry {
+        #[xdr(max = 5)]
+        pub(super) name: String,
+    }
+}
+
+#[derive(Xdr)]
+struct Entry {
+    number: u32,
+}
+
+#[derive(Xdr)]
+struct Page<const N: usize> {
+    #[xdr(max = N)]
+    items: Vec<u32>,
+}
+
+#[derive(Xdr)]
+struct Namesakes {
+    one: Entry,
+    other: elsewhere::Entry,
+    one_again: Entry,
+    other_again: elsewhere::Entry,
+    short: Page<4>,
+    long: Page<8>,
+    #[xdr(max = 2, item(max = 3))]
+    pages: Vec<Vec<u8>>,
+    // As its neighbour's elements are called.
+    namesakes: NamesakesPagesItem,
+}
+
+#[derive(Xdr)]
+#[xdr(transparent, rename = "Namesakes_pages_item")]
+struct NamesakesPagesItem(u64);
+
+#[test]
+fn types_of_one_name_that_differ_are_numbered() {
+    assert_eq!(
+        export_x(&[<Namesakes as Encode>::schema]),
+        "\
+struct Entry {
+    unsigned int number;
+};
+
+struct Entry_2 {
+    string name<5>;
+};
+
+struct Page {
+    unsigned int items<4>;
+};
+
+struct Page_2 {
+    unsigned int items<8>;
+};
+
+typedef opaque Namesakes_pages_item<3>;
+
+typedef unsigned hyper Namesakes_pages_item_2;
+
+struct Namesakes {
+    Entry one;
+    Entry_2 other;
+    Entry one_again;
+    Entry_2 other_again;
+    Page short_;
+    Page_2 long_;
+    Namesakes_pages_item pages<2>;
+    Namesakes_pages_item_2 namesakes;
+};
+"
+    );
+}
+
+#[derive(Xdr)]
+struct Counted {
+    #[xdr(max = 3)]
+    nothing: Vec<()>,
+}
+
+#[test]
+fn of_an_array_of_nothing_its_count_is_defined() {
+    assert_eq!(export_x(&[<Counted as Encode>::schema]), "struct Counted {\n    unsigned int nothing;\n};\n");
+}
+
+#[derive(Xdr)]
+#[xdr(validate = is_small)]
+struct Small<T>(T);
+
+const fn is_small<T>(_: &Small<T>) -> bool {
+    size_of::<T>() < 9
+}
+
+#[test]
+fn a_generic_type_with_a_check_is_named_as_one_without() {
+    assert_eq!(crate::x_name(<Small<u32> as Encode>::schema()), "Small_unsigned_int");
+    assert!(export_x(&[<Small<u32> as Encode>::schema]).starts_with("struct Small_unsigned_int {"));
+}
