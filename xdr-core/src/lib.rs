@@ -117,7 +117,7 @@ pub use writer::Writer;
 pub mod __private {
     pub use crate::encode::Visit;
     pub use crate::tag::{Is, Known, OtherWord, Tag};
-    pub use crate::wire::{Run, contains, fields_of, runs};
+    pub use crate::wire::{Run, fields_of, repeats, runs};
     pub use core::assert;
     pub use core::default::Default;
     pub use core::marker::PhantomData;

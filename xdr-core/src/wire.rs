@@ -264,15 +264,16 @@ pub(crate) const fn max_of_opaque(max: usize) -> Option<usize> {
     }
 }
 
-/// Whether a label is among these.
+/// Whether the label at `index` is among those before it.
 #[doc(hidden)]
 #[must_use]
-pub const fn contains(mut labels: &[i64], label: i64) -> bool {
-    while let [first, rest @ ..] = labels {
-        if *first == label {
+pub const fn repeats(labels: &[i64], index: usize) -> bool {
+    let Some((mut before, [label, ..])) = labels.split_at_checked(index) else { return false };
+    while let [first, rest @ ..] = before {
+        if *first == *label {
             return true;
         }
-        labels = rest;
+        before = rest;
     }
     false
 }

@@ -70,8 +70,14 @@ pub(crate) fn switch(context: &Context<'_>, union: &Union<'_>) -> Option<TokenSt
         "a union cannot switch on `{text}`, which keeps unknown values in `other`: write `switch = i32` and numbers as labels"
     );
     let fields = format!("a union cannot switch on the struct `{text}`: write `i32`, `u32`, `bool` or an enum");
+    let other = format!("a union cannot switch on `{text}`: write `i32`, `u32`, `bool` or an enum");
     let check = quote_spanned! {span=>
-        const #checked: #p::bool = { #p::assert!(!#codec::OPEN, #open); #p::assert!(#codec::DERIVED.is_none(), #fields); true };
+        const #checked: #p::bool = {
+            #p::assert!(!#codec::OPEN, #open);
+            #p::assert!(#codec::DERIVED.is_none(), #fields);
+            #p::assert!(#codec::WIRE.head == 4 && !#codec::WIRE.tail, #other);
+            true
+        };
     };
     let p = &context.private;
     Some(quote! {
@@ -86,21 +92,21 @@ pub(crate) fn switch(context: &Context<'_>, union: &Union<'_>) -> Option<TokenSt
 /// ```text
 /// const LABEL0: i32 = 1;
 /// const LABEL1: i32 = KIND_NONE;
-/// const _: () = assert!(!contains(&[LABEL0 as i64], LABEL1 as i64), "label `KIND_NONE` is that of another arm");
+/// const LABELS: &[i64] = &[LABEL0 as i64, LABEL1 as i64];
+/// const _: () = assert!(!repeats(LABELS, 1), "label `KIND_NONE` is the same as another of this union");
 /// ```
 pub(crate) fn checks(context: &Context<'_>, union: &Union) -> TokenStream {
     let p = &context.private;
     let Labels { consts, of_arm } = Labels::new(context, union);
     let names: Vec<_> = of_arm.iter().flatten().collect();
     let labels = union.arms.iter().flat_map(|arm| &arm.labels);
-    let checks = names.iter().zip(labels).enumerate().map(|(index, (name, label))| {
-        let before = &names[..index];
+    let checks = labels.enumerate().map(|(index, label)| {
         let message = format!("label `{}` is the same as another of this union", label.to_token_stream());
-        let differs = quote!(!#p::contains(&[#(#before as #p::i64),*], #name as #p::i64));
+        let differs = quote!(!#p::repeats(__LABELS, #index));
         let p = respanned(p, label.span());
         quote_spanned!(label.span()=> const _: () = #p::assert!(#differs, #message);)
     });
-    quote!(const _: () = { #consts #(#checks)* };)
+    quote!(const _: () = { #consts const __LABELS: &[#p::i64] = &[#(#names as #p::i64),*]; #(#checks)* };)
 }
 
 /// `Self::Flag { tag: field0, bits: field1 }`, and the names that are bound.
