@@ -7,6 +7,7 @@ use syn::{Attribute, Data, DeriveInput, Expr, Fields, Member, Path, Type, WhereP
 
 use crate::attr::{Bounds, Place, XdrKeys, crate_path, docs};
 use crate::errors::Errors;
+use crate::expand::{named_here, replace_self};
 use crate::valid::{check_bounds, check_labels, check_tag};
 
 /// The whole input.
@@ -215,7 +216,7 @@ fn read_enum<'a>(item: &'a DeriveInput, data: &'a syn::DataEnum, keys: &XdrKeys,
             let other = keys.other.is_some() || keys.refused(&["other"]);
             keys.case.is_some() || keys.default.is_some() || (!other && !variant.fields.is_empty())
         });
-    if union { read_union(variants, keys, errors) } else { read_values(item, variants, errors) }
+    if union { read_union(item, variants, keys, errors) } else { read_values(item, variants, errors) }
 }
 
 fn read_values<'a>(item: &DeriveInput, variants: Vec<(&'a syn::Variant, XdrKeys)>, errors: &mut Errors) -> Shape<'a> {
@@ -249,7 +250,12 @@ fn has_repr(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("repr"))
 }
 
-fn read_union<'a>(variants: Vec<(&'a syn::Variant, XdrKeys)>, item_keys: &XdrKeys, errors: &mut Errors) -> Shape<'a> {
+fn read_union<'a>(
+    item: &DeriveInput,
+    variants: Vec<(&'a syn::Variant, XdrKeys)>,
+    item_keys: &XdrKeys,
+    errors: &mut Errors,
+) -> Shape<'a> {
     let switch = match &item_keys.switch {
         None => Switch::Int,
         Some(switch) => match switch.value.to_token_stream().to_string().as_str() {
@@ -280,12 +286,13 @@ fn read_union<'a>(variants: Vec<(&'a syn::Variant, XdrKeys)>, item_keys: &XdrKey
             errors.at(other, "`other` is for enums; a union has `default`");
         }
         let fields = read_fields(&variant.fields, true, errors);
+        let label = |label: &Expr| label_of(item, label);
         let labels = match (&keys.case, &keys.default) {
             (Some(_), Some(default)) => {
                 errors.at(default, "an arm has either `case` or `default`");
                 Vec::new()
             }
-            (Some(case), None) => case.value.clone(),
+            (Some(case), None) => case.value.iter().map(label).collect(),
             (None, Some(default)) => {
                 if std::mem::replace(&mut default_seen, true) {
                     errors.at(default, "a union has one `default` arm");
@@ -313,6 +320,15 @@ fn read_union<'a>(variants: Vec<(&'a syn::Variant, XdrKeys)>, item_keys: &XdrKey
     }
     check_labels(&arms, errors);
     Shape::Union(Union { switch, arms })
+}
+
+/// The label for a constant of its own, where `Self` is not known. With type parameters it remains, and is an error there.
+fn label_of(item: &DeriveInput, label: &Expr) -> Expr {
+    if item.generics.type_params().next().is_some() || item.generics.const_params().next().is_some() {
+        return label.clone();
+    }
+    let replaced = replace_self(label.to_token_stream(), &named_here(&item.ident).to_token_stream());
+    syn::parse2(replaced).unwrap_or_else(|_| label.clone())
 }
 
 impl Switch {

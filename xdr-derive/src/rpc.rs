@@ -7,7 +7,7 @@ use syn::{DeriveInput, Expr, ExprLit, Lit};
 
 use crate::attr::{Keyed, RpcKeys, RpcPlace, crate_path};
 use crate::errors::Errors;
-use crate::expand::respanned;
+use crate::expand::{named_here, respanned};
 
 /// ```text
 /// impl ::rpc_frame::Procedure for DomainCreate {
@@ -35,7 +35,7 @@ pub(crate) fn procedure(item: &DeriveInput, errors: &mut Errors) -> (TokenStream
         return Default::default();
     }
     let krate = crate_path(keys.krate.as_ref(), "rpc_frame");
-    let ident = &item.ident;
+    let ident = &named_here(&item.ident);
     let (parameters, arguments, conditions) = item.generics.split_for_impl();
     let name = ident.to_string().trim_start_matches("r#").to_owned();
     let implementation = |info: TokenStream| {

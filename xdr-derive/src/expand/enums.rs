@@ -10,7 +10,7 @@ use crate::ast::Enum;
 /// `const VALUE0: i32 = RunState::Running as i32;` and so on, and their names.
 fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
     let p = &context.private;
-    let ident = &context.input.item.ident;
+    let ident = &context.ident;
     let names: Vec<_> = (0..item.values.len()).map(|index| format_ident!("__VALUE{index}")).collect();
     let consts = item.values.iter().enumerate().map(|(index, value)| {
         let (name, variant) = (&names[index], value.ident);
@@ -35,7 +35,7 @@ fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
 /// ```
 pub(crate) fn checks(context: &Context<'_>, item: &Enum<'_>) -> TokenStream {
     let p = &context.private;
-    let ident = &context.input.item.ident;
+    let ident = &context.ident;
     if item.other.is_some() {
         return TokenStream::new();
     }

@@ -7,7 +7,7 @@ mod schema; //  descriptions
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{DeriveInput, Expr, GenericParam, Generics, Lifetime, Path, WherePredicate, parse_quote};
+use syn::{Attribute, DeriveInput, Expr, GenericParam, Generics, Lifetime, Meta, Path, WherePredicate, parse_quote};
 
 use crate::ast::{Field, Input, Shape};
 use crate::attr::{Bounds, mentions};
@@ -62,8 +62,19 @@ pub(crate) fn derive(item: &DeriveInput, direction: Direction) -> TokenStream {
         Shape::Union(union) => unions::checks(&context, union),
         Shape::Struct(_) | Shape::Transparent(_) => TokenStream::new(),
     };
-    let code = quote!(#encode #decode #procedure);
-    if markers.is_empty() { quote!(#code #checks) } else { quote!(const _: () = { #(#markers)* #code #checks };) }
+    let code = quote!(#(#markers)* #encode #decode #procedure #checks);
+    let allowed = allowed(&item.attrs);
+    if markers.is_empty() && allowed.is_empty() { code } else { quote!(#(#allowed)* const _: () = { #code };) }
+}
+
+/// The lints that are allowed for the type, and so for what is derived for it: it names the types of the fields.
+fn allowed(attributes: &[Attribute]) -> Vec<TokenStream> {
+    let lists = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => Some(&list.tokens),
+        _ => None,
+    });
+    // What is expected is found in the type.
+    lists.map(|lints| quote!(#[allow(#lints)])).collect()
 }
 
 /// What the code generators need to know of the input, and the bound markers that they ask for.
@@ -72,7 +83,9 @@ pub(crate) struct Context<'a> {
     pub(crate) krate: &'a TokenStream,
     pub(crate) private: TokenStream,
     pub(crate) direction: Direction,
-    /// The lifetime of the input to decode: `'de`, unless the type has one of that name.
+    /// The type's name.
+    pub(crate) ident: Ident,
+    /// The lifetime of the input to decode: `'de`, unless the type or one of its conditions has one of that name.
     pub(crate) de: Lifetime,
     markers: Vec<TokenStream>,
     /// The maxima that have a marker, in its order.
@@ -82,12 +95,17 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     fn new(input: &'a Input<'a>, direction: Direction) -> Self {
         let krate = &input.krate;
-        let taken = input.item.generics.lifetimes().any(|lifetime| lifetime.lifetime.ident == "de");
+        let generics = &input.item.generics;
+        let conditions = [generics.to_token_stream(), generics.where_clause.to_token_stream()];
+        let bound = input.bound.iter().flatten().map(ToTokens::to_token_stream);
+        let taken = generics.lifetimes().any(|lifetime| lifetime.lifetime.ident == "de")
+            || conditions.into_iter().chain(bound).any(|tokens| binds_de(&tokens));
         Self {
             input,
             krate,
             private: quote!(#krate::__private),
             direction,
+            ident: named_here(&input.item.ident),
             de: Lifetime::new(if taken { "'__de" } else { "'de" }, proc_macro2::Span::call_site()),
             markers: Vec::new(),
             bounds: Vec::new(),
@@ -127,7 +145,7 @@ impl<'a> Context<'a> {
                 fn head(&self, __out: &mut [#p::u8]) -> #p::Result<(), #krate::EncodeFault> { #check #head }
             }
         });
-        let ident = &self.input.item.ident;
+        let ident = &self.ident;
         let generics = bounded(&self.input.item.generics, &quote!(#krate::Encode), self.input.bound.as_ref());
         let (parameters, _, conditions) = generics.split_for_impl();
         let (_, arguments, _) = self.input.item.generics.split_for_impl();
@@ -199,7 +217,7 @@ impl<'a> Context<'a> {
                 }
             }
         });
-        let ident = &self.input.item.ident;
+        let ident = &self.ident;
         let (_, arguments, _) = generics.split_for_impl();
         let mut generics = bounded(generics, &quote!(#krate::Decode<#de>), self.input.bound.as_ref());
         let borrowed = generics.lifetimes().map(|lifetime| lifetime.lifetime.clone()).collect::<Vec<_>>();
@@ -340,6 +358,7 @@ impl<'a> Context<'a> {
         };
         let span = syn::spanned::Spanned::span(max);
         if !mentions(&tokens, &is_parameter) {
+            let tokens = replace_self(tokens, &self.ident.to_token_stream());
             return self.named_bound(max, |name| quote_spanned!(span=> type #name = #krate::Len<{ #tokens }>;));
         }
         if matches!(max, Expr::Path(path) if path.path.get_ident().is_some_and(|ident| generics.const_params().any(|parameter| parameter.ident == *ident)))
@@ -347,7 +366,7 @@ impl<'a> Context<'a> {
             return quote_spanned!(span=> #krate::Len<{ #tokens }>);
         }
         let p = self.private.clone();
-        let ident = &self.input.item.ident;
+        let ident = &self.ident;
         let (parameters, arguments, conditions) = generics.split_for_impl();
         let held = generics.params.iter().filter_map(|parameter| match parameter {
             GenericParam::Lifetime(lifetime) => {
@@ -485,6 +504,14 @@ fn reported_at(span: proc_macro2::Span) -> proc_macro2::Span {
     proc_macro2::Span::call_site().located_at(span)
 }
 
+/// The name of the type that derives, as a word of the derive's: its use is none of the user's, whom lints would tell
+/// that a type is deprecated.
+pub(crate) fn named_here(ident: &Ident) -> Ident {
+    let mut here = ident.clone();
+    here.set_span(reported_at(ident.span()));
+    here
+}
+
 /// Where errors about a function or module of the user's are to be reported.
 fn at_path(path: &Path) -> proc_macro2::Span {
     reported_at(syn::spanned::Spanned::span(path))
@@ -492,12 +519,15 @@ fn at_path(path: &Path) -> proc_macro2::Span {
 
 /// Tokens that name what they named before, reported there as well.
 fn moved(tokens: TokenStream, path: &Path) -> TokenStream {
-    let span = syn::spanned::Spanned::span(path);
-    let moved = tokens.into_iter().map(|mut token| {
+    located(tokens, syn::spanned::Spanned::span(path))
+}
+
+fn located(tokens: TokenStream, span: proc_macro2::Span) -> TokenStream {
+    let located = tokens.into_iter().map(|mut token| {
         token.set_span(token.span().located_at(span));
         token
     });
-    moved.collect()
+    located.collect()
 }
 
 /// Which of the two traits an expression speaks of.
@@ -510,6 +540,13 @@ pub(crate) enum Side {
 /// The text of a path, as it stands in errors.
 pub(crate) fn path_text(path: &Path) -> String {
     path.to_token_stream().to_string().replace(' ', "")
+}
+
+/// Whether there is a `for<'de>`.
+fn binds_de(tokens: &TokenStream) -> bool {
+    let text: String = tokens.to_string().split_whitespace().collect();
+    let mut binders = text.split("for<").skip(1).filter_map(|rest| rest.split_once('>'));
+    binders.any(|(lifetimes, _)| lifetimes.split(',').any(|lifetime| lifetime == "'de"))
 }
 
 /// The generics with `T: bound` for each type parameter, or with the conditions that were given.
@@ -529,12 +566,12 @@ fn bounded(generics: &Generics, bound: &TokenStream, given: Option<&Vec<WherePre
     generics
 }
 
-/// `Self` in a bound's expression stands for the type, not for the marker that carries the bound.
-fn replace_self(tokens: TokenStream, with: &TokenStream) -> TokenStream {
+/// `Self` in a bound's or label's expression stands for the type, also in the item that carries it.
+pub(crate) fn replace_self(tokens: TokenStream, with: &TokenStream) -> TokenStream {
     tokens
         .into_iter()
         .flat_map(|token| match token {
-            proc_macro2::TokenTree::Ident(ident) if ident == "Self" => with.clone(),
+            proc_macro2::TokenTree::Ident(ident) if ident == "Self" => located(with.clone(), ident.span()),
             proc_macro2::TokenTree::Group(group) => {
                 let stream = replace_self(group.stream(), with);
                 proc_macro2::Group::new(group.delimiter(), stream).to_token_stream()

@@ -91,7 +91,7 @@ fn fields(context: &mut Context<'_>, fields: &[Field<'_>], side: Side, alone: bo
 
 fn values(context: &Context<'_>, item: &Enum<'_>) -> TokenStream {
     let (krate, p) = (context.krate, &context.private);
-    let ident = &context.input.item.ident;
+    let ident = &context.ident;
     let mut consts = TokenStream::new();
     let mut described = TokenStream::new();
     for (index, value) in item.values.iter().enumerate() {

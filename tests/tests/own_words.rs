@@ -1,0 +1,183 @@
+//! Derived code beside what users say of their types: that they are deprecated, `Self`, and conditions of their own.
+#![deny(warnings, clippy::all, clippy::pedantic, missing_docs)]
+
+use xdr_core::{Decode, Encode, Xdr, from_slice, to_vec};
+
+/// What is deprecated derives like anything else: its derive is no use of it.
+mod gone {
+    use xdr_core::Xdr;
+
+    #[deprecated]
+    #[derive(Debug, Clone, PartialEq, Xdr)]
+    #[xdr(validate = is_odd)]
+    pub(crate) struct Number {
+        pub(crate) number: u32,
+    }
+
+    #[expect(deprecated)]
+    fn is_odd(number: &Number) -> bool {
+        number.number % 2 == 1
+    }
+
+    #[deprecated]
+    #[derive(Debug, Clone, Copy, PartialEq, Xdr)]
+    pub(crate) enum Kind {
+        Old = 1,
+        New = 2,
+    }
+
+    #[deprecated]
+    #[derive(Debug, Clone, Copy, PartialEq, Xdr)]
+    #[repr(i32)]
+    pub(crate) enum Open {
+        Old = 1,
+        #[xdr(other)]
+        Other(i32),
+    }
+
+    #[deprecated]
+    #[derive(Debug, Clone, PartialEq, Xdr)]
+    pub(crate) enum Value<const N: usize> {
+        #[xdr(case = 1)]
+        Text(#[xdr(max = N + 1)] String),
+    }
+
+    #[deprecated]
+    #[derive(Debug, Clone, PartialEq, Xdr)]
+    #[xdr(transparent)]
+    pub(crate) struct Name(#[xdr(max = Self::MOST)] String);
+
+    #[expect(deprecated)]
+    impl Name {
+        const MOST: usize = 4;
+    }
+}
+
+/// The parts of a type that is not deprecated.
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Parts {
+    #[deprecated]
+    word: u32,
+    #[deprecated]
+    #[xdr(max = 4)]
+    text: String,
+    level: Level,
+    answer: Answer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Xdr)]
+enum Level {
+    #[deprecated]
+    Low = 1,
+    High = 2,
+}
+
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(switch = Level)]
+#[allow(deprecated, reason = "a label is only used in what is derived")]
+enum Answer {
+    #[deprecated]
+    #[xdr(case = Level::Low)]
+    Nothing,
+    #[xdr(case = Level::High)]
+    Number(u32),
+}
+
+/// Who may name what is deprecated may hold it.
+#[expect(deprecated, reason = "peers send it")]
+#[derive(Debug, Clone, PartialEq, Xdr)]
+struct Whole {
+    number: gone::Number,
+    kind: gone::Kind,
+    open: gone::Open,
+    value: gone::Value<3>,
+    name: gone::Name,
+}
+
+#[allow(deprecated)]
+#[derive(Debug, Clone, PartialEq, Xdr)]
+#[xdr(switch = gone::Kind)]
+enum Switched {
+    #[xdr(case = gone::Kind::Old)]
+    Old(gone::Number),
+    #[xdr(case = gone::Kind::New)]
+    New,
+}
+
+#[test]
+#[expect(deprecated)]
+fn the_derive_of_what_is_deprecated_sets_off_no_lint() {
+    let parts = Parts { word: 1, text: "a".into(), level: Level::Low, answer: Answer::Number(2) };
+    assert_eq!(from_slice(&to_vec(&parts).unwrap()), Ok(parts));
+    let whole = |name: &str| -> Result<Whole, _> {
+        let text = [&[0, 0, 0, 1][..], name.as_bytes(), &[0, 0, 0]].concat();
+        from_slice(&[&[0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 1], &text[..], &text[..]].concat())
+    };
+    assert_eq!(whole("a").map(|whole| whole.open), Ok(gone::Open::Other(9)));
+    let switched = Switched::Old(gone::Number { number: 5 });
+    assert_eq!(to_vec(&switched).unwrap(), [0, 0, 0, 1, 0, 0, 0, 5]);
+}
+
+/// A type whose constants are its own.
+#[derive(Debug, PartialEq, Xdr)]
+struct Row {
+    #[xdr(max = Self::COLUMNS, item(max = 2 * Self::WIDTH))]
+    columns: Vec<String>,
+}
+
+impl Row {
+    const COLUMNS: usize = 2;
+    const WIDTH: usize = 2;
+}
+
+#[derive(Debug, PartialEq, Xdr)]
+enum Cell<'a> {
+    #[xdr(case = Self::EMPTY)]
+    Empty,
+    #[xdr(case = [Self::TEXT, Self::TEXT + 1])]
+    Text {
+        #[xdr(tag)]
+        kind: i32,
+        #[xdr(max = Self::MOST)]
+        text: &'a str,
+    },
+}
+
+impl Cell<'_> {
+    const EMPTY: i32 = 3;
+    const TEXT: i32 = 5;
+    const MOST: usize = 4;
+}
+
+#[test]
+fn self_is_the_type_in_maxima_and_labels() {
+    let row = |columns: &[&str]| to_vec(&Row { columns: columns.iter().map(ToString::to_string).collect() });
+    assert!(row(&["abcd", ""]).is_ok());
+    assert_eq!(row(&["abcde"]).unwrap_err().path, "Row.columns[0]");
+    assert_eq!(row(&["", "", ""]).unwrap_err().path, "Row.columns");
+    assert_eq!(to_vec(&Cell::Empty).unwrap(), [0, 0, 0, 3]);
+    assert_eq!(from_slice(&[0, 0, 0, 6, 0, 0, 0, 0]), Ok(Cell::Text { kind: 6, text: "" }));
+    assert_eq!(to_vec(&Cell::Text { kind: 5, text: "abcde" }).unwrap_err().path, "Cell.Text.text");
+}
+
+/// Conditions that bind a lifetime of the name that the derive would take for its own.
+#[derive(Debug, PartialEq, Xdr)]
+#[xdr(bound(T: Encode + for<'de> Decode<'de>))]
+struct Held<T> {
+    held: T,
+}
+
+#[derive(Debug, PartialEq, Xdr)]
+#[xdr(bound())]
+struct HeldAlways<T>
+where
+    T: Encode + for<'a, 'de> Decode<'de>,
+{
+    held: T,
+}
+
+#[test]
+fn a_condition_may_bind_a_lifetime_called_de() {
+    assert_eq!(from_slice(&[0, 0, 0, 7]), Ok(Held { held: 7_u32 }));
+    assert_eq!(from_slice(&[0, 0, 0, 7]), Ok(HeldAlways { held: 7_i32 }));
+}
