@@ -90,6 +90,10 @@ mod without_programs {
     pub(super) enum Program {}
 
     impl Program {
+        pub(super) fn has_led(self) {
+            match self {}
+        }
+
         pub(super) async fn failed(self, _: CallError) -> ConnectError {
             match self {}
         }
@@ -142,7 +146,10 @@ async fn tls(
 /// Has the daemon open the URI. Where the connection is lost meanwhile, the program that it goes through knows more.
 async fn open(client: Client, uri: &ConnectUri, program: Option<Program>) -> Result<Client, ConnectError> {
     match (negotiate_and_open(&client, uri).await, program) {
-        (Ok(()), _) => Ok(client),
+        (Ok(()), program) => {
+            program.into_iter().for_each(Program::has_led);
+            Ok(client)
+        }
         (Err(ConnectError::Call(source @ (CallError::Closed(_) | CallError::NotConnected(_)))), Some(program)) => {
             drop(client);
             Err(program.failed(source).await)

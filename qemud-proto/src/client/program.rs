@@ -5,17 +5,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rpc_frame::tokio::CallError;
 use shlex::Quoter;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, Join, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use super::ConnectError;
+use crate::characters::escaped;
 use crate::uri::{ConnectUri, Proxy, Sockets, Ssh};
 
 /// What is kept of a program's standard error, in bytes.
@@ -78,10 +81,17 @@ impl Command {
         else {
             return Err(failed(io::Error::other("it has no standard streams")));
         };
-        let said = Said::default();
-        let listening = tokio::spawn(listen(self.program.clone(), errors, Arc::clone(&said)));
-        let channel = Channel { io: tokio::io::join(output, input), _child: child };
-        Ok((channel, Program { program: self.program, said, listening }))
+        let said = Arc::new(Said::default());
+        let (speaks, silence) = watch::channel(());
+        let listening = tokio::spawn(listen(self.program.clone(), errors, Arc::clone(&said), speaks));
+        let last_words = LastWords { silence, listening: listening.abort_handle() };
+        let channel = Channel {
+            io: tokio::io::join(output, input),
+            last_words: Some(last_words.clone()),
+            heard: None,
+            _child: child,
+        };
+        Ok((channel, Program { program: self.program, said, last_words }))
     }
 }
 
@@ -115,28 +125,54 @@ fn quoted(text: &str) -> String {
 /// A program that is running, and what it has to say.
 pub(super) struct Program {
     program: PathBuf,
-    said: Said,
-    listening: JoinHandle<()>,
+    said: Arc<Said>,
+    last_words: LastWords,
 }
 
-/// The last of what a program wrote to its standard error.
-type Said = Arc<Mutex<Vec<u8>>>;
+/// What a program wrote to its standard error.
+#[derive(Default)]
+struct Said {
+    /// The last of it.
+    last: Mutex<Vec<u8>>,
+    /// Whether it has led to a daemon. What it says then is why the connection will be lost, mostly.
+    has_led: AtomicBool,
+}
 
-impl Program {
-    /// Why the connection through it was lost.
-    pub(super) async fn failed(mut self, source: CallError) -> ConnectError {
-        if tokio::time::timeout(LAST_WORDS, &mut self.listening).await.is_err() {
+/// The end of what a program says.
+#[derive(Clone)]
+struct LastWords {
+    silence: watch::Receiver<()>,
+    listening: AbortHandle,
+}
+
+impl LastWords {
+    /// Waits until a program that has let go of its connection has said all.
+    async fn heard(mut self) {
+        let silent = async { while self.silence.changed().await.is_ok() {} };
+        if tokio::time::timeout(LAST_WORDS, silent).await.is_err() {
             // It has left another program behind, which keeps its standard error open.
             self.listening.abort();
         }
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+impl Program {
+    /// Says that it has led to a daemon.
+    pub(super) fn has_led(self) {
+        self.said.has_led.store(true, Ordering::Relaxed);
+    }
+
+    /// Why the connection through it was lost.
+    pub(super) async fn failed(self, source: CallError) -> ConnectError {
+        self.last_words.heard().await;
+        let said = self.said.last.lock().unwrap_or_else(PoisonError::into_inner);
         let said = String::from_utf8_lossy(&said).trim().to_owned();
         ConnectError::Program { program: self.program, said, source }
     }
 }
 
-/// Passes a program's complaints on to the log, and keeps the last of them.
-async fn listen(program: PathBuf, errors: ChildStderr, said: Said) {
+/// Passes a program's complaints on to the log, and keeps the last of them. `_speaks` goes when the program is silent.
+async fn listen(program: PathBuf, errors: ChildStderr, said: Arc<Said>, _speaks: watch::Sender<()>) {
     let mut errors = BufReader::new(errors);
     loop {
         let line = match errors.fill_buf().await {
@@ -144,10 +180,17 @@ async fn listen(program: PathBuf, errors: ChildStderr, said: Said) {
             _ => break,
         };
         let len = line.len();
-        // If the connection fails for it, the error has it as well.
-        tracing::info!(program = %program.display(), "{}", String::from_utf8_lossy(line).trim_end());
+        for line in String::from_utf8_lossy(line).lines() {
+            let (program, line) = (program.display(), escaped(line.trim_end()));
+            if said.has_led.load(Ordering::Relaxed) {
+                tracing::warn!(%program, "{line}");
+            } else {
+                // If the connection fails for it, the error has it as well.
+                tracing::info!(%program, "{line}");
+            }
+        }
         {
-            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut said = said.last.lock().unwrap_or_else(PoisonError::into_inner);
             said.extend_from_slice(line);
             let surplus = said.len().saturating_sub(SAID);
             said.drain(..surplus);
@@ -156,15 +199,32 @@ async fn listen(program: PathBuf, errors: ChildStderr, said: Said) {
     }
 }
 
-/// The program's standard input and output. When it is dropped, the program is killed.
+/// The program's standard input and output. When it is dropped, the program is killed. It ends when the program has let go
+/// of it and has said why.
 pub(super) struct Channel {
     io: Join<ChildStdout, ChildStdin>,
+    /// Until the program lets go.
+    last_words: Option<LastWords>,
+    /// From then until it has said all.
+    heard: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     _child: Child,
 }
 
 impl AsyncRead for Channel {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
+        let room = buf.remaining();
+        if self.heard.is_none() {
+            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            if buf.remaining() < room || room == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            self.heard = self.last_words.take().map(|last_words| Box::pin(last_words.heard()) as _);
+        }
+        if let Some(heard) = &mut self.heard {
+            ready!(heard.as_mut().poll(cx));
+            self.heard = None;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -16,7 +16,7 @@ fn listening(daemon: &Guestd, arguments: &[&str]) -> Guestd {
 }
 
 /// Changes a domain until the listener, who may not have subscribed yet, has told of it. Gives the line.
-fn first_line(ctl: &Ctl, listener: &Guestd) -> String {
+pub(crate) fn first_line(ctl: &Ctl, listener: &Guestd) -> String {
     thread::scope(|scope| {
         let (told, stop) = std::sync::mpsc::channel::<()>();
         scope.spawn(move || {

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::events::first_line;
 use crate::foreign_tool::require;
 use crate::processes::{Ctl, Ended, Guestd, PATIENCE, guestctl, guestctl_command, program, run_with};
 
@@ -195,6 +196,26 @@ fn a_program_leads_to_a_daemon_or_is_named() {
     assert_eq!(through(&uri(OsStr::new("/no/program")), &["list"]), Ended::new(1, "", says));
     let says = "error: 'false' does not lead to a daemon: it says nothing\n";
     assert_eq!(through(&uri(OsStr::new("false")), &["list"]), Ended::new(1, "", says));
+}
+
+#[test]
+fn what_a_program_says_behind_a_connection_reaches_the_user_as_well() {
+    let daemon = Guestd::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = format!("{} proxy {}", env!("CARGO_BIN_EXE_guestctl"), daemon.socket().display());
+    // As ssh does when its connection is lost, and later than it lets go; what it says before is nobody's business.
+    let script = program_that(
+        folder.path(),
+        &format!("echo 'Welcome' >&2\n{proxy}\nexec >&-\nsleep 0.2\nprintf 'closed by \\033[31mfar.example\\r\\n' >&2"),
+    );
+    let uri = format!("test+ext:///default?command={}", script.display());
+    let command = guestctl_command(&["--connect", &uri, "event"]);
+    let mut listener = Guestd::spawn(tempfile::tempdir().unwrap(), command);
+    first_line(&Ctl::new(daemon.uri()), &listener);
+    daemon.signal("TERM");
+    let (status, told) = listener.ended();
+    let says = format!(" WARN closed by \\u{{1b}}[31mfar.example program={}\n", script.display());
+    assert_eq!((status.code(), told), (Some(1), says + "error: connection lost: server closed the connection\n"));
 }
 
 #[test]
