@@ -13,7 +13,8 @@ pub struct ConnectionConfig {
     pub max_record: usize,
     /// Most empty fragments of one record: 64.
     pub max_empty_fragments: usize,
-    /// Most calls of the peer's that are answered at a time: 64. More wait in the peer's socket.
+    /// Most calls of the peer's that are answered at a time: 64. More wait in the peer's socket. On tokio 65,536 is the
+    /// most.
     pub max_calls_in_flight: usize,
     /// Most calls of our own that wait for their replies: 16,384. A further one is not sent.
     pub max_own_calls_in_flight: usize,

@@ -44,7 +44,7 @@ pub struct DatagramServerConfig {
     /// dropped; a longer reply becomes SYSTEM_ERR.
     pub max_datagram: usize,
     /// Most calls that are answered at a time, of all peers together: 64. Further ones are dropped, and their clients
-    /// send them again.
+    /// send them again. On tokio 65,536 is the most.
     pub max_calls_in_flight: usize,
     /// Most bytes of replies that may wait to be sent, if it is more than one: 8 MiB. Further ones are dropped; those that
     /// are kept are sent when their calls come again.

@@ -18,6 +18,7 @@ use super::client::Client;
 use super::mailbox::Mailbox;
 use super::serve::serve;
 use super::shared::{Phase, ServerConfig, ServerCounters, Shared, reached};
+use super::slots::MOST_HANDLERS;
 use super::tally::{Counted, Tallies};
 use super::{Listener, Stream, udp};
 use crate::answer::Rules;
@@ -103,7 +104,10 @@ impl<P: Programs> ServerBuilder<P> {
     /// The server.
     #[must_use]
     pub fn build(self) -> Server<P> {
-        let Self { programs, mut rules, config, sessions } = self;
+        let Self { programs, mut rules, mut config, sessions } = self;
+        for most in [&mut config.connection.max_calls_in_flight, &mut config.datagram.max_calls_in_flight] {
+            *most = MOST_HANDLERS.min(*most);
+        }
         rules.limits = config.limits;
         rules.time_limit = config.time_limit;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));

@@ -17,6 +17,9 @@ use crate::auth::OpaqueAuth;
 use crate::context::Context;
 use crate::procedure::ProcedureInfo;
 
+/// Most handlers of one connection or socket at a time. There is a bit for each, whether it is ever used or not.
+pub(super) const MOST_HANDLERS: usize = 1 << 16;
+
 /// A handler's slot. The box is made once; futures are set into it, and never move while they live.
 struct Slot<F, K> {
     id: K,

@@ -108,6 +108,12 @@ async fn max_calls_in_flight_of_a_server() {
     assert_eq!(runs(&site, &caller, 4).await, 1, "there is room now");
 }
 
+#[tokio::test]
+async fn max_calls_in_flight_of_a_server_may_be_any_number() {
+    let (site, caller) = post(|config| config.max_calls_in_flight = usize::MAX).await;
+    assert_eq!(runs(&site, &caller, 1).await, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn max_kept_of_a_server() {
     let (site, caller) = post(|config| config.max_kept = 3).await;

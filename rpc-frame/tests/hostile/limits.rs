@@ -145,6 +145,24 @@ async fn max_calls_in_flight_of_a_server() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn max_calls_in_flight_of_a_server_is_at_most_65536() {
+    const MOST: u32 = 65_536;
+    let mut site = site(|config| config.max_calls_in_flight = usize::MAX).await;
+    let mut raw = site.server.connect_in_memory();
+    let calls = (0..=MOST).flat_map(|xid| Call::new(xid, GATE, 3, 2).args(words(&[xid])).record()).collect::<Vec<_>>();
+    let writing = tokio::spawn(async move { raw.write_all(&calls).await.map(|()| raw) });
+    let mut held = Vec::new();
+    while let Ok(Some(call)) = timeout(Duration::from_secs(1), site.held.recv()).await {
+        held.push(call);
+    }
+    assert_eq!(held.len(), MOST as usize);
+    let mut raw = writing.await.unwrap().unwrap();
+    held.pop().unwrap().answer.send(7).unwrap();
+    assert_eq!(read_record(&mut raw).await, record(&words(&[MOST - 1, 1, 0, 0, 0, 0, 7])), "the last one is woken");
+    assert_eq!(site.held.recv().await.unwrap().ticket, MOST);
+}
+
+#[tokio::test(start_paused = true)]
 async fn max_own_calls_in_flight_of_a_client() {
     let (client, mut raw) = unix_client_with(|config| config.max_own_calls_in_flight = 3);
     let calls: Vec<_> = (1..=3).map(|ticket| hold(&client, ticket)).collect();
