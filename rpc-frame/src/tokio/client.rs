@@ -283,7 +283,8 @@ impl Client {
         xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
-    /// Waits until the connection has ended, and tells why.
+    /// Waits until the connection has ended, and tells why. A peer that goes without a word, with its machine or its network,
+    /// is missed only when it is called.
     pub async fn closed(&self) -> ClosedError {
         self.link.closed().await
     }
