@@ -87,13 +87,13 @@ const XDR_KEYS: &[(&str, &[Place], Form)] = &[
     ("case", &[Place::Variant], Form::Value("1")),
     ("default", &[Place::Variant], Form::Alone),
     ("other", &[Place::Variant], Form::Alone),
-    ("switch", &[Place::Item], Form::Value("u32")),
+    ("switch", &[Place::Item], Form::Type("u32")),
     ("transparent", &[Place::Item], Form::Alone),
     ("rename", &[Place::Item, Place::Field, Place::Variant], Form::Text("\"name\"")),
-    ("with", &[Place::Field], Form::Value("module")),
-    ("validate", &[Place::Item, Place::Field], Form::Value("function")),
+    ("with", &[Place::Field], Form::Path("module")),
+    ("validate", &[Place::Item, Place::Field], Form::Path("function")),
     ("bound", &[Place::Item], Form::Group("", "T: Encode")),
-    ("crate", &[Place::Item], Form::Value("path")),
+    ("crate", &[Place::Item], Form::Path("path")),
 ];
 
 const BOUND_KEYS: &[&str] = &["max", "item", "unbounded", "list"];
@@ -306,7 +306,7 @@ const RPC_KEYS: &[(&str, &[RpcPlace], Form)] = &[
     ("version", &[RpcPlace::Message, RpcPlace::Table], Form::Value("1")),
     ("service", &[RpcPlace::Table], Form::Value("TraitName")),
     ("proc", CALLED, Form::Value("N")),
-    ("reply", CALLED, Form::Value("Type")),
+    ("reply", CALLED, Form::Type("Type")),
     ("since", CALLED, Form::Value("1")),
     ("until", CALLED, Form::Value("1")),
     ("time_limit", CALLED, Form::Value("Duration::from_secs(60)")),
@@ -314,7 +314,7 @@ const RPC_KEYS: &[(&str, &[RpcPlace], Form)] = &[
     ("read_only", CALLED, Form::Alone),
     ("idempotent", CALLED, Form::Alone),
     ("oneway", CALLED, Form::Alone),
-    ("crate", &[RpcPlace::Message, RpcPlace::Table], Form::Value("path")),
+    ("crate", &[RpcPlace::Message, RpcPlace::Table], Form::Path("path")),
 ];
 
 impl RpcKeys {

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, LitStr, Path, Token, bracketed, parenthesized, token};
+use syn::{Attribute, Expr, LitStr, Path, Token, Type, bracketed, parenthesized, token};
 
 use crate::errors::Errors;
 
@@ -15,6 +15,10 @@ pub(crate) enum Form {
     Alone,
     /// `max = N`; what stands for the value in messages.
     Value(&'static str),
+    /// `with = module`: the path of a function, a module or a crate.
+    Path(&'static str),
+    /// `switch = u32`
+    Type(&'static str),
     /// `rename = "name"`
     Text(&'static str),
     /// `item(max = N)`; what stands in the parentheses, before the value that was given.
@@ -98,11 +102,22 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
         let empty = ahead.is_empty() || ahead.peek(Token![,]);
         let text = ahead.parse::<LitStr>().ok();
         let wanted = match (form, text) {
-            (Form::Value(example) | Form::Text(example), _) if empty => {
+            (Form::Value(example) | Form::Path(example) | Form::Type(example) | Form::Text(example), _) if empty => {
                 format!("`{name}` needs a value: write `{name} = {example}`")
             }
-            (Form::Value(_), Some(text)) => format!("write `{name} = {}`, without quotes", text.value()),
+            (Form::Value(_) | Form::Path(_) | Form::Type(_), Some(text)) => {
+                format!("write `{name} = {}`, without quotes", text.value())
+            }
             (Form::Value(_), None) | (Form::Text(_), Some(_)) => return Ok(()),
+            (Form::Path(example), None) => match no_path(input)? {
+                None => return Ok(()),
+                Some(NoPath::Call(path)) => format!("`{name}` takes a path, and no call: write `{name} = {path}`"),
+                Some(NoPath::Other) => format!("`{name}` takes a path: write `{name} = {example}`"),
+            },
+            (Form::Type(example), None) => match ahead.parse::<Type>() {
+                Ok(_) => return Ok(()),
+                Err(_) => format!("`{name}` takes a type: write `{name} = {example}`"),
+            },
             (Form::Text(_), None) => {
                 let value = value_behind_sign(input)?;
                 return Err(wrong(key, &value, format!("write `{name} = \"{value}\"`, in quotes")));
@@ -130,7 +145,7 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
         let inside = inside(&group, form);
         let wanted = match (form, inside.is_empty()) {
             (Form::Alone, _) => format!("`{name}` takes no value: write it alone"),
-            (Form::Value(example) | Form::Text(example), true) => {
+            (Form::Value(example) | Form::Path(example) | Form::Type(example) | Form::Text(example), true) => {
                 format!("`{name}` needs a value: write `{name} = {example}`")
             }
             _ if name == "case" && inside.contains(',') => format!("write `case = [{inside}]`"),
@@ -140,7 +155,7 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
     }
     match form {
         Form::Alone => Ok(()),
-        Form::Value(example) | Form::Text(example) => {
+        Form::Value(example) | Form::Path(example) | Form::Type(example) | Form::Text(example) => {
             let rest = rest_of_value(input)?;
             let wanted = match rest.is_empty() {
                 true => format!("`{name}` needs a value: write `{name} = {example}`"),
@@ -154,6 +169,25 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
     }
 }
 
+/// What stands where a path belongs.
+enum NoPath {
+    /// `is_even()`, and the path in it.
+    Call(String),
+    /// A closure, a reference, a block, type arguments.
+    Other,
+}
+
+fn no_path(input: ParseStream<'_>) -> syn::Result<Option<NoPath>> {
+    let ahead = input.fork();
+    ahead.parse::<Token![=]>()?;
+    Ok(match ahead.call(Path::parse_mod_style) {
+        Ok(path) if ahead.peek(token::Paren) => Some(NoPath::Call(text_of(&path.to_token_stream()))),
+        // What follows without a comma is another mistake.
+        Ok(_) => None,
+        Err(_) => Some(NoPath::Other),
+    })
+}
+
 fn value_behind_sign(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     input.parse::<Token![=]>()?;
     rest_of_value(input)
@@ -162,7 +196,7 @@ fn value_behind_sign(input: ParseStream<'_>) -> syn::Result<TokenStream> {
 /// What is in the parentheses; the path or number itself where it is in quotes there.
 fn inside(group: &TokenStream, form: Form) -> String {
     match (group.clone().into_iter().next(), form) {
-        (Some(TokenTree::Group(group)), Form::Value(_)) => {
+        (Some(TokenTree::Group(group)), Form::Value(_) | Form::Path(_) | Form::Type(_)) => {
             syn::parse2::<LitStr>(group.stream()).map_or_else(|_| text_of(&group.stream()), |text| text.value())
         }
         (Some(TokenTree::Group(group)), _) => group.stream().to_string(),
