@@ -331,6 +331,11 @@ impl Export {
         default: Option<&'static Arm>,
     ) -> Option<String> {
         let switch = self.specifier(switch, name)?;
+        if arms.is_empty() {
+            // A union without a case is none in XDR: what it is on the wire is a struct.
+            let member = default.map_or_else(String::new, |arm| self.arm(name, arm)).replace("    void;\n", "");
+            return Some(format!("struct {name} {{\n    {switch} discriminant;\n{member}}};\n"));
+        }
         let mut body = String::new();
         for arm in arms {
             for label in arm.labels {
@@ -371,6 +376,9 @@ impl Export {
 }
 
 fn enumeration(name: &str, values: &[EnumValue]) -> String {
+    if values.is_empty() {
+        return format!("typedef int {name};\n");
+    }
     let line = |value: &EnumValue| format!("    {name}_{} = {}", identifier(value.name), value.value);
     let lines: Vec<_> = values.iter().map(line).collect();
     format!("enum {name} {{\n{}\n}};\n", lines.join(",\n"))

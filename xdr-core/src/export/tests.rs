@@ -134,3 +134,63 @@ fn a_generic_type_with_a_check_is_named_as_one_without() {
     assert_eq!(crate::x_name(<Small<u32> as Encode>::schema()), "Small_unsigned_int");
     assert!(export_x(&[<Small<u32> as Encode>::schema]).starts_with("struct Small_unsigned_int {"));
 }
+
+#[derive(Xdr)]
+#[xdr(switch = bool)]
+enum Any {
+    #[xdr(default)]
+    Any {
+        #[xdr(tag)]
+        tag: bool,
+        #[xdr(max = 4)]
+        words: Vec<u32>,
+    },
+}
+
+#[derive(Xdr)]
+struct Anys {
+    any: Any,
+    word: AnyWord,
+}
+
+#[derive(Xdr)]
+#[xdr(switch = u32)]
+enum AnyWord {
+    #[xdr(default)]
+    Nothing(#[xdr(tag)] u32),
+}
+
+#[test]
+fn a_union_without_cases_which_xdr_does_not_know_is_its_discriminant_and_what_follows() {
+    let expected = "\
+struct Any {
+    bool discriminant;
+    unsigned int Any_arm<4>;
+};
+
+struct AnyWord {
+    unsigned int discriminant;
+};
+
+struct Anys {
+    Any any;
+    AnyWord word;
+};
+";
+    assert_eq!(export_x(&[<Anys as Encode>::schema]), expected);
+}
+
+#[derive(Debug, PartialEq, Xdr)]
+#[repr(i32)]
+enum Unnamed {
+    #[xdr(other)]
+    Other(i32),
+}
+
+#[test]
+fn an_enum_without_names_is_an_integer() {
+    assert_eq!(export_x(&[<Unnamed as Encode>::schema]), "typedef int Unnamed;\n");
+    let wire = [0xff, 0xff, 0xff, 0xfe];
+    assert_eq!(crate::to_vec(&Unnamed::Other(-2)).unwrap(), wire);
+    assert_eq!(crate::from_slice(&wire), Ok(Unnamed::Other(-2)));
+}

@@ -62,15 +62,10 @@ pub(crate) fn encode(context: &Context<'_>, item: &Enum<'_>) -> EncodeParts {
         let span = reported_at(ty.map_or_else(|| other.span(), Spanned::span));
         let binding = format_ident!("__value", span = span);
         let kept = quote_spanned!(span=> let __kept = <#ty as #p::OtherWord>::word(#binding););
-        quote! {
-            Self::#other(#binding) => {
-                #kept
-                match __kept {
-                    #(#names)|* => return #p::Err(#krate::EncodeFault::tag_of_another_arm(__kept.cast_unsigned())),
-                    _ => __kept,
-                }
-            }
-        }
+        let named = (!names.is_empty()).then(
+            || quote!(#(#names)|* => return #p::Err(#krate::EncodeFault::tag_of_another_arm(__kept.cast_unsigned())),),
+        );
+        quote!(Self::#other(#binding) => { #kept match __kept { #named __kept => __kept } })
     });
     EncodeParts {
         visit: TokenStream::new(),
