@@ -160,6 +160,25 @@ fn self_is_the_type_in_maxima_and_labels() {
     assert_eq!(to_vec(&Cell::Text { kind: 5, text: "abcde" }).unwrap_err().path, "Cell.Text.text");
 }
 
+/// A struct of which nothing is on the wire, with a check.
+#[derive(Debug, PartialEq, Xdr)]
+#[xdr(validate = is_new)]
+struct Local {
+    #[xdr(skip)]
+    seen: u32,
+}
+
+const fn is_new(local: &Local) -> bool {
+    local.seen == 0
+}
+
+#[test]
+fn a_struct_that_is_not_on_the_wire_is_checked() {
+    assert_eq!(from_slice(&[]), Ok(Local { seen: 0 }));
+    assert_eq!(to_vec(&Local { seen: 0 }), Ok(Vec::new()));
+    assert_eq!(to_vec(&Local { seen: 1 }).unwrap_err().to_string(), "Local: value is rejected by is_new");
+}
+
 /// Conditions that bind a lifetime of the name that the derive would take for its own.
 #[derive(Debug, PartialEq, Xdr)]
 #[xdr(bound(T: Encode + for<'de> Decode<'de>))]

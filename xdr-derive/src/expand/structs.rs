@@ -156,7 +156,7 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
     if count == 0 {
         return DecodeParts {
             consts: Some((quote!(#krate::Wire::fixed(0)), quote!(#p::Some(0)))),
-            decode: quote!(let _ = (__reader, __run, __after); #p::Ok(Self { #(#members: #values),* })),
+            decode: quote!(let _ = (&__reader, &__run, __after); #p::Ok(Self { #(#members: #values),* })),
         };
     }
     // What the struct's own check refuses is told before what follows the struct.
