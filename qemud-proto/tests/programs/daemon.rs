@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
 use crate::processes::{Ctl, Ended, Guestd, PATIENCE, guestctl, guestd_command, run_with};
@@ -229,8 +229,6 @@ fn what_it_cannot_do_it_says_and_does_not_begin() {
     let long = format!("/tmp/{}", "x".repeat(200));
     for (arguments, says) in [
         (&["--switch-off", "Nothing", "--tcp", "127.0.0.1:0"][..], "no procedure is named 'Nothing'"),
-        (&[], "give --unix PATH, since XDG_RUNTIME_DIR is not set"),
-        (&["--check"], "give --unix PATH, since XDG_RUNTIME_DIR is not set"),
         (&["--unix", "/nowhere/sock"], "cannot listen on '/nowhere/sock'"),
         (&["--unix", &long], "cannot listen on '/tmp/xxx"),
         (&["--tcp", &taken], "Address already in use"),
@@ -243,6 +241,20 @@ fn what_it_cannot_do_it_says_and_does_not_begin() {
     command.env("RUST_LOG", "guestd=loudly");
     let ended = run_with(command, b"");
     assert!(ended.status == 1 && ended.stderr.starts_with("Error: RUST_LOG"), "{ended:?}");
+}
+
+/// Root's is that of the machine, where clients look for it; who is not root has no other than that of a session.
+#[test]
+fn without_a_session_there_is_only_the_socket_of_the_machine() {
+    let ended = run_with(guestd_command(&["--check"]), b"");
+    // Whose this process is.
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        assert_eq!(ended, Ended::new(0, "all is right\n", ""));
+        return;
+    }
+    assert_eq!((ended.status, ended.stdout.as_str()), (1, ""), "{ended:?}");
+    assert_eq!(ended.stderr, "Error: give --unix PATH, since XDG_RUNTIME_DIR is not set\n");
+    assert_eq!(run_with(guestd_command(&[]), b""), ended);
 }
 
 #[test]

@@ -144,7 +144,14 @@ fn unix_path(settings: &Settings, passed: &Passed) -> anyhow::Result<Option<Path
     if settings.unix.is_some() || settings.unix_read_only.is_some() || elsewhere {
         return Ok(settings.unix.clone());
     }
-    Ok(Some(Sockets::session().ok().context("give --unix PATH, since XDG_RUNTIME_DIR is not set")?.read_write))
+    let session = Sockets::session().ok().map(|sockets| sockets.read_write);
+    let usual = usual(session, Uid::effective().is_root());
+    Ok(Some(usual.context("give --unix PATH, since XDG_RUNTIME_DIR is not set")?))
+}
+
+/// The socket of the session, or of the machine where there is none and root runs the daemon.
+fn usual(session: Option<PathBuf>, is_root: bool) -> Option<PathBuf> {
+    session.or_else(|| is_root.then(|| Sockets::system().read_write))
 }
 
 async fn bound(address: Option<SocketAddr>, passed: Vec<StdTcpListener>) -> anyhow::Result<Vec<TcpListener>> {
@@ -171,4 +178,18 @@ fn announce(kind: &str, address: &dyn std::fmt::Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening {kind} {address}")?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_without_a_session_listens_where_clients_look_for_the_machines_daemon() {
+        assert_eq!(usual(None, true), Some("/run/guestd/guestd-sock".into()));
+        assert_eq!(usual(None, false), None);
+        for is_root in [true, false] {
+            assert_eq!(usual(Some("/session".into()), is_root), Some("/session".into()));
+        }
+    }
 }

@@ -29,8 +29,8 @@ const UNSENT_MAX: usize = 64 * 1024;
 #[derive(Args, Deserialize, Debug, Default, Clone, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Listen on this unix socket, or on this abstract one (@NAME) [default: $XDG_RUNTIME_DIR/guestd/guestd-sock, unless
-    /// another socket is named or passed by systemd]
+    /// Listen on this unix socket, or on this abstract one (@NAME) [default: $XDG_RUNTIME_DIR/guestd/guestd-sock, or
+    /// /run/guestd/guestd-sock for root without that variable, unless another socket is named or passed by systemd]
     #[arg(long, value_name = "PATH", env = "GUESTD_UNIX")]
     pub(crate) unix: Option<PathBuf>,
 
