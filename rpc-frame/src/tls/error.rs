@@ -24,6 +24,9 @@ pub enum UnusableFile {
     /// It holds nothing of the kind.
     #[error("there is no {0} in it")]
     Empty(&'static str),
+    /// It needs a password.
+    #[error("the private key is encrypted, and nobody is asked for its password")]
+    Encrypted,
     /// It is no certificate.
     #[error("it is not a certificate: {0}")]
     Certificate(String),

@@ -15,6 +15,9 @@ use x509_parser::certificate::X509Certificate;
 use super::name::{parsed, written};
 use super::{TlsError, UnusableFile};
 
+/// What stands in front of a key that needs a password (RFC 5958 in RFC 7468 §11, and RFC 1421 §4.6.1.1).
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
 /// The files of one end, all of them PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -73,8 +76,7 @@ impl TlsFiles {
         if let Some(own) = chain.first() {
             check(own, usage).map_err(|why| unusable(certificate, why))?;
         }
-        let secret =
-            PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, pem_error(error, "private key")))?;
+        let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, key_error(error, key)))?;
         let signing = provider.key_provider.load_private_key(secret);
         let signing = signing.map_err(|error| unusable(key, UnusableFile::Unsupported(error)))?;
         let own = CertifiedKey::new(chain, signing);
@@ -95,6 +97,15 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let read = read.map_err(|error| unusable(pem_error(error, "certificate")))?;
     if read.is_empty() { Err(unusable(UnusableFile::Empty("certificate"))) } else { Ok(read) }
+}
+
+/// A key that needs a password is passed over as if there were none, or read as what it is not.
+fn key_error(error: pem::Error, path: &Path) -> UnusableFile {
+    let is_encrypted = |text: Vec<u8>| text.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED);
+    match std::fs::read(path).is_ok_and(is_encrypted) {
+        true => UnusableFile::Encrypted,
+        false => pem_error(error, "private key"),
+    }
 }
 
 fn pem_error(error: pem::Error, wanted: &'static str) -> UnusableFile {

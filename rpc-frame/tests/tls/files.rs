@@ -21,6 +21,11 @@ fn a_file_that_is_of_no_use_stops_the_start() {
     fs::write(at("empty"), "").unwrap();
     fs::write(at("broken"), "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").unwrap();
     fs::write(at("noise"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    fs::write(at("secret"), "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
+        .unwrap();
+    let headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n";
+    let old = format!("-----BEGIN EC PRIVATE KEY-----\n{headers}AAAA\n-----END EC PRIVATE KEY-----\n");
+    fs::write(at("old-secret"), old).unwrap();
     let files = |certificate: &std::path::Path, key: &std::path::Path| {
         TlsFiles::new(authority.certificate()).with_certificate(certificate, key)
     };
@@ -34,6 +39,13 @@ fn a_file_that_is_of_no_use_stops_the_start() {
         (files(&at("noise"), &good.key), at("noise"), "it is not a certificate"),
         (files(&good.certificate, &at("none")), at("none"), "No such file or directory"),
         (files(&good.certificate, &good.certificate), good.certificate.clone(), "there is no private key in it"),
+        (
+            files(&good.certificate, &at("secret")),
+            at("secret"),
+            "the private key is encrypted, and nobody is asked for its password",
+        ),
+        (files(&good.certificate, &at("old-secret")), at("old-secret"), "the private key is encrypted"),
+        (files(&good.certificate, &at("empty")), at("empty"), "there is no private key in it"),
         (files(&good.certificate, &other.key), other.key.clone(), "the key does not belong to the certificate"),
         (files(authority.folder(), &good.key), authority.folder().to_owned(), "Is a directory"),
     ] {
