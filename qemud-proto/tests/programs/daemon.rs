@@ -284,6 +284,23 @@ fn a_check_tells_of_sockets_that_cannot_be_there() {
 }
 
 #[test]
+fn a_check_takes_no_path_that_is_too_long_to_begin_with() {
+    let folder = tempfile::tempdir().unwrap();
+    // As long as a socket's path may be, or a little shorter: it is bound in a folder beside it first.
+    let long = folder.path().join("x".repeat(103 - folder.path().as_os_str().len()));
+    fs::create_dir(&long).unwrap();
+    let socket = long.join("s");
+    let arguments = ["--unix", socket.to_str().unwrap()];
+    let [checked, begun] = [&["--check"][..], &[]].map(|more| {
+        let ended = run_with(guestd_command(&[&arguments, more].concat()), b"");
+        (ended.status, ended.stderr)
+    });
+    assert_eq!(checked, begun);
+    assert!(checked.0 == 1 && checked.1.contains("path must be shorter than SUN_LEN"), "{checked:?}");
+    assert_eq!(fs::read_dir(&long).unwrap().count(), 0);
+}
+
+#[test]
 fn a_check_tells_of_drivers_that_cannot_be_served() {
     let folder = tempfile::tempdir().unwrap();
     let file = |text: &str| {

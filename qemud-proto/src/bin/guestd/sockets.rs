@@ -101,6 +101,9 @@ pub(crate) fn name(listener: &StdListener) -> io::Result<String> {
     Ok(path.or_else(name).unwrap_or_default())
 }
 
+/// The name of a socket before it has its own, in a folder of seven letters.
+const BEGUN: &str = "s";
+
 fn abstract_name(path: &Path) -> Option<&str> {
     path.to_str()?.strip_prefix('@')
 }
@@ -118,6 +121,8 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     SocketAddr::from_pathname(path).with_context(failed)?;
+    // It is bound beside that first.
+    SocketAddr::from_pathname(folder(path).join(".123456").join(BEGUN)).with_context(failed)?;
     fs::metadata(folder(path)).with_context(failed)?;
     if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.file_type().is_socket()) {
         bail!("cannot listen on '{}': there is a file that is no socket", path.display());
@@ -151,7 +156,7 @@ async fn listen(path: &Path, access: Access) -> anyhow::Result<UnixListener> {
 fn bind_closed(path: &Path, access: Access) -> io::Result<UnixListener> {
     // Short, since a socket's path may be no longer than 107 bytes.
     let folder = tempfile::Builder::new().prefix(".").rand_bytes(6).tempdir_in(folder(path))?;
-    let begun = folder.path().join("s");
+    let begun = folder.path().join(BEGUN);
     let listener = UnixListener::bind(&begun)?;
     access.group.map_or(Ok(()), |group| chown(&begun, None, Some(group.as_raw())))?;
     fs::set_permissions(&begun, fs::Permissions::from_mode(access.mode))?;
