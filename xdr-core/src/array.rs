@@ -144,11 +144,11 @@ macro_rules! array_decode {
         fn member(
             reader: &mut Reader<'de>,
             run: &mut &'de [u8],
-            next: Run,
+            next: &'static Run,
             after: usize,
         ) -> Result<Self, DecodeFault> {
             let next = next.bytes(after);
-            let array = <T as DecodeBounded<'de, $item>>::decode_array(reader, run, B::MAX, next)?;
+            let array = <T as DecodeBounded<'de, $item>>::decode_array(reader, run, B::MAX, next);
             opened(array, run, next)
         }
         fn schema() -> &'static Schema {
@@ -244,7 +244,7 @@ impl<'de, B: Bound, I, T: DecodeBounded<'de, I>> DecodeBounded<'de, List<B, I>> 
             } else if items.len() == items.capacity() {
                 grow(reader, &mut items)?;
             }
-            items.push(T::decode_here::<false>(reader, &mut &[][..], 0)?);
+            items.push(T::decode_here(reader, &mut &[][..], 0, false)?);
             more = flag(reader, &mut &[][..])?;
         }
         reader.leave();

@@ -10,7 +10,7 @@ use crate::decode::Decode;
 use crate::encode::{Encode, encode_whole, len_of};
 use crate::error::{DecodeError, EncodeError, EncodeErrorKind};
 use crate::explain::{decode_error, encode_error};
-use crate::fault::{DecodeFault, EncodeCause, EncodeFault};
+use crate::fault::{EncodeCause, EncodeFault};
 use crate::limits::Limits;
 use crate::reader::Reader;
 use crate::schema::Schema;
@@ -75,7 +75,7 @@ pub fn to_bytes<T: Encode + ?Sized>(value: &T) -> Result<Bytes, EncodeError> {
 /// ```
 pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Result<(), EncodeError> {
     // Nothing to write: the buffer need not be looked at.
-    if T::WIRE.head == 0 && !T::WIRE.tail {
+    if const { T::WIRE.head == 0 && !T::WIRE.tail } {
         return encode_to_slice(value, &mut []).map(drop);
     }
     append(&Value(value), buffer)
@@ -300,7 +300,7 @@ pub fn decode_prefix_with<'de, T: Decode<'de>>(
     limits: Limits,
 ) -> Result<(T, &'de [u8]), DecodeError> {
     let mut reader = Reader::new(input, None, &limits);
-    match T::decode_here::<false>(&mut reader, &mut &[][..], 0) {
+    match T::decode_here(&mut reader, &mut &[][..], 0, false) {
         Ok(value) => Ok((value, reader.rest())),
         Err(_) => Err(decode_error(reader.reason(), T::schema(), input, &limits)),
     }
@@ -309,25 +309,22 @@ pub fn decode_prefix_with<'de, T: Decode<'de>>(
 #[inline(always)]
 fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> Result<T, DecodeError> {
     // One comparison instead of two, for the beginning and the end of the run.
-    if T::FIXED_WIRE.is_some_and(|len| len != input.len()) {
+    if const { T::FIXED_WIRE.is_some() } && T::FIXED_WIRE != Some(input.len()) {
         return Err(of_other_length::<T>(input, buffer, limits));
     }
-    if T::OWNS {
-        let mut reader = Reader::new(input, buffer, limits);
-        return whole_of(&mut reader).map_err(|_| error_of(&reader, T::schema(), limits));
-    }
     let mut reader = Reader::new(input, buffer, limits);
-    match whole_of(&mut reader) {
-        Ok(value) => Ok(value),
-        Err(_) => Err(decode_error(reader.reason(), T::schema(), input, limits)),
+    // What is not a derived struct has not looked whether it is at the end.
+    if let Ok(value) = T::decode_here(&mut reader, &mut &[][..], 0, true)
+        && reader.is_over()
+    {
+        return Ok(value);
     }
-}
-
-#[inline(always)]
-fn whole_of<'de, T: Decode<'de>>(reader: &mut Reader<'de>) -> Result<T, DecodeFault> {
-    let value = T::decode_here::<true>(reader, &mut &[][..], 0)?;
-    reader.end()?;
-    Ok(value)
+    if const { T::OWNS } {
+        // The reader is in memory already.
+        Err(error_of(&reader, T::schema(), limits))
+    } else {
+        Err(decode_error(reader.reason(), T::schema(), input, limits))
+    }
 }
 
 #[cold]
@@ -341,7 +338,6 @@ fn error_of(reader: &Reader<'_>, schema: &'static Schema, limits: &Limits) -> De
 #[inline(never)]
 fn of_other_length<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> DecodeError {
     let mut reader = Reader::new(input, buffer, limits);
-    // Where it makes a value, the input ends too early for another length.
-    let _ = whole_of::<T>(&mut reader);
+    let _ = T::decode_here(&mut reader, &mut &[][..], 0, false);
     decode_error(reader.reason(), T::schema(), input, limits)
 }

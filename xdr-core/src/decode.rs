@@ -6,7 +6,7 @@ use crate::bound::Plain;
 use crate::fault::DecodeFault;
 use crate::reader::Reader;
 use crate::schema::{Field, Schema};
-use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, owns, wire_of};
+use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, wire_of};
 
 /// A type that can be read from its XDR form, which is complete in itself.
 ///
@@ -37,13 +37,13 @@ pub trait Decode<'de>: Sized {
     /// An enum that keeps words without a name.
     #[doc(hidden)]
     const OPEN: bool = false;
-    /// The runs behind each field, of the first 32.
+    /// The runs behind each field, of the first 16.
     #[doc(hidden)]
     const RUNS: &'static Runs = &Runs::of(fields_of(&Self::DERIVED));
     /// The fixed front, and the fewest bytes.
-    const WIRE: Wire = wire_of(fields_of(&Self::DERIVED));
+    const WIRE: Wire = wire_of(&Self::DERIVED, Self::RUNS);
     /// The most bytes that a value can take, or `None` where there is no such number.
-    const MAX_WIRE: Option<usize> = max_wire_of(fields_of(&Self::DERIVED));
+    const MAX_WIRE: Option<usize> = max_wire_of(&Self::DERIVED, Self::RUNS);
     /// The fewest bytes that a value can take.
     const MIN_WIRE: usize = Self::WIRE.min;
     /// The length of every value, where all have the same.
@@ -54,7 +54,7 @@ pub trait Decode<'de>: Sized {
 
     /// Whether it is read by calls, because it is copied to the heap.
     #[doc(hidden)]
-    const OWNS: bool = owns(&Self::DERIVED);
+    const OWNS: bool = Self::RUNS.whole().owns;
 
     #[doc(hidden)]
     const FIELD: Field = Field {
@@ -69,7 +69,12 @@ pub trait Decode<'de>: Sized {
     /// A field of a derived struct: `next` of the struct follows it in its run, and `after` more bytes.
     #[doc(hidden)]
     #[inline(always)]
-    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: Run, after: usize) -> Result<Self, DecodeFault> {
+    fn member(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        next: &'static Run,
+        after: usize,
+    ) -> Result<Self, DecodeFault> {
         field::<Plain, Self>(reader, run, next.bytes(after))
     }
 
@@ -80,7 +85,7 @@ pub trait Decode<'de>: Sized {
     #[inline]
     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
         const { assert!(Self::DERIVED.is_some(), "an implementation by hand needs `decode`") }
-        Self::decode_here::<false>(reader, run, after)
+        Self::decode_here(reader, run, after, false)
     }
 
     /// The type's description.
@@ -94,17 +99,18 @@ pub trait Decode<'de>: Sized {
     }
 
     /// [`decode`](Self::decode), inlined where it is called, for the entry points: a struct that a function returns
-    /// through memory is copied there, and the copy waits for the stores. With `LAST`, a struct looks whether it is at
+    /// through memory is copied there, and the copy waits for the stores. With `last`, a struct looks whether it is at
     /// the end of the input before it is put together, which saves another copy; what calls it looks again.
     ///
     /// # Errors
     /// Those of `decode`.
     #[doc(hidden)]
     #[inline(always)]
-    fn decode_here<const LAST: bool>(
+    fn decode_here(
         reader: &mut Reader<'de>,
         run: &mut &'de [u8],
         after: usize,
+        _last: bool,
     ) -> Result<Self, DecodeFault> {
         Self::decode(reader, run, after)
     }
@@ -127,13 +133,11 @@ pub trait Decode<'de>: Sized {
     #[inline(always)]
     fn decode_array(
         reader: &mut Reader<'de>,
-        run: &mut &'de [u8],
+        run: &'de [u8],
         max: usize,
         next: usize,
     ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
-        let count = reader.word(run, 0)?;
-        let items = Self::decode_items(reader, count, max)?;
-        Ok((items, reader.open(next)))
+        decode_array::<Plain, Self>(reader, run, max, next)
     }
 
     #[doc(hidden)]
@@ -188,7 +192,12 @@ pub trait DecodeBounded<'de, S>: Sized {
     /// A field of a derived struct: `next` of the struct follows it in its run, and `after` more bytes.
     #[doc(hidden)]
     #[inline(always)]
-    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: Run, after: usize) -> Result<Self, DecodeFault> {
+    fn member(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        next: &'static Run,
+        after: usize,
+    ) -> Result<Self, DecodeFault> {
         field::<S, Self>(reader, run, next.bytes(after))
     }
 
@@ -207,10 +216,11 @@ pub trait DecodeBounded<'de, S>: Sized {
     /// Those of `decode`.
     #[doc(hidden)]
     #[inline(always)]
-    fn decode_here<const LAST: bool>(
+    fn decode_here(
         reader: &mut Reader<'de>,
         run: &mut &'de [u8],
         after: usize,
+        _last: bool,
     ) -> Result<Self, DecodeFault> {
         Self::decode(reader, run, after)
     }
@@ -233,13 +243,11 @@ pub trait DecodeBounded<'de, S>: Sized {
     #[inline(always)]
     fn decode_array(
         reader: &mut Reader<'de>,
-        run: &mut &'de [u8],
+        run: &'de [u8],
         max: usize,
         next: usize,
     ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
-        let count = reader.word(run, 0)?;
-        let items = Self::decode_items(reader, count, max)?;
-        Ok((items, reader.open(next)))
+        decode_array::<S, Self>(reader, run, max, next)
     }
 
     #[doc(hidden)]
@@ -264,24 +272,30 @@ impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
         <T as Decode<'de>>::decode(reader, run, after)
     }
     #[inline(always)]
-    fn decode_here<const LAST: bool>(
+    fn decode_here(
         reader: &mut Reader<'de>,
         run: &mut &'de [u8],
         after: usize,
+        last: bool,
     ) -> Result<Self, DecodeFault> {
-        <T as Decode<'de>>::decode_here::<LAST>(reader, run, after)
+        <T as Decode<'de>>::decode_here(reader, run, after, last)
     }
     fn schema() -> &'static Schema {
         <T as Decode<'de>>::schema()
     }
     #[inline(always)]
-    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: Run, after: usize) -> Result<Self, DecodeFault> {
+    fn member(
+        reader: &mut Reader<'de>,
+        run: &mut &'de [u8],
+        next: &'static Run,
+        after: usize,
+    ) -> Result<Self, DecodeFault> {
         <T as Decode<'de>>::member(reader, run, next, after)
     }
     #[inline(always)]
     fn decode_array(
         reader: &mut Reader<'de>,
-        run: &mut &'de [u8],
+        run: &'de [u8],
         max: usize,
         next: usize,
     ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
@@ -293,17 +307,18 @@ impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
     }
 }
 
-/// The next field of a struct.
+/// The next field of a struct, and the run of `after` bytes behind it where its tail has ended the last.
 #[inline(always)]
 pub(crate) fn field<'de, S, T: DecodeBounded<'de, S>>(
     reader: &mut Reader<'de>,
     run: &mut &'de [u8],
     after: usize,
 ) -> Result<T, DecodeFault> {
-    let field = T::decode(reader, run, after)?;
-    if T::WIRE.tail {
-        // Already so; said again, it becomes a constant for the next field.
-        *run = &[];
+    // What a function returns through memory is copied there, which only beside an allocation is not felt.
+    let field =
+        if const { T::OWNS } { T::decode(reader, run, after)? } else { T::decode_here(reader, run, after, false)? };
+    if const { T::WIRE.tail } {
+        *run = reader.take(after)?;
     }
     Ok(field)
 }
@@ -311,23 +326,38 @@ pub(crate) fn field<'de, S, T: DecodeBounded<'de, S>>(
 /// A field that was read by a call, which has opened the run of `next` bytes behind it as well.
 #[inline(always)]
 pub(crate) fn opened<'de, T>(
-    (field, behind): (T, &'de [u8]),
+    read: Result<(T, &'de [u8]), DecodeFault>,
     run: &mut &'de [u8],
     next: usize,
 ) -> Result<T, DecodeFault> {
-    match next {
-        0 => *run = &[],
-        _ if behind.len() == next => *run = behind,
-        // The input ends too early, which needs no note.
-        _ => return Err(DecodeFault::noted()),
+    match read {
+        Ok((field, behind)) if next == 0 || behind.len() == next => {
+            *run = if next == 0 { &[] } else { behind };
+            Ok(field)
+        }
+        // The input may end too early, which needs no note.
+        _ => Err(DecodeFault::noted()),
     }
-    Ok(field)
 }
 
 /// A whole value where no run is open.
 #[inline(always)]
 pub(crate) fn decode_whole<'de, S, T: DecodeBounded<'de, S>>(reader: &mut Reader<'de>) -> Result<T, DecodeFault> {
     T::decode(reader, &mut &[][..], 0)
+}
+
+/// An array, its count word included, and the `next` bytes behind it, if there are so many.
+#[inline(never)]
+pub(crate) fn decode_array<'de, S, T: DecodeBounded<'de, S>>(
+    reader: &mut Reader<'de>,
+    run: &'de [u8],
+    max: usize,
+    next: usize,
+) -> Result<(Vec<T>, &'de [u8]), DecodeFault> {
+    let mut run = run;
+    let count = reader.word(&mut run, 0)?;
+    let items = T::decode_items(reader, count, max)?;
+    Ok((items, reader.open(next)))
 }
 
 /// An array behind its count word, element by element; those of fixed length share one run.
@@ -341,12 +371,12 @@ pub(crate) fn decode_each<'de, S, T: DecodeBounded<'de, S>>(
     let mut items = reader.allocate::<T>(count)?;
     if T::WIRE.tail {
         for _ in 0..count {
-            items.push(T::decode_here::<false>(reader, &mut &[][..], 0)?);
+            items.push(T::decode_here(reader, &mut &[][..], 0, false)?);
         }
     } else {
         let mut run = reader.take(count.saturating_mul(T::WIRE.head))?;
         for _ in 0..count {
-            items.push(T::decode_here::<false>(reader, &mut run, 0)?);
+            items.push(T::decode_here(reader, &mut run, 0, false)?);
         }
     }
     reader.leave();

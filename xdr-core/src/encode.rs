@@ -2,13 +2,13 @@
 
 mod visit;
 
-pub use self::visit::Visit;
+pub use self::visit::{Seen, Visit};
 
 use self::visit::{Calls, Front, Length, Rest};
 use crate::bound::Plain;
 use crate::fault::EncodeFault;
 use crate::schema::{Field, Schema};
-use crate::wire::{Run, Runs, Wire, fields_of, first_run, max_wire_of, owns, wire_of};
+use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, wire_of};
 use crate::writer::{Writer, full, put_each};
 
 /// A type whose XDR form is complete in itself.
@@ -38,13 +38,13 @@ pub trait Encode {
     /// An enum that keeps words without a name.
     #[doc(hidden)]
     const OPEN: bool = false;
-    /// The runs behind each field, of the first 32.
+    /// The runs behind each field, of the first 16.
     #[doc(hidden)]
     const RUNS: &'static Runs = &Runs::of(fields_of(&Self::DERIVED));
     /// The fixed front, and the fewest bytes.
-    const WIRE: Wire = wire_of(fields_of(&Self::DERIVED));
+    const WIRE: Wire = wire_of(&Self::DERIVED, Self::RUNS);
     /// The most bytes that a value can take, or `None` where there is no such number.
-    const MAX_WIRE: Option<usize> = max_wire_of(fields_of(&Self::DERIVED));
+    const MAX_WIRE: Option<usize> = max_wire_of(&Self::DERIVED, Self::RUNS);
     /// The fewest bytes that a value can take.
     const MIN_WIRE: usize = Self::WIRE.min;
     /// The length of every value, where all have the same.
@@ -66,7 +66,7 @@ pub trait Encode {
 
     /// What decoding would say: where both are derived the description is made once, here.
     #[doc(hidden)]
-    const OWNS: bool = owns(&Self::DERIVED);
+    const OWNS: bool = Self::RUNS.whole().owns;
 
     #[doc(hidden)]
     const FIELD: Field = Field {
@@ -80,7 +80,7 @@ pub trait Encode {
 
     #[doc(hidden)]
     #[inline(always)]
-    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: Run) -> bool {
+    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: &'static Run) -> bool {
         visit.field::<Plain, Self>(field, next)
     }
 
@@ -96,13 +96,20 @@ pub trait Encode {
         front.fault.map_or(Ok(()), Err)
     }
 
+    /// Writes the front at the beginning of `run`, of which the rest is left.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
+        head_in::<Plain, Self>(self, run)
+    }
+
     /// Writes what follows the front.
     ///
     /// # Errors
     /// When the space is full, or a bound inside is exceeded.
     #[inline]
     fn tail(&self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
-        if Self::DERIVED.is_none() {
+        if const { Self::DERIVED.is_none() } {
             return Ok(());
         }
         let mut rest = Rest { writer, run: None, fault: None };
@@ -113,12 +120,12 @@ pub trait Encode {
     /// Bytes that [`tail`](Self::tail) writes.
     #[inline]
     fn tail_len(&self) -> usize {
-        if !Self::WIRE.tail || Self::DERIVED.is_none() {
+        if const { !Self::WIRE.tail || Self::DERIVED.is_none() } {
             return 0;
         }
-        let mut length = Length(0);
+        let mut length = Length(const { Self::RUNS.whole().heads.saturating_sub(Self::WIRE.head) });
         self.visit(&mut length);
-        length.0.saturating_sub(Self::WIRE.head)
+        length.0
     }
 
     /// The type's description.
@@ -153,7 +160,7 @@ pub trait Encode {
         if const { Self::DERIVED.is_none() || !Self::VISITED || !Self::WIRE.tail } {
             return put_whole::<Plain, Self>(self, writer, next);
         }
-        let first = const { first_run(&Self::DERIVED) };
+        let first = const { Self::RUNS.whole().first };
         let run = writer.open(first);
         if run.len() == first {
             self.visit(&mut Calls { writer, run });
@@ -237,7 +244,7 @@ pub trait EncodeBounded<S> {
 
     #[doc(hidden)]
     #[inline(always)]
-    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: Run) -> bool {
+    fn visit_of<V: Visit>(field: &Self, visit: &mut V, next: &'static Run) -> bool {
         visit.field::<S, Self>(field, next)
     }
 
@@ -246,6 +253,13 @@ pub trait EncodeBounded<S> {
     /// # Errors
     /// When a bound is exceeded.
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault>;
+
+    /// Writes the front at the beginning of `run`, of which the rest is left.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
+        head_in::<S, Self>(self, run)
+    }
 
     /// Writes what follows the front.
     ///
@@ -334,6 +348,10 @@ impl<T: Encode + ?Sized> EncodeBounded<Plain> for T {
         T::head(self, out)
     }
     #[inline(always)]
+    fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
+        T::head_in(self, run)
+    }
+    #[inline(always)]
     fn tail(&self, writer: &mut Writer<'_>) -> Result<(), EncodeFault> {
         T::tail(self, writer)
     }
@@ -367,11 +385,19 @@ impl<T: Encode + ?Sized> EncodeBounded<Plain> for T {
 /// The next field of a struct's first run. True where this field's tail ends the run.
 #[inline(always)]
 pub(crate) fn head_of<S, T: EncodeBounded<S> + ?Sized>(field: &T, run: &mut &mut [u8]) -> Result<bool, EncodeFault> {
+    match field.head_in(run) {
+        Ok(()) => Ok(T::WIRE.tail),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The front of a value that is written into a run of its own length.
+#[inline(always)]
+pub(crate) fn head_in<S, T: EncodeBounded<S> + ?Sized>(field: &T, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
     match core::mem::take(run).split_at_mut_checked(T::WIRE.head) {
         Some((head, rest)) => {
             *run = rest;
-            field.head(head)?;
-            Ok(T::WIRE.tail)
+            field.head(head)
         }
         None => Err(full()),
     }
@@ -391,7 +417,7 @@ pub(crate) fn tail_of<'a, S, T: EncodeBounded<S> + ?Sized>(
     if let Some(run) = run {
         head_of::<S, T>(field, run)?;
     }
-    if T::WIRE.tail {
+    if const { T::WIRE.tail } {
         field.tail(writer)?;
         *run = Some(writer.take(next)?);
     }
@@ -411,7 +437,7 @@ pub(crate) fn encode_whole<S, T: EncodeBounded<S> + ?Sized>(
     writer: &mut Writer<'_>,
 ) -> Result<(), EncodeFault> {
     value.head(writer.take(T::WIRE.head)?)?;
-    if T::WIRE.tail { value.tail(writer) } else { Ok(()) }
+    if const { T::WIRE.tail } { value.tail(writer) } else { Ok(()) }
 }
 
 /// [`encode_whole`] as [`Encode::put`] does it.

@@ -25,7 +25,6 @@ pub(crate) fn decode_error(
         _ => input.len().saturating_sub(position),
     };
     let found = match cause {
-        DecodeCause::Trailing => Found::at_root(schema, target),
         // Values inside may have passed checks of theirs, and end at the same byte.
         DecodeCause::Rejected(hash) => Found::checked(schema, input, Role::CheckedEnd, |leaf, by| {
             leaf.at.saturating_add(leaf.len) == target && name_hash(by) == hash
@@ -34,6 +33,10 @@ pub(crate) fn decode_error(
     };
     let word = found.word(input);
     let kind = match cause {
+        // No field crosses the end: the value is whole, and what is wrong comes behind it.
+        DecodeCause::Truncated if found.missing == 0 && found.at < input.len() => {
+            DecodeErrorKind::TrailingBytes { count: input.len().saturating_sub(found.at) }
+        }
         DecodeCause::Truncated => DecodeErrorKind::UnexpectedEnd { missing: found.missing.max(1) },
         DecodeCause::TooLong => too_long(&found.shape, word as usize).map_or(
             DecodeErrorKind::UnexpectedEnd { missing: 1 },
@@ -52,7 +55,6 @@ pub(crate) fn decode_error(
         DecodeCause::Depth => DecodeErrorKind::DepthLimit { limit: limits.depth() },
         DecodeCause::Heap => DecodeErrorKind::HeapLimit { limit: limits.heap() },
         DecodeCause::Rejected(_) => DecodeErrorKind::Rejected { by: found.checked_by() },
-        DecodeCause::Trailing => DecodeErrorKind::TrailingBytes { count: position },
     };
     let offset = match cause {
         DecodeCause::Truncated | DecodeCause::Rejected(_) => found.at,

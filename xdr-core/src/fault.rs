@@ -13,10 +13,12 @@ const DETAIL_MASK: u64 = (1 << DETAIL_BITS) - 1;
 pub struct DecodeFault(());
 
 impl DecodeFault {
-    /// The reader has noted the reason, or the input ends too early, which is what no reason means: it is found so
-    /// often that the code to note it would be felt.
+    /// The reader has noted the reason, or the input is too short or too long, which is what no reason means: it is found
+    /// so often that the code to note it would be felt.
+    #[doc(hidden)]
+    #[must_use]
     #[inline(always)]
-    pub(crate) const fn noted() -> Self {
+    pub const fn noted() -> Self {
         Self(())
     }
 }
@@ -52,7 +54,6 @@ pub(crate) enum DecodeCause {
     Heap,
     /// By the check whose name has this hash.
     Rejected(u32),
-    Trailing,
 }
 
 /// Why encoding stopped, in one word; [`EncodeError`](crate::EncodeError) tells the whole.

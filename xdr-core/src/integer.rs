@@ -2,13 +2,14 @@
 
 use alloc::vec::Vec;
 
-use crate::decode::Decode;
-use crate::encode::Encode;
+use crate::bound::Plain;
+use crate::decode::{Decode, decode_array};
+use crate::encode::{Encode, head_in};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
-use crate::reader::Reader;
+use crate::reader::{Reader, next_of};
 use crate::schema::{Schema, Shape};
-use crate::wire::Wire;
-use crate::writer::{Writer, full, put_each, write_array, write_word};
+use crate::wire::{Run, Wire};
+use crate::writer::{Writer, full, put_each, write_array, write_in, write_word};
 
 macro_rules! number {
     ($($number:ty, $bytes:literal, $shape:ident, $name:literal;)+) => {$(
@@ -18,6 +19,10 @@ macro_rules! number {
             #[inline(always)]
             fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
                 write_array(self.to_be_bytes(), out)
+            }
+            #[inline(always)]
+            fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
+                write_in(self.to_be_bytes(), run)
             }
             fn schema() -> &'static Schema {
                 const { &Schema::builtin($name, Shape::$shape) }
@@ -48,6 +53,18 @@ macro_rules! number {
             fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
                 Ok(Self::from_be_bytes(reader.array::<$bytes>(run, after)?))
             }
+            #[inline(always)]
+            fn member(
+                _: &mut Reader<'de>,
+                run: &mut &'de [u8],
+                _: &'static Run,
+                _: usize,
+            ) -> Result<Self, DecodeFault> {
+                match next_of(run) {
+                    Some(bytes) => Ok(Self::from_be_bytes(bytes)),
+                    None => Err(DecodeFault::noted()),
+                }
+            }
             fn schema() -> &'static Schema {
                 <Self as Encode>::schema()
             }
@@ -58,25 +75,23 @@ macro_rules! number {
             #[inline(always)]
             fn decode_array(
                 reader: &mut Reader<'de>,
-                run: &mut &'de [u8],
+                run: &'de [u8],
                 max: usize,
                 next: usize,
             ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
                 // As `owned!` in opaque.rs, and on the same terms: nothing in it panics.
                 #[inline(never)]
                 #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
-                extern "C" fn here(reader: &mut Reader<'_>, max: usize) -> Result<Vec<$number>, DecodeFault> {
+                extern "C" fn here<'de>(
+                    reader: &mut Reader<'de>,
+                    max: usize,
+                    next: usize,
+                ) -> Result<(Vec<$number>, &'de [u8]), DecodeFault> {
                     let count = reader.word(&mut &[][..], 0)?;
-                    decode_numbers(reader, count, max, |word| <$number>::from_be_bytes(*word))
+                    let items = decode_numbers(reader, count, max, |word| <$number>::from_be_bytes(*word))?;
+                    Ok((items, reader.open(next)))
                 }
-                let items = match run.is_empty() {
-                    true => here(reader, max)?,
-                    false => {
-                        let count = reader.word(run, 0)?;
-                        Self::decode_items(reader, count, max)?
-                    }
-                };
-                Ok((items, reader.open(next)))
+                if run.is_empty() { here(reader, max, next) } else { decode_array::<Plain, Self>(reader, run, max, next) }
             }
         }
     )+};
@@ -218,6 +233,10 @@ impl Encode for bool {
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
         write_word(u32::from(*self), out)
     }
+    #[inline(always)]
+    fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
+        write_in(u32::from(*self).to_be_bytes(), run)
+    }
     fn schema() -> &'static Schema {
         const { &Schema::builtin("bool", Shape::Bool) }
     }
@@ -232,6 +251,15 @@ impl<'de> Decode<'de> for bool {
             0 => Ok(false),
             1 => Ok(true),
             _ => Err(reader.invalid(DecodeCause::InvalidBool, run)),
+        }
+    }
+    #[inline(always)]
+    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], _: &'static Run, _: usize) -> Result<Self, DecodeFault> {
+        match next_of(run).map(u32::from_be_bytes) {
+            Some(0) => Ok(false),
+            Some(1) => Ok(true),
+            Some(_) => Err(reader.invalid(DecodeCause::InvalidBool, run)),
+            None => Err(DecodeFault::noted()),
         }
     }
     fn schema() -> &'static Schema {
@@ -273,6 +301,10 @@ impl<const N: usize> Encode for [u8; N] {
             None => Err(full()),
         }
     }
+    #[inline(always)]
+    fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
+        if const { N.is_multiple_of(4) } { write_in(*self, run) } else { head_in::<Plain, Self>(self, run) }
+    }
     fn schema() -> &'static Schema {
         const { &Schema::builtin("opaque", Shape::FixedOpaque(N)) }
     }
@@ -284,6 +316,16 @@ impl<'de, const N: usize> Decode<'de> for [u8; N] {
     #[inline(always)]
     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
         reader.fixed_opaque::<N>(run, after)
+    }
+    #[inline(always)]
+    fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], _: &'static Run, _: usize) -> Result<Self, DecodeFault> {
+        if const { !N.is_multiple_of(4) } {
+            return reader.fixed_opaque::<N>(run, 0);
+        }
+        match next_of(run) {
+            Some(bytes) => Ok(bytes),
+            None => Err(DecodeFault::noted()),
+        }
     }
     fn schema() -> &'static Schema {
         <Self as Encode>::schema()

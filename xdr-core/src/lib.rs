@@ -115,7 +115,7 @@ pub use writer::Writer;
 /// What derived code calls, and nobody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::encode::Visit;
+    pub use crate::encode::{Seen, Visit};
     pub use crate::tag::{Is, Known, OtherWord, Tag};
     pub use crate::wire::{Run, fields_of, repeats, runs};
     pub use core::assert;

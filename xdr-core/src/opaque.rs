@@ -164,7 +164,7 @@ macro_rules! decode_opaque_like {
             fn member(
                 reader: &mut Reader<'de>,
                 run: &mut &'de [u8],
-                next: Run,
+                next: &'static Run,
                 after: usize,
             ) -> Result<Self, DecodeFault> {
                 $copied(reader, run, B::MAX, next.bytes(after))
@@ -203,10 +203,7 @@ macro_rules! owned {
             max: usize,
             next: usize,
         ) -> Result<$type, DecodeFault> {
-            let body = match run.is_empty() {
-                true => $here(reader, max, next)?,
-                false => $behind(reader.word(run, 0)?, reader, max, next)?,
-            };
+            let body = if run.is_empty() { $here(reader, max, next) } else { $behind(run, reader, max, next) };
             opened(body, run, next)
         }
 
@@ -224,12 +221,13 @@ macro_rules! owned {
         #[inline(never)]
         #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
         extern "C" fn $behind<'de>(
-            len: u32,
+            run: &'de [u8],
             reader: &mut Reader<'de>,
             max: usize,
             next: usize,
         ) -> Result<($type, &'de [u8]), DecodeFault> {
-            let body = $copied(len, reader, max)?;
+            let mut run = run;
+            let body = $copied(reader.word(&mut run, 0)?, reader, max)?;
             Ok((body, reader.open(next)))
         }
     };

@@ -9,7 +9,7 @@ use crate::array::flag;
 use crate::bound::{Plain, Shape as BoundShape};
 use crate::decode::{Decode, DecodeBounded, decode_whole, field, opened};
 use crate::encode::{Encode, EncodeBounded, encode_whole, len_of};
-use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
+use crate::fault::{DecodeFault, EncodeFault};
 use crate::reader::{Reader, unit};
 use crate::schema::{Arm, Schema, Shape};
 use crate::wire::{Run, Wire, max_of_arms, max_of_items};
@@ -66,17 +66,21 @@ macro_rules! option_decode {
         fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], _after: usize) -> Result<Self, DecodeFault> {
             match flag(reader, run)? {
                 true if <T as DecodeBounded<'de, $shape>>::WIRE.tail => Ok(Some(decode_whole::<$shape, T>(reader)?)),
-                true => Ok(Some(<T as DecodeBounded<'de, $shape>>::decode_here::<false>(reader, &mut &[][..], 0)?)),
+                true => Ok(Some(<T as DecodeBounded<'de, $shape>>::decode_here(reader, &mut &[][..], 0, false)?)),
                 false => Ok(None),
             }
         }
         #[inline(always)]
-        fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], next: Run, after: usize) -> Result<Self, DecodeFault> {
+        fn member(
+            reader: &mut Reader<'de>,
+            run: &mut &'de [u8],
+            next: &'static Run,
+            after: usize,
+        ) -> Result<Self, DecodeFault> {
             let behind = next.bytes(after);
             // What is small is worth a call beside fields that are calls.
-            if next.of_owner && size_of::<T>() <= size_of::<u64>() {
-                let flag = reader.word(run, 0)?;
-                opened(optional::<$shape, T>(reader, flag, behind)?, run, behind)
+            if next.of_owner() && size_of::<T>() <= size_of::<u64>() {
+                opened(optional::<$shape, T>(reader, run, behind), run, behind)
             } else {
                 field::<$shape, Self>(reader, run, behind)
             }
@@ -87,17 +91,17 @@ macro_rules! option_decode {
     };
 }
 
-/// What is behind the flag, and the `next` bytes behind that.
+/// The flag, what is behind it, and the `next` bytes behind that.
 #[inline(never)]
 fn optional<'de, S, T: DecodeBounded<'de, S>>(
     reader: &mut Reader<'de>,
-    flag: u32,
+    run: &'de [u8],
     next: usize,
 ) -> Result<(Option<T>, &'de [u8]), DecodeFault> {
-    let value = match flag {
-        0 => None,
-        1 => Some(decode_whole::<S, T>(reader)?),
-        _ => return Err(reader.invalid(DecodeCause::InvalidFlag, &[])),
+    let mut run = run;
+    let value = match flag(reader, &mut run)? {
+        true => Some(decode_whole::<S, T>(reader)?),
+        false => None,
     };
     Ok((value, reader.open(next)))
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use crate::fault::{DecodeCause, DecodeFault, DecodeReason, name_hash};
 use crate::limits::Limits;
+use crate::wire::Runs;
 use crate::writer::padded;
 
 /// The input that is left, and what decoding it may still cost.
@@ -142,6 +143,19 @@ impl<'de> Reader<'de> {
         }
     }
 
+    /// Opens the run that a derived struct begins with, where none is open. False where the input ends before.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn begin(&mut self, run: &mut &'de [u8], runs: &Runs, after: usize) -> bool {
+        if run.len() < runs.first().owned() {
+            match self.take(runs.first().bytes(after)) {
+                Ok(first) => *run = first,
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
     /// The next word of the run.
     ///
     /// # Errors
@@ -217,15 +231,12 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// # Errors
-    /// When there is more input.
+    /// Whether no input is left. Where some is left behind a value, it needs no note: that nothing is missing tells it.
     #[doc(hidden)]
+    #[must_use]
     #[inline(always)]
-    pub const fn end(&mut self) -> Result<(), DecodeFault> {
-        match self.rest.len() {
-            0 => Ok(()),
-            more => Err(self.stop_at(DecodeCause::Trailing, more)),
-        }
+    pub const fn is_over(&self) -> bool {
+        self.rest.is_empty()
     }
 
     /// One level of nesting deeper.
@@ -297,6 +308,18 @@ impl<'de> Reader<'de> {
                 Ok(Bytes::copy_from_slice(body))
             }
         }
+    }
+}
+
+/// The next `N` bytes of an open run.
+#[inline(always)]
+pub(crate) fn next_of<const N: usize>(run: &mut &[u8]) -> Option<[u8; N]> {
+    match run.split_first_chunk::<N>() {
+        Some((bytes, rest)) => {
+            *run = rest;
+            Some(*bytes)
+        }
+        None => None,
     }
 }
 

@@ -81,153 +81,194 @@ pub const fn max_of_fields(mut fields: &[Option<usize>]) -> Option<usize> {
     Some(sum)
 }
 
-/// The front of a struct.
+/// The fields of a derived struct; none of what is none.
 #[doc(hidden)]
 #[must_use]
-pub(crate) const fn wire_of(mut fields: &[Field]) -> Wire {
-    let mut all = Wire::fixed(0);
-    while let [field, rest @ ..] = fields {
-        all = Wire::of_fields(&[all, field.wire]);
-        fields = rest;
-    }
-    all
-}
-
-/// The maximum length of a struct.
-#[doc(hidden)]
-#[must_use]
-pub(crate) const fn max_wire_of(mut fields: &[Field]) -> Option<usize> {
-    let mut sum = Some(0);
-    while let [field, rest @ ..] = fields {
-        sum = max_of_fields(&[sum, field.max_wire]);
-        fields = rest;
-    }
-    sum
-}
-
-/// The fields of a derived struct.
-#[doc(hidden)]
-#[must_use]
-#[expect(clippy::panic, reason = "evaluated by the compiler, for who wrote an implementation by hand")]
 pub const fn fields_of(derived: &Option<Schema>) -> &'static [Field] {
     match derived {
         Some(Schema { shape: Shape::Struct { fields }, .. }) => fields,
-        _ => panic!("an implementation by hand needs `WIRE` and `MAX_WIRE`"),
+        _ => &[],
+    }
+}
+
+/// What all fields of a derived struct are together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whole {
+    pub(crate) wire: Wire,
+    pub(crate) max_wire: Option<usize>,
+    /// The fronts of all fields.
+    pub(crate) heads: usize,
+    /// Bytes before the first field with a tail.
+    pub(crate) first: usize,
+    /// One of the fields is read by calls, because it is copied to the heap.
+    pub(crate) owns: bool,
+}
+
+/// A sum that stays at the greatest number. Each derived struct computes some dozens of these, and for the compiler that
+/// evaluates them a call of `saturating_add` takes longer than all the rest.
+macro_rules! sum {
+    ($left:expr, $right:expr) => {
+        if $right > usize::MAX - $left { usize::MAX } else { $left + $right }
+    };
+}
+
+impl Whole {
+    #[expect(clippy::arithmetic_side_effects, reason = "`sum!` looks before it adds")]
+    const fn of(mut fields: &[Field]) -> Self {
+        let mut all = Self { wire: Wire::fixed(0), max_wire: Some(0), heads: 0, first: 0, owns: false };
+        while let [field, rest @ ..] = fields {
+            let Wire { head, tail, min } = field.wire;
+            if !all.wire.tail {
+                all.wire.head = sum!(all.wire.head, head);
+                if !tail {
+                    all.first = all.wire.head;
+                }
+            }
+            all.wire.tail |= tail;
+            all.heads = sum!(all.heads, head);
+            all.wire.min = sum!(all.wire.min, min);
+            all.max_wire = match (all.max_wire, field.max_wire) {
+                (Some(sum), Some(max)) if max <= usize::MAX - sum => Some(sum + max),
+                _ => None,
+            };
+            all.owns |= field.owns;
+            fields = rest;
+        }
+        all
+    }
+}
+
+/// The front of a derived struct.
+#[expect(clippy::panic, reason = "evaluated by the compiler, for who wrote an implementation by hand")]
+pub(crate) const fn wire_of(derived: &Option<Schema>, runs: &Runs) -> Wire {
+    match derived {
+        Some(_) => runs.whole().wire,
+        None => panic!("an implementation by hand needs `WIRE` and `MAX_WIRE`"),
+    }
+}
+
+/// The maximum length of a derived struct.
+#[expect(clippy::panic, reason = "evaluated by the compiler, for who wrote an implementation by hand")]
+pub(crate) const fn max_wire_of(derived: &Option<Schema>, runs: &Runs) -> Option<usize> {
+    match derived {
+        Some(_) => runs.whole().max_wire,
+        None => panic!("an implementation by hand needs `WIRE` and `MAX_WIRE`"),
     }
 }
 
 /// Bytes of the run that begins behind a field of a struct.
+///
+/// Numbers in an array: the compiler checks each constant that it has evaluated, and an array of numbers at once.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub struct Run {
-    /// Up to the next field with a tail, whose front is in the run.
-    pub whole: usize,
-    /// Up to the next field with a tail, which writes its front itself.
-    pub fixed: usize,
-    /// As `fixed` where this next field is read by calls, and else as `whole`.
-    pub owned: usize,
-    /// One of the struct's fields is read by calls.
-    pub of_owner: bool,
-    /// One of the struct's fields has a tail.
-    pub of_tail: bool,
-}
+pub struct Run([usize; 4]);
 
 impl Run {
-    /// The run that begins with `field`, where `self` is the run behind the field.
-    const fn before(self, field: &Field) -> Self {
-        let Wire { head, tail, .. } = field.wire;
-        match (tail, field.owns) {
-            (true, true) => Self { whole: head, fixed: 0, owned: 0, ..self },
-            (true, false) => Self { whole: head, fixed: 0, owned: head, ..self },
-            (false, _) => Self {
-                whole: self.whole.saturating_add(head),
-                fixed: self.fixed.saturating_add(head),
-                owned: self.owned.saturating_add(head),
-                ..self
-            },
-        }
+    /// Up to the next field with a tail, whose front is in the run.
+    #[inline(always)]
+    pub(crate) const fn whole(&self) -> usize {
+        self.0[0]
+    }
+
+    /// Up to the next field with a tail, which writes its front itself.
+    #[inline(always)]
+    pub(crate) const fn fixed(&self) -> usize {
+        self.0[1]
+    }
+
+    /// Whether one of the struct's fields is read by calls.
+    #[inline(always)]
+    pub(crate) const fn of_owner(&self) -> bool {
+        self.0[3] & OF_OWNER != 0
+    }
+
+    /// What decoding of the struct itself takes at once: as `fixed` where the next field with a tail is read by calls, and
+    /// else as `whole`.
+    #[inline(always)]
+    pub(crate) const fn owned(&self) -> usize {
+        self.0[2]
     }
 
     /// What decoding takes at once, where `after` bytes follow a struct without a tail in the same run.
     #[inline(always)]
-    pub(crate) const fn bytes(self, after: usize) -> usize {
-        if self.of_tail { self.owned } else { self.owned.saturating_add(after) }
+    pub(crate) const fn bytes(&self, after: usize) -> usize {
+        if self.0[3] & OF_TAIL != 0 { self.owned() } else { self.owned().saturating_add(after) }
     }
 }
+
+/// One of the struct's fields is read by calls.
+const OF_OWNER: usize = 1;
+/// One of the struct's fields has a tail.
+const OF_TAIL: usize = 2;
 
 /// The runs behind each field of a struct, of the first `N`.
 #[doc(hidden)]
 #[must_use]
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which reports what is out of bounds")]
 pub const fn runs<const N: usize>(fields: &[Field]) -> [Run; N] {
-    let mut run = Run { whole: 0, fixed: 0, owned: 0, of_owner: false, of_tail: false };
-    let mut index = fields.len();
-    while let Some(before) = index.checked_sub(1) {
-        run.of_owner |= fields[before].owns;
-        run.of_tail |= fields[before].wire.tail;
-        index = before;
-    }
-    let mut runs = [run; N];
-    index = fields.len();
-    while let Some(before) = index.checked_sub(1) {
-        if before < N {
-            runs[before] = run;
+    runs_in(fields, &Whole::of(fields)).1
+}
+
+/// The run that a struct begins with, and the runs behind each field.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which reports what is out of bounds")]
+#[expect(clippy::arithmetic_side_effects, reason = "`sum!` looks before it adds")]
+const fn runs_in<const N: usize>(mut fields: &[Field], all: &Whole) -> (Run, [Run; N]) {
+    let kind = if all.owns { OF_OWNER } else { 0 } | if all.wire.tail { OF_TAIL } else { 0 };
+    let (mut whole, mut fixed, mut owned) = (0, 0, 0);
+    let mut runs = [Run([0, 0, 0, kind]); N];
+    while let [rest @ .., field] = fields {
+        if rest.len() < N {
+            runs[rest.len()] = Run([whole, fixed, owned, kind]);
         }
-        run = run.before(&fields[before]);
-        index = before;
+        // The run that begins with this field.
+        let Wire { head, tail, .. } = field.wire;
+        if tail {
+            whole = head;
+            fixed = 0;
+            owned = if field.owns { 0 } else { head };
+        } else {
+            whole = sum!(whole, head);
+            fixed = sum!(fixed, head);
+            owned = sum!(owned, head);
+        }
+        fields = rest;
     }
-    runs
+    (Run([whole, fixed, owned, kind]), runs)
 }
 
 macro_rules! first_runs {
-    ($($index:literal)+) => {
-        /// The runs behind a struct's first fields. Not an array, because for each index the compiler would have to look
-        /// whether it is within bounds, in each struct that is derived.
+    (@run $index:tt) => { Run };
+    ($($index:tt)+) => {
+        /// The runs behind a struct's first fields, and what is true of all. Not an array, because for each index the
+        /// compiler would have to look whether it is within bounds, in each struct that is derived.
         #[doc(hidden)]
         #[derive(Debug, Clone, Copy)]
-        pub struct Runs($(pub first_runs!(@run $index),)+);
+        pub struct Runs($(pub first_runs!(@run $index),)+ Whole, Run);
 
         impl Runs {
             /// How many there are.
             const COUNT: usize = [$($index),+].len();
 
             pub(crate) const fn of(fields: &[Field]) -> Self {
-                let runs: [Run; Self::COUNT] = runs(fields);
-                Self($(runs[$index],)+)
+                let whole = Whole::of(fields);
+                let (first, runs): (_, [Run; Self::COUNT]) = runs_in(fields, &whole);
+                Self($(runs[$index],)+ whole, first)
             }
         }
     };
-    (@run $index:literal) => { Run };
 }
 
-first_runs! {
-    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
-    16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-}
+first_runs!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
 
-/// Whether one of a derived struct's fields is read by calls, because it is copied to the heap.
-pub(crate) const fn owns(derived: &Option<Schema>) -> bool {
-    let Some(Schema { shape: Shape::Struct { fields }, .. }) = derived else { return false };
-    let mut fields: &[Field] = fields;
-    while let [field, rest @ ..] = fields {
-        if field.owns {
-            return true;
-        }
-        fields = rest;
+impl Runs {
+    pub(crate) const fn whole(&self) -> Whole {
+        self.16
     }
-    false
-}
 
-/// Bytes before a derived struct's first field with a tail.
-pub(crate) const fn first_run(derived: &Option<Schema>) -> usize {
-    let Some(Schema { shape: Shape::Struct { fields }, .. }) = derived else { return 0 };
-    let mut fields: &[Field] = fields;
-    let mut len = 0_usize;
-    while let [Field { wire: Wire { tail: false, head, .. }, .. }, rest @ ..] = fields {
-        len = len.saturating_add(*head);
-        fields = rest;
+    /// The run that the struct begins with.
+    #[inline(always)]
+    pub(crate) const fn first(&self) -> &Run {
+        &self.17
     }
-    len
 }
 
 /// The maximum length of a union: its discriminant and the longest of its arms.

@@ -105,6 +105,19 @@ pub(crate) fn write_word(word: u32, out: &mut [u8]) -> Result<(), EncodeFault> {
     write_array(word.to_be_bytes(), out)
 }
 
+/// [`write_array`] at the beginning of a run, of which the rest is left.
+#[inline(always)]
+pub(crate) fn write_in<const N: usize>(bytes: [u8; N], run: &mut &mut [u8]) -> Result<(), EncodeFault> {
+    match core::mem::take(run).split_first_chunk_mut::<N>() {
+        Some((space, rest)) => {
+            *space = bytes;
+            *run = rest;
+            Ok(())
+        }
+        None => Err(full()),
+    }
+}
+
 #[inline(always)]
 pub(crate) fn write_array<const N: usize>(bytes: [u8; N], out: &mut [u8]) -> Result<(), EncodeFault> {
     match out.first_chunk_mut::<N>() {

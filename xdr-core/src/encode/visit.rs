@@ -1,16 +1,35 @@
 //! What is done with the fields of a struct: its front, its rest, both by calls, its length.
 
-use super::{EncodeBounded, head_of, len_of, tail_of};
+use core::marker::PhantomData;
+
+use super::{Encode, EncodeBounded, head_of, tail_of};
 use crate::fault::EncodeFault;
-use crate::wire::Run;
+use crate::wire::{Run, Runs};
 use crate::writer::Writer;
 
 /// What is done with each field of a struct. What a struct's derive makes is one list of its fields, whatever
 /// is to be done with them.
 #[doc(hidden)]
 pub trait Visit {
+    /// A constant of each implementation's own.
+    const KNOWN: () = ();
+
     /// `next` is the run behind the field. False where the fields behind it are not of interest.
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: Run) -> bool;
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: &'static Run) -> bool;
+}
+
+/// A struct that is shown to a `V`. Named by both, its runs are found where both are known, once, and not once more for
+/// the code that is the same for each `V`.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Seen<V, T: ?Sized>(PhantomData<V>, PhantomData<T>);
+
+impl<V: Visit, T: Encode + ?Sized> Seen<V, T> {
+    /// Those of the struct.
+    pub const RUNS: &'static Runs = {
+        let () = V::KNOWN;
+        T::RUNS
+    };
 }
 
 /// Writes the front, which ends at the first field with a tail.
@@ -21,7 +40,7 @@ pub(super) struct Front<'a> {
 
 impl Visit for Front<'_> {
     #[inline(always)]
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: Run) -> bool {
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: &'static Run) -> bool {
         match head_of::<S, T>(field, &mut self.run) {
             Ok(ended) => !ended,
             Err(fault) => {
@@ -41,8 +60,8 @@ pub(super) struct Rest<'w, 'a> {
 
 impl Visit for Rest<'_, '_> {
     #[inline(always)]
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: Run) -> bool {
-        match tail_of::<S, T>(field, self.writer, &mut self.run, next.whole) {
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: &'static Run) -> bool {
+        match tail_of::<S, T>(field, self.writer, &mut self.run, next.whole()) {
             Ok(()) => true,
             Err(fault) => {
                 self.fault = Some(fault);
@@ -60,14 +79,14 @@ pub(super) struct Calls<'w, 'a> {
 
 impl Visit for Calls<'_, '_> {
     #[inline(always)]
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: Run) -> bool {
-        if T::WIRE.tail {
-            self.run = field.put(self.writer, next.fixed);
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: &'static Run) -> bool {
+        if const { T::WIRE.tail } {
+            self.run = field.put(self.writer, next.fixed());
             // Where nothing is to be written before the next call, it is the next call that finds no space.
-            next.fixed == 0 || self.run.len() == next.fixed
+            next.fixed() == 0 || self.run.len() == next.fixed()
         } else {
-            match head_of::<S, T>(field, &mut self.run) {
-                Ok(_) => true,
+            match field.head_in(&mut self.run) {
+                Ok(()) => true,
                 Err(fault) => {
                     self.writer.stop(fault);
                     false
@@ -77,13 +96,15 @@ impl Visit for Calls<'_, '_> {
     }
 }
 
-/// Adds the lengths up.
+/// Adds the lengths of what follows the fields' fronts.
 pub(super) struct Length(pub(super) usize);
 
 impl Visit for Length {
     #[inline(always)]
-    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: Run) -> bool {
-        self.0 = self.0.saturating_add(len_of::<S, T>(field));
+    fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: &'static Run) -> bool {
+        if const { T::WIRE.tail } {
+            self.0 = self.0.saturating_add(field.tail_len());
+        }
         true
     }
 }

@@ -163,7 +163,7 @@ impl<'a> Context<'a> {
     /// ```text
     /// impl<'de> ::xdr_core::Decode<'de> for Domain {
     ///     const DERIVED: Option<Schema> = <Self as Encode>::DERIVED;
-    ///     fn decode_here<const LAST: bool>(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> { … }
+    ///     fn decode_here(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize, last: bool) -> Result<Self, DecodeFault> { … }
     /// }
     /// ```
     /// What has no `DERIVED` brings `WIRE`, `MAX_WIRE`, `decode` and `schema` as well.
@@ -213,7 +213,7 @@ impl<'a> Context<'a> {
                     __run: &mut &#de [#p::u8],
                     __after: #p::usize,
                 ) -> #p::Result<Self, #krate::DecodeFault> {
-                    <Self as #krate::Decode<#de>>::decode_here::<false>(__reader, __run, __after)
+                    <Self as #krate::Decode<#de>>::decode_here(__reader, __run, __after, false)
                 }
             }
         });
@@ -231,10 +231,11 @@ impl<'a> Context<'a> {
                 #described
                 #outlined
                 #[inline(always)]
-                fn decode_here<const __LAST: #p::bool>(
+                fn decode_here(
                     __reader: &mut #krate::Reader<#de>,
                     __run: &mut &#de [#p::u8],
                     __after: #p::usize,
+                    __last: #p::bool,
                 ) -> #p::Result<Self, #krate::DecodeFault> { #decode }
             }
         }

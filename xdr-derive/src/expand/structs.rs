@@ -7,8 +7,9 @@ use super::{Context, DecodeParts, EncodeParts, Side, reported_at};
 use crate::ast::{Field, Role};
 
 /// ```text
-/// <String as EncodeBounded<Max<Len<256>>>>::visit_of(&self.name, visit, <Self as Encode>::RUNS.0)
-///     && <[u8; 16] as Encode>::visit_of(&self.uuid, visit, <Self as Encode>::RUNS.1)
+/// let runs = Seen::<Visit, Self>::RUNS;
+/// <String as EncodeBounded<Max<Len<256>>>>::visit_of(&self.name, visit, &runs.0)
+///     && <[u8; 16] as Encode>::visit_of(&self.uuid, visit, &runs.1)
 /// ```
 /// With `with` or `validate`, where a field is not written as it stands:
 /// ```text
@@ -75,19 +76,28 @@ pub(crate) fn encode(context: &mut Context<'_>, all: &[Field<'_>]) -> EncodePart
     EncodeParts { visit, consts: None, head: Some(head), tail: Some((tail, tail_len)) }
 }
 
-/// The runs behind each field, and the statement that finds them where the trait does not.
+/// How many fields' runs the traits know.
+const RUNS: usize = 16;
+
+/// The runs behind each field, and the statement that finds them.
 fn next(context: &Context<'_>, side: Side, count: usize) -> (Vec<TokenStream>, TokenStream) {
     let (krate, p, de) = (context.krate, &context.private, &context.de);
-    let codec = match side {
-        Side::Encode => quote!(<Self as #krate::Encode>),
-        Side::Decode => quote!(<Self as #krate::Decode<#de>>),
-    };
     let index = (0..count).map(proc_macro2::Literal::usize_unsuffixed);
     match count {
-        0..=32 => (index.map(|index| quote!(#codec::RUNS.#index)).collect(), TokenStream::new()),
+        0..=RUNS => {
+            let runs = match side {
+                Side::Encode => quote!(let __runs = #p::Seen::<__Visit, Self>::RUNS;),
+                Side::Decode => quote!(let __runs = <Self as #krate::Decode<#de>>::RUNS;),
+            };
+            (index.map(|index| quote!(&__runs.#index)).collect(), runs)
+        }
         _ => {
-            let runs = quote!(let __next: [#p::Run; #count] = const { #p::runs(#p::fields_of(&#codec::DERIVED)) };);
-            (index.map(|index| quote!(__next[#index])).collect(), runs)
+            let derived = match side {
+                Side::Encode => quote!(<Self as #krate::Encode>::DERIVED),
+                Side::Decode => quote!(<Self as #krate::Decode<#de>>::DERIVED),
+            };
+            let runs = quote!(let __runs: &'static [#p::Run; #count] = const { &#p::runs(#p::fields_of(&#derived)) };);
+            (index.map(|index| quote!(&__runs[#index])).collect(), runs)
         }
     }
 }
@@ -123,15 +133,19 @@ pub(crate) fn encode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
 }
 
 /// ```text
-/// let field0 = match <String as …>::member(reader, run, RUNS.0, after) { Ok(value) => value, Err(fault) => return Err(fault) };
+/// let runs = <Self as Decode>::RUNS;
+/// if !reader.begin(run, runs, after) { return Err(DecodeFault::noted()); }
+/// let field0 = match <String as …>::member(reader, run, &runs.0, after) { Ok(value) => value, Err(fault) => return Err(fault) };
 /// …
-/// if LAST { reader.end()?; }
+/// if last && !reader.is_over() { return Err(DecodeFault::noted()); }
 /// Ok(Self { name: field0, … })
 /// ```
 pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeParts {
     let (krate, p) = (context.krate, context.private.clone());
     let count = fields.iter().filter(|field| field.on_wire()).count();
     let (next, runs) = self::next(context, Side::Decode, count);
+    let de = &context.de;
+    let all = if count <= RUNS { quote!(__runs) } else { quote!(<Self as #krate::Decode<#de>>::RUNS) };
     let mut next = next.iter();
     let names: Vec<_> = (0..fields.len()).map(|index| format_ident!("__field{index}")).collect();
     let members = fields.iter().map(|field| &field.member);
@@ -164,11 +178,12 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
         .input
         .validate
         .is_none()
-        .then(|| quote!(if __LAST && let #p::Err(__fault) = __reader.end() { return #p::Err(__fault); }));
+        .then(|| quote!(if __last && !__reader.is_over() { return #p::Err(#krate::DecodeFault::noted()); }));
     DecodeParts {
         consts: None,
         decode: quote! {
             #runs
+            if !__reader.begin(__run, #all, __after) { return #p::Err(#krate::DecodeFault::noted()); }
             #(let #names = #values;)*
             #end
             #p::Ok(Self { #(#members: #names),* })
