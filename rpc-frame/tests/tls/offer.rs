@@ -5,7 +5,7 @@ use std::time::Duration;
 use rpc_frame::AuthStat;
 use rpc_frame::Peer;
 use rpc_frame::tls::{MaybeTls, ServerTls, StartTlsListener, TlsStream};
-use rpc_frame::tokio::{CallError, CallOptions, Client, Listener, Server};
+use rpc_frame::tokio::{CallError, CallOptions, Client, Listener, PeerLimit, Server};
 use rpc_frame::{AuthFlavor, OpaqueAuth, program};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,6 +28,8 @@ async fn serve(authority: &Authority, mode: Mode) -> u16 {
         Mode::Opportunistic => StartTlsListener::opportunistic(listener, tls),
         Mode::Required => StartTlsListener::required(listener, tls),
     };
+    // A listener around it changes nothing of what it offers.
+    let listener = PeerLimit::new(99).listener(listener);
     tokio::spawn(async move { Server::new(program::<Who, _>(Told)).serve(listener).await });
     port
 }
