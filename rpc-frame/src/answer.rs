@@ -89,8 +89,8 @@ pub(crate) fn admit(rules: &Rules, session: &Session, call: &IncomingCall) -> Re
     match &call.header {
         Ok(header) => {
             let CallBody { program, version, procedure, .. } = *header;
-            // Nothing but NULL is a question for TLS (RFC 9289 §4.1), whether or not there is any.
-            if header.credential.flavor == AuthFlavor::TLS && procedure != 0 {
+            // Where TLS is offered, nothing but NULL is a question for it (RFC 9289 §4.1). Elsewhere it is any flavor.
+            if header.credential.flavor == AuthFlavor::TLS && procedure != 0 && session.offers_tls {
                 return Err(auth_error(AuthStat::BadCred));
             }
             let caller = authenticate(rules, session, &header.credential, &header.verifier)?;

@@ -99,7 +99,7 @@
 //! |---|---|
 //! | RPC version other than 2 | RPC_MISMATCH {2, 2} |
 //! | credential malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADCRED |
-//! | AUTH_TLS inside TLS (feature `tls`), or on anything but NULL | AUTH_ERROR, AUTH_BADCRED |
+//! | AUTH_TLS inside TLS (feature `tls`), or on anything but NULL where TLS is offered | AUTH_ERROR, AUTH_BADCRED |
 //! | credential of a flavor that the [`Authenticator`] does not accept | AUTH_ERROR, AUTH_REJECTEDCRED |
 //! | verifier malformed or longer than 400 bytes | AUTH_ERROR, AUTH_BADVERF |
 //! | unknown program; another version of it | PROG_UNAVAIL; PROG_MISMATCH {low, high} |

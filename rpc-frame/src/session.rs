@@ -91,6 +91,8 @@ impl fmt::Display for Peer {
 pub struct Session {
     peer: Peer,
     read_only: AtomicBool,
+    /// Whether it began in clear text, where the peer could have asked for TLS.
+    pub(crate) offers_tls: bool,
     /// The effective minor version and one more; 0 before one has been negotiated.
     minor: AtomicU32,
     state: Box<dyn Any + Send + Sync>,
@@ -106,6 +108,7 @@ impl Session {
         Self {
             peer,
             read_only: AtomicBool::new(false),
+            offers_tls: false,
             minor: AtomicU32::new(0),
             state: Box::new(()),
             #[cfg(feature = "tokio")]

@@ -269,20 +269,6 @@ async fn rejects_short_hands_that_were_never_issued_and_lets_others_be() {
     assert_eq!(hex(&record(&ask(&mut raw, &who(5)).await)), hex(&record(&named(5, "anonymous"))));
 }
 
-/// RFC 9289 §4.1, on a connection that has no TLS.
-#[tokio::test]
-async fn rejects_auth_tls_in_one_way_on_null_and_in_another_on_anything_else() {
-    let mut raw = connect(AcceptClaims, Peer::Unknown).await;
-    let tls = || auth(7, b"");
-    let null = Call::new(1, DOOR, 1, 0).credential(tls());
-    assert_eq!(hex(&ask(&mut raw, &null).await), hex(&auth_error(1, AuthStat::RejectedCred)));
-    for call in [who(2), Call::new(2, DOOR, 1, 99), Call::new(2, DOOR + 1, 1, 1)] {
-        let refused = ask(&mut raw, &call.credential(tls())).await;
-        assert_eq!(hex(&refused), hex(&auth_error(2, AuthStat::BadCred)));
-    }
-    assert_eq!(hex(&ask(&mut raw, &who(3)).await), hex(&named(3, "anonymous")));
-}
-
 #[tokio::test]
 async fn a_client_uses_its_short_hand_and_falls_back_when_the_server_has_forgotten_it() {
     let hands = Arc::new(ShortHands::new(AcceptClaims, 8));

@@ -79,6 +79,10 @@ impl<L: Listener> Listener for StartTlsListener<L> {
         };
         self.beginnings.next(&mut self.listener, begin).await
     }
+
+    fn offers_tls(&self) -> bool {
+        true
+    }
 }
 
 async fn begin<IO: Stream>(

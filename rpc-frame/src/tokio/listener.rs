@@ -15,6 +15,12 @@ pub trait Listener: Send + 'static {
 
     /// The next connection, and who is at its other end.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
+
+    /// Whether peers are offered TLS on connections that begin in clear text (RFC 9289): AUTH_TLS on anything but NULL gets
+    /// AUTH_BADCRED there. A listener around another one says what that one does. No, unless you say so.
+    fn offers_tls(&self) -> bool {
+        false
+    }
 }
 
 impl Listener for TcpListener {

@@ -161,6 +161,10 @@ impl<L: Listener> Listener for LimitedListener<L> {
             }
         }
     }
+
+    fn offers_tls(&self) -> bool {
+        self.listener.offers_tls()
+    }
 }
 
 /// A connection that is counted as long as it is open.

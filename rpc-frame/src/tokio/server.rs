@@ -172,7 +172,10 @@ impl<P: Programs> Server<P> {
                 () = reached(&mut phase, Phase::Finishing) => return,
             };
             match accepted {
-                Ok((io, peer, place)) => drop(self.spawn(io, peer, Some(place), None)),
+                Ok((io, peer, place)) => {
+                    let offers_tls = listener.offers_tls();
+                    drop(self.spawn(io, peer, Held { place: Some(place), offers_tls, ..Held::default() }));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     ::tokio::time::sleep(Duration::from_millis(100)).await;
@@ -228,7 +231,7 @@ impl<P: Programs> Server<P> {
         let place = Arc::clone(&self.shared.places)
             .try_acquire_owned()
             .map_err(|_| io::Error::other("the server has as many connections as it may have"))?;
-        self.spawn(io, peer, Some(place), None);
+        self.spawn(io, peer, Held { place: Some(place), ..Held::default() });
         Ok(())
     }
 
@@ -236,7 +239,7 @@ impl<P: Programs> Server<P> {
     #[must_use]
     pub fn connect_in_memory(&self) -> DuplexStream {
         let (client, server) = ::tokio::io::duplex(64 * 1024);
-        self.spawn(server, Peer::InMemory, None, None);
+        self.spawn(server, Peer::InMemory, Held::default());
         client
     }
 
@@ -245,17 +248,12 @@ impl<P: Programs> Server<P> {
     #[must_use]
     pub fn serve_and_call<IO: Stream>(&self, io: IO, peer: Peer) -> Client {
         let (ends, ended) = oneshot::channel();
-        Client::served(self.spawn(io, peer, None, Some(ended)), Some(ends))
+        Client::served(self.spawn(io, peer, Held { ended: Some(ended), ..Held::default() }), Some(ends))
     }
 
-    /// Serves a connection in a task of its own, at the longest until `ended`'s other end is dropped.
-    fn spawn<IO: Stream>(
-        &self,
-        io: IO,
-        peer: Peer,
-        place: Option<OwnedSemaphorePermit>,
-        ended: Option<oneshot::Receiver<()>>,
-    ) -> Arc<Mailbox> {
+    /// Serves a connection in a task of its own.
+    fn spawn<IO: Stream>(&self, io: IO, peer: Peer, held: Held) -> Arc<Mailbox> {
+        let Held { place, ended, offers_tls } = held;
         let mailbox = Mailbox::new(&self.shared.config.connection);
         let calls = Arc::clone(&mailbox);
         let shared = Arc::clone(&self.shared);
@@ -268,7 +266,8 @@ impl<P: Programs> Server<P> {
             let _held = (place, counted);
             let mut finishing = shared.phase.subscribe();
             let mut aborting = shared.phase.subscribe();
-            let session = (shared.sessions)(peer.clone());
+            let mut session = (shared.sessions)(peer.clone());
+            session.offers_tls = offers_tls;
             if read_only {
                 session.restrict_to_read_only();
             }
@@ -352,6 +351,17 @@ impl<P: Programs> Server<P> {
     pub fn connections(&self) -> usize {
         *self.shared.open.borrow()
     }
+}
+
+/// What a connection is served with.
+#[derive(Default)]
+struct Held {
+    /// Of the places of the server, for those that count.
+    place: Option<OwnedSemaphorePermit>,
+    /// It is served until the other end of this is dropped, at the longest.
+    ended: Option<oneshot::Receiver<()>>,
+    /// [`Listener::offers_tls`].
+    offers_tls: bool,
 }
 
 impl<P> Clone for Server<P> {
