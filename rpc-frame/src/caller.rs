@@ -5,6 +5,8 @@ use alloc::sync::Arc;
 #[cfg(feature = "tokio")]
 use xdr_core::BytesMut;
 
+#[cfg(feature = "tokio")]
+use crate::auth::AuthFlavor;
 use crate::auth::{Credential, OpaqueAuth};
 use crate::authenticate::{Authenticated, Identity};
 
@@ -88,7 +90,12 @@ impl KnownCaller {
     pub(crate) fn learn(&mut self, credential: &OpaqueAuth, verifier: &OpaqueAuth, caller: &Caller) {
         self.caller = None;
         self.wire.clear();
-        if caller.may_be_kept() && xdr_core::encode_into(&(credential, verifier), &mut self.wire).is_ok() {
+        // Whether AUTH_TLS will do depends on the procedure.
+        let is_question = credential.flavor == AuthFlavor::TLS;
+        if !is_question
+            && caller.may_be_kept()
+            && xdr_core::encode_into(&(credential, verifier), &mut self.wire).is_ok()
+        {
             self.caller = Some(caller.clone());
         }
     }
@@ -141,14 +148,17 @@ mod tests {
     }
 
     #[test]
-    fn whose_credential_lies_in_the_record_or_who_is_told_something_is_not_kept() {
+    fn whose_credential_lies_in_the_record_who_is_told_something_and_who_asks_for_tls_is_not_kept() {
         let session = Session::new(Peer::Unknown);
         let token = OpaqueAuth { flavor: AuthFlavor(77), body: Bytes::from_static(b"sesame..") };
         let other = Authenticated::new(&session, Credential::Other(token.clone()));
         let told = Authenticated { verifier: token.clone(), ..Authenticated::new(&session, sys(1)) };
         let sys = sys(1).to_opaque().unwrap();
+        // An authenticator may let it in as nobody, with NULL.
+        let question = OpaqueAuth { flavor: AuthFlavor::TLS, body: Bytes::new() };
+        let nobody = Authenticated::new(&session, Credential::None);
         let mut known = KnownCaller::default();
-        for (said, caller) in [(&token, other), (&sys, told)] {
+        for (said, caller) in [(&token, other), (&sys, told), (&question, nobody)] {
             known.learn(said, &OpaqueAuth::none(), &Caller::from(caller));
             assert!(known.recognize(&words(said, b"")).is_none());
         }

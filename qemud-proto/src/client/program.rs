@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rpc_frame::tokio::CallError;
 use shlex::Quoter;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, Join, ReadBuf};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -85,12 +85,8 @@ impl Command {
         let (speaks, silence) = watch::channel(());
         let listening = tokio::spawn(listen(self.program.clone(), errors, Arc::clone(&said), speaks));
         let last_words = LastWords { silence, listening: listening.abort_handle() };
-        let channel = Channel {
-            io: tokio::io::join(output, input),
-            last_words: Some(last_words.clone()),
-            heard: None,
-            _child: child,
-        };
+        let channel =
+            Channel { output, input: Some(input), last_words: Some(last_words.clone()), heard: None, _child: child };
         Ok((channel, Program { program: self.program, said, last_words }))
     }
 }
@@ -202,7 +198,9 @@ async fn listen(program: PathBuf, errors: ChildStderr, said: Arc<Said>, _speaks:
 /// The program's standard input and output. When it is dropped, the program is killed. It ends when the program has let go
 /// of it and has said why.
 pub(super) struct Channel {
-    io: Join<ChildStdout, ChildStdin>,
+    output: ChildStdout,
+    /// Until all is said: only a pipe that is closed says so.
+    input: Option<ChildStdin>,
     /// Until the program lets go.
     last_words: Option<LastWords>,
     /// From then until it has said all.
@@ -214,7 +212,7 @@ impl AsyncRead for Channel {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let room = buf.remaining();
         if self.heard.is_none() {
-            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            ready!(Pin::new(&mut self.output).poll_read(cx, buf))?;
             if buf.remaining() < room || room == 0 {
                 return Poll::Ready(Ok(()));
             }
@@ -230,14 +228,40 @@ impl AsyncRead for Channel {
 
 impl AsyncWrite for Channel {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        match &mut self.input {
+            Some(input) => Pin::new(input).poll_write(cx, buf),
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        self.input.as_mut().map_or(Poll::Ready(Ok(())), |input| Pin::new(input).poll_flush(cx))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.input = None;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_hears_the_end_of_what_it_is_told_and_can_still_answer() {
+        // It writes when all has been read.
+        let mut command = Command::new(Path::new("sort"));
+        command.add(["-r"]);
+        let (mut channel, _program) = command.run().unwrap();
+        channel.write_all(b"first\nsecond\n").await.unwrap();
+        channel.shutdown().await.unwrap();
+        let mut answer = String::new();
+        timeout(Duration::from_secs(60), channel.read_to_string(&mut answer)).await.expect("it has heard").unwrap();
+        assert_eq!(answer, "second\nfirst\n");
+        assert_eq!(channel.write_all(b"third").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -26,7 +26,8 @@ pub struct ConnectionConfig {
     /// Longest time without a byte in either direction and without a call in flight: 5 min. It begins when the last
     /// call has ended, in whatever way.
     pub idle_timeout: Duration,
-    /// Longest time that a peer may take to read 16 KiB of our output, or all of it: 30 s.
+    /// Longest time that a peer may take to read 16 KiB of our output, or all of it: 30 s. On tokio also how long it may go
+    /// on sending when this side ends the connection.
     pub write_timeout: Duration,
     /// The first xid of our own calls. Give a random one where xids should not be guessed.
     pub first_xid: u32,

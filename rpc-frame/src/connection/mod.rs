@@ -75,7 +75,8 @@ pub enum Event {
 ///
 /// Who ends a TCP connection first says that no more is sent (a shutdown of the writing half), and reads on until the peer
 /// has ended it as well, or has had the time to: a socket that is closed with something unread in it is reset, and what the
-/// peer has not taken of the output is lost. The servers and clients on tokio do so.
+/// peer has not taken of the output is lost. The servers on tokio do so at a shutdown and where a stream has broken, clients
+/// when their last clone is gone; whoever breaks a limit on time is cut off.
 ///
 /// ```
 /// use core::time::Duration;

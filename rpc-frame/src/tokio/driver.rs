@@ -244,7 +244,8 @@ async fn drive<IO: Stream>(mut io: IO, mut alarm: Alarm, driver: Arc<Driver>) {
     })
     .await;
     driver.close(why);
-    let _ = poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
+    // Once: a peer that does not read would have it waited for without end. Behind a farewell it has been said.
+    let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut io).poll_shutdown(cx))).await;
 }
 
 /// Dropped with the task that drives a connection, also where its runtime ends.

@@ -87,8 +87,10 @@ impl Farewell {
         if self.said && self.ended {
             return Poll::Ready(());
         }
+        let patience = since.saturating_add(engine.write_timeout());
         let quiet = used.max(self.heard).saturating_add(QUIET);
-        let until = quiet.min(since.saturating_add(engine.write_timeout()));
+        // TLS says it behind what the peer has yet to take.
+        let until = if self.said { quiet.min(patience) } else { patience };
         while now < until {
             if alarm.poll_until(cx, now, until).is_pending() {
                 return Poll::Pending;

@@ -5,7 +5,6 @@ use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::tokio::io::DuplexStream;
@@ -32,9 +31,10 @@ use crate::session::{Peer, Policy, Session};
 /// connection, so move such work to `tokio::task::spawn_blocking`. One that waits for too long is given up:
 /// [`ServerConfig::time_limit`].
 ///
-/// A handler that waits is dropped where it waits when its time is up, when its connection is lost (its client is gone, breaks
-/// a limit on time, or does not read), and when the grace of a [`shutdown`](Self::shutdown) is over; the rest of it does not
-/// run. What must not stay half done belongs in a task of its own, which the handler waits for:
+/// A handler that waits is dropped where it waits when its time is up, when its connection is lost (it is reset, or its client
+/// breaks a limit on time, or does not read), and when the grace of a [`shutdown`](Self::shutdown) is over; the rest of it does
+/// not run. A client that has closed its end, or whose process has ended, cannot be told from one that sends no more and waits
+/// for its reply: its handlers run on. What must not stay half done belongs in a task of its own, which the handler waits for:
 ///
 /// ```
 /// # use rpc_frame::{Context, ProcedureTable};
@@ -112,10 +112,9 @@ impl<P: Programs> ServerBuilder<P> {
         rules.time_limit = config.time_limit;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
         let tallies = Tallies::default();
-        let (open, leaving) = (watch::Sender::new(0), AtomicUsize::new(0));
-        let phase = watch::Sender::new(Phase::Serving);
+        let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
         Server {
-            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, leaving, phase, tallies }),
+            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, tallies }),
             read_only: false,
         }
     }
@@ -297,7 +296,7 @@ impl<P: Programs> Server<P> {
     ///
     /// A connection without calls in flight is closed when its peer has closed it as well, or when nothing has come on it
     /// or gone for two seconds: one that is closed while more calls come is reset, and its last replies may be lost.
-    /// To close such a one after `grace` cuts nothing off.
+    /// It may be closed so all the same where `grace` ends before, and counts as ended: give more than two seconds.
     pub async fn shutdown(&self, grace: Duration) -> bool {
         // Who is told a second time has no more patience than before.
         self.shared.phase.send_if_modified(|phase| {
@@ -307,7 +306,7 @@ impl<P: Programs> Server<P> {
         });
         let mut open = self.shared.open.subscribe();
         let ended = ::tokio::time::timeout(grace, open.wait_for(|open| *open == 0)).await.is_ok()
-            || self.connections() <= self.shared.leaving.load(Ordering::Acquire);
+            || self.shared.tallies.all_leave();
         self.shared.phase.send_replace(Phase::Aborting);
         ended
     }
@@ -317,7 +316,8 @@ impl<P: Programs> Server<P> {
         self.shared.programs.each_version(&mut visit);
     }
 
-    /// What the server has done so far. A connection's numbers are added at the end of each of its turns.
+    /// What the server has done so far. A connection says what it has done at the end of each of its turns. While
+    /// others work the numbers are not of one moment: an end may be counted before its call.
     ///
     /// # Examples
     /// ```

@@ -2,7 +2,6 @@
 
 use std::boxed::Box;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use ::tokio::sync::{Semaphore, watch};
@@ -74,8 +73,6 @@ pub(super) struct Shared<P> {
     pub(super) places: Arc<Semaphore>,
     /// Connections that are open, under the cap or not.
     pub(super) open: watch::Sender<usize>,
-    /// Those of them that have nothing more to do or to send.
-    pub(super) leaving: AtomicUsize,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) tallies: Tallies,
 }

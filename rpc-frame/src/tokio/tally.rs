@@ -1,6 +1,6 @@
 //! What a server's connections have done: each keeps its own tally, which anybody may read.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
@@ -14,6 +14,7 @@ pub(super) struct Tally {
     received: AtomicU64,
     sent: AtomicU64,
     calls: [AtomicU64; CallCounters::NUMBERS],
+    leaves: AtomicBool,
 }
 
 impl Tally {
@@ -31,6 +32,15 @@ impl Tally {
         for (number, now) in self.calls.iter().zip(calls.numbers()) {
             number.store(now, Ordering::Relaxed);
         }
+    }
+
+    /// Says that there is nothing more to do, but to see that what was sent arrives.
+    pub(super) fn leave(&self) {
+        self.leaves.store(true, Ordering::Release);
+    }
+
+    pub(super) fn leaves(&self) -> bool {
+        self.leaves.load(Ordering::Acquire)
     }
 
     /// The last time: calls in flight are not answered any more.
@@ -71,6 +81,11 @@ struct Inner {
 impl Tallies {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether none that is open has anything more to do.
+    pub(super) fn all_leave(&self) -> bool {
+        self.lock().open.values().all(|tally| tally.leaves())
     }
 
     pub(super) fn sum(&self) -> ServerCounters {

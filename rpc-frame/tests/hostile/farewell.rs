@@ -3,8 +3,11 @@
 
 use super::*;
 
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+
 use rpc_frame::{OnewayProcedure, Peer};
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpSocket;
 use tokio::time::{Instant, sleep};
 
@@ -97,7 +100,8 @@ async fn what_was_sent_arrives_though_the_client_is_gone_and_its_peer_has_more_t
     for serves in [false, true] {
         let (client, mut raw) = client(serves).await;
         client.send(&Shout { bytes: vec![7; LONG as usize] }).await.unwrap();
-        // Here before the client's task can read it, and before it closes.
+        // Here before the client's task can read it, and before it closes: tokio takes a socket that it has accepted for
+        // one that can be written to.
         assert_eq!(raw.try_write(&double(1, 1)).unwrap(), double(1, 1).len());
         drop(client);
         // Only when all of it is in the sender's socket is it closed.
@@ -223,4 +227,57 @@ async fn what_was_sent_arrives_though_the_client_is_gone_and_its_peer_sends_befo
     let mut sent = Vec::new();
     within(raw.read_to_end(&mut sent)).await.unwrap();
     assert_eq!(sent.len(), 4 + 40 + 4 + 5000);
+}
+
+/// A stream that cannot be told to end, as one that speaks TLS to a peer that does not read.
+struct Endless<IO> {
+    io: IO,
+    writes: bool,
+    _told: oneshot::Sender<()>,
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Endless<IO> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Endless<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.writes { Pin::new(&mut self.io).poll_write(cx, buf) } else { Poll::Pending }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+// 34
+#[tokio::test(start_paused = true)]
+async fn a_client_lets_go_of_a_stream_that_cannot_be_told_to_end() {
+    let (near, _far) = duplex(256);
+    let (_told, gone) = oneshot::channel();
+    let client = Client::new(Endless { io: near, writes: false, _told });
+    let called = within(client.call(&Double { number: 1 })).await;
+    assert!(
+        matches!(called, Err(CallError::DeadlineExceeded | CallError::Closed(_) | CallError::NotConnected(_))),
+        "{called:?}"
+    );
+    assert!(timeout(HOUR, gone).await.is_ok_and(|sent| sent.is_err()), "it is kept");
+}
+
+// 34
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_a_stream_to_say_the_end_as_long_as_for_a_peer_to_read() {
+    let site = Site::open().await;
+    let (mut raw, io) = duplex(256);
+    let (_told, _gone) = oneshot::channel();
+    site.server.serve_connection(Endless { io, writes: true, _told }, Peer::Unknown).unwrap();
+    send(&mut raw, &double(1, 1)).await.unwrap();
+    assert_eq!(read_record(&mut raw).await, record(&words(&[1, 1, 0, 0, 0, 0, 2])));
+    assert_eq!(shutdown(&site, HOUR).await, (30, true));
 }

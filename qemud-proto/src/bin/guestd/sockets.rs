@@ -121,8 +121,9 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     SocketAddr::from_pathname(path).with_context(failed)?;
-    // It is bound beside that first.
-    SocketAddr::from_pathname(folder(path).join(".123456").join(BEGUN)).with_context(failed)?;
+    // It is bound beside that first, under a name that begins at the root.
+    let beside = std::path::absolute(folder(path)).with_context(failed)?.join(".123456");
+    SocketAddr::from_pathname(beside.join(BEGUN)).with_context(failed)?;
     fs::metadata(folder(path)).with_context(failed)?;
     if fs::symlink_metadata(path).is_ok_and(|metadata| !metadata.file_type().is_socket()) {
         bail!("cannot listen on '{}': there is a file that is no socket", path.display());

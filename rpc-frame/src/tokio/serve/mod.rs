@@ -6,7 +6,6 @@ use std::boxed::Box;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 use std::vec::Vec;
@@ -64,7 +63,6 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         written: Poll::Ready(()),
         broken: None,
         farewell: Farewell::default(),
-        leaves: false,
         io,
         shared: &shared,
         start,
@@ -75,7 +73,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         let is_told = woken.take_end();
         let mut end = TaskContext::from_waker(&end_waker);
         if is_told && abort.as_mut().poll(&mut end).is_ready() {
-            return Poll::Ready(served.leaves.then_some(Ok(())));
+            return Poll::Ready(served.tally.leaves().then_some(Ok(())));
         }
         if is_told && served.state != State::Finishing && finish.as_mut().poll(&mut end).is_ready() {
             served.state = State::Finishing;
@@ -137,8 +135,6 @@ struct Served<'a, P: Programs, IO, S, F> {
     /// Why the peer is not listened to any more.
     broken: Option<ConnectionError>,
     farewell: Farewell,
-    /// There is nothing more to do but to see that all arrives.
-    leaves: bool,
     io: IO,
     shared: &'a Shared<P>,
     /// Makes a handler's future, whose type has no name.
@@ -149,9 +145,6 @@ struct Served<'a, P: Programs, IO, S, F> {
 impl<P: Programs, IO, S, F> Drop for Served<'_, P, IO, S, F> {
     fn drop(&mut self) {
         self.tally.end(self.engine.server().counters());
-        if self.leaves {
-            self.shared.leaving.fetch_sub(1, Ordering::AcqRel);
-        }
     }
 }
 
@@ -299,10 +292,7 @@ where
             engine.handle_eof()?;
             return Poll::Ready(Ok(()));
         }
-        if !self.leaves {
-            self.leaves = true;
-            self.shared.leaving.fetch_add(1, Ordering::AcqRel);
-        }
+        self.tally.leave();
         ready!(self.farewell.poll(cx, io, engine, alarm, now));
         Poll::Ready(self.broken.take().map_or(Ok(()), |error| Err(error.into())))
     }
