@@ -79,6 +79,20 @@ fn the_heap_limit_is_told_of_a_list_that_gives_its_room_back() {
     assert!(from_slice_with::<Boxed>(&wire, Limits::default().with_heap(room + 12)).is_ok());
 }
 
+/// Flags without values cost a unit each.
+#[derive(Debug, Xdr)]
+struct Flags {
+    #[xdr(list, max = 9)]
+    flags: Vec<()>,
+}
+
+#[test]
+fn the_heap_limit_is_told_of_the_flag_in_a_list_that_holds_nothing_else() {
+    let wire = to_vec(&Flags { flags: vec![(), (), ()] }).unwrap();
+    stops_at::<Flags>(&wire, 0, "Flags.flags at 0");
+    stops_at::<Flags>(&wire, 1, "Flags.flags at 4");
+}
+
 fn is_short(text: &str) -> bool {
     text.len() < 4
 }
@@ -138,4 +152,44 @@ fn a_value_is_rejected_by_the_check_that_it_fails_and_not_by_one_inside_that_it_
     refused("long", "Pair.second.text: value is rejected by is_short, at byte 4");
     refused("UP", "Pair.second: value is rejected by is_lower_case, at byte 4");
     refused("é", "Pair: value is rejected by is_ascii, at byte 0");
+}
+
+/// A chain of which each link has the same check, and all end at the same byte.
+#[derive(Debug, Xdr)]
+#[xdr(validate = Self::is_even)]
+struct Link {
+    value: u32,
+    next: Option<Box<Self>>,
+}
+
+impl Link {
+    const fn is_even(&self) -> bool {
+        self.value.is_multiple_of(2)
+    }
+}
+
+/// A chain behind a word, with a check of the same name.
+#[derive(Debug, Xdr)]
+#[xdr(validate = Self::is_even)]
+struct Chain {
+    length: u32,
+    first: Link,
+}
+
+impl Chain {
+    const fn is_even(&self) -> bool {
+        self.length.is_multiple_of(2)
+    }
+}
+
+#[test]
+fn of_checks_of_one_name_the_one_that_fails_is_told() {
+    let refused = |words: [u32; 7], expected: &str| {
+        let wire: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
+        assert_eq!(xdr_core::from_slice::<Chain>(&wire).unwrap_err().to_string(), expected);
+    };
+    refused([9, 2, 1, 4, 1, 6, 0], "Chain: value is rejected by Self::is_even, at byte 0");
+    refused([2, 9, 1, 4, 1, 6, 0], "Chain.first: value is rejected by Self::is_even, at byte 4");
+    refused([2, 4, 1, 9, 1, 6, 0], "Chain.first.next: value is rejected by Self::is_even, at byte 12");
+    refused([2, 4, 1, 6, 1, 9, 0], "Chain.first.next.next: value is rejected by Self::is_even, at byte 20");
 }

@@ -1,6 +1,8 @@
 //! Derived code beside what users say of their types: that they are deprecated, `Self`, and conditions of their own.
 #![deny(warnings, clippy::all, clippy::pedantic, missing_docs)]
 
+use std::marker::PhantomData;
+
 use xdr_core::{Decode, Encode, Xdr, from_slice, to_vec};
 
 /// What is deprecated derives like anything else: its derive is no use of it.
@@ -149,8 +151,23 @@ impl Cell<'_> {
     const MOST: usize = 4;
 }
 
+/// Names beside `other` have no values of their own in Rust.
+#[derive(Debug, PartialEq, Xdr)]
+#[repr(i32)]
+enum Signal {
+    Hangup = Self::FIRST,
+    Interrupt,
+    #[xdr(other)]
+    Other(i32),
+}
+
+impl Signal {
+    const FIRST: i32 = 1;
+}
+
 #[test]
-fn self_is_the_type_in_maxima_and_labels() {
+fn self_is_the_type_in_maxima_labels_and_values() {
+    assert_eq!(to_vec(&[Signal::Hangup, Signal::Interrupt]).unwrap(), [0, 0, 0, 1, 0, 0, 0, 2]);
     let row = |columns: &[&str]| to_vec(&Row { columns: columns.iter().map(ToString::to_string).collect() });
     assert!(row(&["abcd", ""]).is_ok());
     assert_eq!(row(&["abcde"]).unwrap_err().path, "Row.columns[0]");
@@ -195,8 +212,17 @@ where
     held: T,
 }
 
+/// A field whose type does.
+#[derive(Debug, PartialEq, Xdr)]
+struct Marked {
+    held: u32,
+    #[xdr(skip)]
+    mark: PhantomData<for<'de> fn(&'de u8)>,
+}
+
 #[test]
-fn a_condition_may_bind_a_lifetime_called_de() {
+fn a_condition_and_a_field_may_bind_a_lifetime_called_de() {
+    assert_eq!(from_slice(&[0, 0, 0, 7]), Ok(Marked { held: 7, mark: PhantomData }));
     assert_eq!(from_slice(&[0, 0, 0, 7]), Ok(Held { held: 7_u32 }));
     assert_eq!(from_slice(&[0, 0, 0, 7]), Ok(HeldAlways { held: 7_i32 }));
 }

@@ -16,6 +16,13 @@ enum Narrow {
 }
 
 #[derive(Xdr)]
+#[xdr(switch = f32)]
+enum Fraction {
+    #[xdr(case = 1 as f32)]
+    Int(i32),
+}
+
+#[derive(Xdr)]
 #[xdr(switch = u32)]
 struct NoUnion {
     x: i32,

@@ -240,7 +240,7 @@ impl<'de, B: Bound, I, T: DecodeBounded<'de, I>> DecodeBounded<'de, List<B, I>> 
             }
             if size_of::<T>() == 0 {
                 // Without size there is no room to pay for, and the nodes themselves cost their unit.
-                reader.charge(unit::<T>(), reader.remaining())?;
+                reader.charge(unit::<T>(), reader.remaining().saturating_add(4))?;
             } else if items.len() == items.capacity() {
                 grow(reader, &mut items)?;
             }

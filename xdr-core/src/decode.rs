@@ -16,7 +16,8 @@ use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, wire_of};
 /// # Writing it by hand
 ///
 /// Give `WIRE`, `MAX_WIRE`, `decode` and `schema`: the defaults are for derived structs, and one that is missing is an
-/// error of the compiler where the type is first used.
+/// error of the compiler where the type is first used. `schema` describes exactly the bytes that `decode` reads: by it is
+/// found whether the input is too short or too long, and in which field.
 ///
 /// The bytes of the front are taken out of `run`. When `run` is shorter than `WIRE.head`, take
 /// `WIRE.head + after` bytes from the reader first ([`Reader::word`] and [`Reader::array`] do):

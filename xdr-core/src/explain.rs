@@ -25,9 +25,10 @@ pub(crate) fn decode_error(
         _ => input.len().saturating_sub(position),
     };
     let found = match cause {
-        // Values inside may have passed checks of theirs, and end at the same byte.
-        DecodeCause::Rejected(hash) => Found::checked(schema, input, Role::CheckedEnd, |leaf, by| {
-            leaf.at.saturating_add(leaf.len) == target && name_hash(by) == hash
+        // Values inside may have passed checks of theirs, and end at the same byte; those around it begin at the same.
+        DecodeCause::Rejected { by: hash, begin } => Found::checked(schema, input, Role::CheckedEnd, |leaf, by| {
+            let ends = leaf.at.saturating_add(leaf.len) == target;
+            ends && leaf.at == input.len().saturating_sub(begin) && name_hash(by) == hash
         }),
         _ => Found::by_walk(schema, input, target),
     };
@@ -54,10 +55,10 @@ pub(crate) fn decode_error(
         DecodeCause::InvalidUtf8 => DecodeErrorKind::InvalidUtf8,
         DecodeCause::Depth => DecodeErrorKind::DepthLimit { limit: limits.depth() },
         DecodeCause::Heap => DecodeErrorKind::HeapLimit { limit: limits.heap() },
-        DecodeCause::Rejected(_) => DecodeErrorKind::Rejected { by: found.checked_by() },
+        DecodeCause::Rejected { .. } => DecodeErrorKind::Rejected { by: found.checked_by() },
     };
     let offset = match cause {
-        DecodeCause::Truncated | DecodeCause::Rejected(_) => found.at,
+        DecodeCause::Truncated | DecodeCause::Rejected { .. } => found.at,
         _ => target,
     };
     DecodeError { kind, offset, path: found.path }

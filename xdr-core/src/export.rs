@@ -215,7 +215,14 @@ impl Export {
         match self.named(base, meaning) {
             (_, Some(State::Nothing)) => None,
             (name, Some(_)) => Some(name),
-            (name, None) => self.define_as(name, meaning, None, definition),
+            (name, None) => {
+                // C knows no typedef ahead of its line: what holds one that is open waits for it.
+                let open = match meaning {
+                    Meaning::Type(schema) if matches!(schema.shape, Shape::Typedef(_)) => Some(schema),
+                    _ => None,
+                };
+                self.define_as(name, meaning, open, definition)
+            }
         }
     }
 

@@ -52,8 +52,11 @@ pub(crate) enum DecodeCause {
     InvalidUtf8,
     Depth,
     Heap,
-    /// By the check whose name has this hash.
-    Rejected(u32),
+    /// By the check whose name has this hash, of a value that begins where so many bytes of input are left.
+    Rejected {
+        by: u32,
+        begin: usize,
+    },
 }
 
 /// Why encoding stopped, in one word; [`EncodeError`](crate::EncodeError) tells the whole.

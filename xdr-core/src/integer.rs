@@ -22,7 +22,7 @@ macro_rules! number {
             }
             #[inline(always)]
             fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
-                write_in(self.to_be_bytes(), run)
+                write_in(&self.to_be_bytes(), run)
             }
             fn schema() -> &'static Schema {
                 const { &Schema::builtin($name, Shape::$shape) }
@@ -235,7 +235,7 @@ impl Encode for bool {
     }
     #[inline(always)]
     fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
-        write_in(u32::from(*self).to_be_bytes(), run)
+        write_in(&u32::from(*self).to_be_bytes(), run)
     }
     fn schema() -> &'static Schema {
         const { &Schema::builtin("bool", Shape::Bool) }
@@ -303,7 +303,7 @@ impl<const N: usize> Encode for [u8; N] {
     }
     #[inline(always)]
     fn head_in(&self, run: &mut &mut [u8]) -> Result<(), EncodeFault> {
-        if const { N.is_multiple_of(4) } { write_in(*self, run) } else { head_in::<Plain, Self>(self, run) }
+        if const { N.is_multiple_of(4) } { write_in(self, run) } else { head_in::<Plain, Self>(self, run) }
     }
     fn schema() -> &'static Schema {
         const { &Schema::builtin("opaque", Shape::FixedOpaque(N)) }

@@ -76,11 +76,19 @@ impl<'de> Reader<'de> {
         self.invalid(DecodeCause::UnknownDiscriminant, run)
     }
 
-    /// A value that `by` does not accept, which ends where the open run's rest begins.
+    /// Bytes of input left, the open run's rest included.
+    #[doc(hidden)]
+    #[must_use]
+    #[inline(always)]
+    pub const fn place(&self, run: &[u8]) -> usize {
+        self.rest.len().wrapping_add(run.len())
+    }
+
+    /// A value from this place on that `by` does not accept, which ends where the open run's rest begins.
     #[doc(hidden)]
     #[cold]
-    pub fn rejected(&mut self, run: &[u8], by: &'static str) -> DecodeFault {
-        self.stop_at(DecodeCause::Rejected(name_hash(by)), self.rest.len().wrapping_add(run.len()))
+    pub fn rejected(&mut self, begin: usize, run: &[u8], by: &'static str) -> DecodeFault {
+        self.stop_at(DecodeCause::Rejected { by: name_hash(by), begin }, self.place(run))
     }
 
     /// Why decoding stopped, where it is not that the input ends too early.

@@ -107,10 +107,10 @@ pub(crate) fn write_word(word: u32, out: &mut [u8]) -> Result<(), EncodeFault> {
 
 /// [`write_array`] at the beginning of a run, of which the rest is left.
 #[inline(always)]
-pub(crate) fn write_in<const N: usize>(bytes: [u8; N], run: &mut &mut [u8]) -> Result<(), EncodeFault> {
+pub(crate) fn write_in<const N: usize>(bytes: &[u8; N], run: &mut &mut [u8]) -> Result<(), EncodeFault> {
     match core::mem::take(run).split_first_chunk_mut::<N>() {
         Some((space, rest)) => {
-            *space = bytes;
+            *space = *bytes;
             *run = rest;
             Ok(())
         }

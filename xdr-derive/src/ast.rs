@@ -262,7 +262,7 @@ fn read_union<'a>(
             "i32" => Switch::Int,
             "u32" => Switch::UnsignedInt,
             "bool" => Switch::Bool,
-            "i8" | "i16" | "i64" | "u8" | "u16" | "u64" | "usize" | "isize" => {
+            "i8" | "i16" | "i64" | "u8" | "u16" | "u64" | "usize" | "isize" | "f32" | "f64" => {
                 errors.at(&switch.value, "a union switches on `i32`, `u32`, `bool` or an enum (RFC 4506 §4.15)");
                 Switch::Int
             }

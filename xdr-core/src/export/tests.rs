@@ -194,3 +194,32 @@ fn an_enum_without_names_is_an_integer() {
     assert_eq!(crate::to_vec(&Unnamed::Other(-2)).unwrap(), wire);
     assert_eq!(crate::from_slice(&wire), Ok(Unnamed::Other(-2)));
 }
+
+/// A pointer's name is used where what it points to is defined.
+#[derive(Xdr)]
+#[xdr(transparent)]
+struct Link(Option<alloc::boxed::Box<Item>>);
+
+#[derive(Xdr)]
+struct Item {
+    value: u32,
+    next: Link,
+}
+
+#[derive(Xdr)]
+#[xdr(transparent)]
+struct Kids(#[xdr(max = 5)] Vec<Tree>);
+
+#[derive(Xdr)]
+struct Tree {
+    #[xdr(recursive)]
+    kids: Kids,
+}
+
+#[test]
+fn a_typedef_that_comes_back_to_itself_stands_before_the_struct_that_uses_it() {
+    let links = "typedef struct Item *Link;\n\nstruct Item {\n    unsigned int value;\n    Link next;\n};\n";
+    assert_eq!(export_x(&[<Link as Encode>::schema]), links);
+    let kids = "typedef struct Tree Kids<5>;\n\nstruct Tree {\n    Kids kids;\n};\n";
+    assert_eq!(export_x(&[<Kids as Encode>::schema]), kids);
+}

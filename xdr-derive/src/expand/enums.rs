@@ -1,14 +1,14 @@
 //! Enums: a word for each name, and `other` for words without one.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::{Context, DecodeParts, EncodeParts, reported_at, respanned};
+use super::{Context, DecodeParts, EncodeParts, replace_self, reported_at, respanned};
 use crate::ast::Enum;
 
 /// `const VALUE0: i32 = RunState::Running as i32;` and so on, and their names.
-fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
+pub(crate) fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
     let p = &context.private;
     let ident = &context.ident;
     let names: Vec<_> = (0..item.values.len()).map(|index| format_ident!("__VALUE{index}")).collect();
@@ -17,7 +17,7 @@ fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
         let value = match (&item.other, value.value) {
             (None, _) => quote!(#ident::#variant as #p::i32),
             // A name beside `other` cannot be cast: its value is what stands there, or one more than the last.
-            (Some(_), Some(value)) => quote!(#value),
+            (Some(_), Some(value)) => replace_self(quote!(#value), &ident.to_token_stream()),
             (Some(_), None) => match index.checked_sub(1).map(|before| &names[before]) {
                 Some(before) => quote!(#before + 1),
                 None => quote!(0),

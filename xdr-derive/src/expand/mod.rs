@@ -85,7 +85,7 @@ pub(crate) struct Context<'a> {
     pub(crate) direction: Direction,
     /// The type's name.
     pub(crate) ident: Ident,
-    /// The lifetime of the input to decode: `'de`, unless the type or one of its conditions has one of that name.
+    /// The lifetime of the input to decode: `'de`, unless the type has one of that name somewhere.
     pub(crate) de: Lifetime,
     markers: Vec<TokenStream>,
     /// The maxima that have a marker, in its order.
@@ -96,10 +96,10 @@ impl<'a> Context<'a> {
     fn new(input: &'a Input<'a>, direction: Direction) -> Self {
         let krate = &input.krate;
         let generics = &input.item.generics;
-        let conditions = [generics.to_token_stream(), generics.where_clause.to_token_stream()];
+        let item = input.item.to_token_stream();
         let bound = input.bound.iter().flatten().map(ToTokens::to_token_stream);
         let taken = generics.lifetimes().any(|lifetime| lifetime.lifetime.ident == "de")
-            || conditions.into_iter().chain(bound).any(|tokens| binds_de(&tokens));
+            || std::iter::once(item).chain(bound).any(|tokens| binds_de(&tokens));
         Self {
             input,
             krate,
@@ -454,8 +454,11 @@ impl<'a> Context<'a> {
         let p = &self.private;
         let rejected = |by| {
             let by = path_text(by);
-            quote!(return #p::Err(__reader.rejected(#run, #by)))
+            quote!(return #p::Err(__reader.rejected(__begin, #run, #by)))
         };
+        if with.is_none() && validate.is_none() {
+            return read;
+        }
         let read = match with {
             Some(module) => {
                 let (at, p, rejected) = (at_path(module), moved(p.clone(), module), rejected(module));
@@ -469,9 +472,9 @@ impl<'a> Context<'a> {
             Some(validate) => {
                 let rejected = rejected(validate);
                 let check = quote_spanned!(at_path(validate)=> if !#validate(&__value) { #rejected; });
-                quote!({ let __value = #read; #check __value })
+                quote!({ let __begin = __reader.place(#run); let __value = #read; #check __value })
             }
-            None => read,
+            None => quote!({ let __begin = __reader.place(#run); #read }),
         }
     }
 

@@ -1,9 +1,9 @@
 //! The description of the type.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 
-use super::{Context, Side, path_text};
+use super::{Context, Side, enums, path_text};
 use crate::ast::{Arm, Enum, Field, Shape, Union};
 
 /// ```text
@@ -90,26 +90,14 @@ fn fields(context: &mut Context<'_>, fields: &[Field<'_>], side: Side, alone: bo
 }
 
 fn values(context: &Context<'_>, item: &Enum<'_>) -> TokenStream {
-    let (krate, p) = (context.krate, &context.private);
-    let ident = &context.ident;
-    let mut consts = TokenStream::new();
-    let mut described = TokenStream::new();
-    for (index, value) in item.values.iter().enumerate() {
-        let const_name = format_ident!("__VALUE{index}");
-        let (variant, name, docs) = (value.ident, &value.name, &value.docs);
-        let number = match (&item.other, value.value) {
-            (None, _) => quote!(#ident::#variant as #p::i32),
-            (Some(_), Some(number)) => quote!(#number),
-            (Some(_), None) => match index.checked_sub(1).map(|before| format_ident!("__VALUE{before}")) {
-                Some(before) => quote!(#before + 1),
-                None => quote!(0),
-            },
-        };
-        consts.extend(quote!(const #const_name: #p::i32 = #number;));
-        described.extend(quote!(#krate::EnumValue { name: #name, docs: #docs, value: #const_name },));
-    }
+    let krate = context.krate;
+    let (consts, names) = enums::values(context, item);
+    let described = item.values.iter().zip(names).map(|(value, number)| {
+        let (name, docs) = (&value.name, &value.docs);
+        quote!(#krate::EnumValue { name: #name, docs: #docs, value: #number })
+    });
     let other = item.other.is_some();
-    quote!({ #consts #krate::Shape::Enum { values: &[#described], other: #other } })
+    quote!({ #consts #krate::Shape::Enum { values: &[#(#described),*], other: #other } })
 }
 
 fn arms(context: &mut Context<'_>, union: &Union<'_>, side: Side) -> TokenStream {
