@@ -44,8 +44,16 @@ use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use ::tokio::time::{Instant, Sleep};
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
 
 use crate::connection::{Connection, ConnectionError};
+
+/// Whether anybody listens to spans of this level. Where nobody does, they cost nothing: with the feature `log` of `tracing`,
+/// which another crate of the program may switch on, each time that one is entered would be offered to `log`.
+fn is_heard(level: Level) -> bool {
+    level <= LevelFilter::current()
+}
 
 /// A byte stream in both directions.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}

@@ -11,7 +11,7 @@ use ::tokio::io::DuplexStream;
 use ::tokio::net::UdpSocket;
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Level, Span};
 
 use super::client::Client;
 use super::mailbox::Mailbox;
@@ -19,7 +19,7 @@ use super::serve::serve;
 use super::shared::{Phase, ServerConfig, ServerCounters, Shared, reached};
 use super::slots::MOST_HANDLERS;
 use super::tally::{Counted, Tallies};
-use super::{Listener, Stream, udp};
+use super::{Listener, Stream, is_heard, udp};
 use crate::answer::Rules;
 use crate::authenticate::Authenticator;
 use crate::program::Programs;
@@ -260,7 +260,7 @@ impl<P: Programs> Server<P> {
         let tally = Arc::clone(counted.tally());
         let read_only = self.read_only;
         // Whatever is logged on the connection's account says whose it is.
-        let span = tracing::info_span!("connection", %peer);
+        let span = if is_heard(Level::INFO) { tracing::info_span!("connection", %peer) } else { Span::none() };
         let served = async move {
             let _held = (place, counted);
             let mut finishing = shared.phase.subscribe();

@@ -11,8 +11,9 @@ use std::time::Duration;
 use std::vec::Vec;
 
 use atomic_waker::AtomicWaker;
-use tracing::Span;
+use tracing::{Level, Span};
 
+use super::is_heard;
 use crate::auth::OpaqueAuth;
 use crate::context::Context;
 use crate::procedure::ProcedureInfo;
@@ -121,7 +122,11 @@ impl Woken {
 }
 
 /// What is logged while a handler runs belongs to its call.
+#[inline]
 fn call_span(cx: &Context) -> Span {
+    if !is_heard(Level::DEBUG) {
+        return Span::none();
+    }
     tracing::debug_span!("call", xid = cx.xid(), procedure = cx.procedure().name, peer = %cx.peer(), caller = %cx.identity())
 }
 
@@ -223,16 +228,13 @@ impl<F: Future, K: Copy> Slots<F, K> {
         let (mut handler, span) = (slot.handler.as_mut(), &slot.span);
         let mut context = TaskContext::from_waker(&slot.waker);
         let mut output = None;
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            span.in_scope(|| {
-                if let Some(Poll::Ready(ready)) =
-                    handler.as_mut().as_pin_mut().map(|handler| handler.poll(&mut context))
-                {
-                    output = Some(ready);
-                    handler.set(None);
-                }
-            });
-        }));
+        let mut poll = || {
+            if let Some(Poll::Ready(ready)) = handler.as_mut().as_pin_mut().map(|handler| handler.poll(&mut context)) {
+                output = Some(ready);
+                handler.set(None);
+            }
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| if span.is_none() { poll() } else { span.in_scope(&mut poll) }));
         match (&mut output, polled) {
             // What the future still held may have panicked as well when it was dropped.
             (Some(output), _) => self.end(index, Ok(output), ended),
@@ -259,7 +261,9 @@ impl<F: Future, K: Copy> Slots<F, K> {
         ended: impl FnOnce(Ended<'_, F::Output, K>),
     ) {
         let Some(slot) = self.slots.get_mut(index) else { return };
-        slot.span = Span::none();
+        if !slot.span.is_none() {
+            slot.span = Span::none();
+        }
         let (id, procedure, verifier) = (slot.id, slot.procedure, slot.verifier.take());
         self.free.push(index);
         if self.free.len() == self.slots.len() {
