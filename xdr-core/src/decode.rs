@@ -315,9 +315,11 @@ pub(crate) fn field<'de, S, T: DecodeBounded<'de, S>>(
     run: &mut &'de [u8],
     after: usize,
 ) -> Result<T, DecodeFault> {
+    // Behind a tail no field shares its run.
+    let shared = if const { T::WIRE.tail } { 0 } else { after };
     // What a function returns through memory is copied there, which only beside an allocation is not felt.
     let field =
-        if const { T::OWNS } { T::decode(reader, run, after)? } else { T::decode_here(reader, run, after, false)? };
+        if const { T::OWNS } { T::decode(reader, run, shared)? } else { T::decode_here(reader, run, shared, false)? };
     if const { T::WIRE.tail } {
         *run = reader.take(after)?;
     }

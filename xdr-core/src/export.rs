@@ -66,7 +66,7 @@ pub fn export_x(types: &[Type]) -> String {
 struct Export {
     names: BTreeMap<String, Named>,
     definitions: Vec<String>,
-    /// What is being defined, from the outermost on; of a struct or union its description.
+    /// What is being defined, from the outermost on; of a struct, union or typedef its description.
     open: Vec<(String, Option<&'static Schema>)>,
     /// What waits until something open that it holds is defined.
     later: Vec<(String, Meaning)>,
@@ -230,12 +230,12 @@ impl Export {
         &mut self,
         name: String,
         meaning: Meaning,
-        compound: Option<&'static Schema>,
+        described: Option<&'static Schema>,
         definition: impl FnOnce(&mut Self, &str) -> Option<String>,
     ) -> Option<String> {
         // Known before it is defined, so that a type can point to itself.
         self.names.insert(name.clone(), Named { meaning, state: State::Begun });
-        self.open.push((name.clone(), compound));
+        self.open.push((name.clone(), described));
         let defined = definition(self, &name);
         self.open.pop();
         let state = if defined.is_some() { State::Defined } else { State::Nothing };
@@ -258,7 +258,7 @@ impl Export {
     }
 
     fn holds_open(&self, schema: &'static Schema) -> bool {
-        let open: Vec<_> = self.open.iter().filter_map(|(_, compound)| *compound).collect();
+        let open: Vec<_> = self.open.iter().filter_map(|(_, described)| *described).collect();
         !open.is_empty() && holds(schema, &open)
     }
 
