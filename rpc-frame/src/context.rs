@@ -72,6 +72,7 @@ impl Context {
 
     /// Whether it holds nothing of the record that its call came in, so that the next call may have its place.
     #[cfg(feature = "tokio")]
+    #[inline]
     pub(crate) fn may_be_kept(&self) -> bool {
         self.0.caller.may_be_kept()
     }
@@ -79,8 +80,8 @@ impl Context {
     /// What the reply says to the caller, if it says anything.
     #[cfg(feature = "tokio")]
     #[inline]
-    pub(crate) fn said_to_caller(&self) -> Option<Box<OpaqueAuth>> {
-        self.0.caller.said_to_caller().map(|verifier| Box::new(verifier.clone()))
+    pub(crate) fn said_to_caller(&self) -> Option<&OpaqueAuth> {
+        self.0.caller.said_to_caller()
     }
 
     /// What the connection remembers.

@@ -11,7 +11,8 @@ mod listener; // where connections come from
 mod peer_limit; // connections of one peer
 mod shared; //   what the connections of a server share
 mod tally; //    what each connection has done
-mod slots; //    handlers that wait, and who woke
+mod slots; //    handlers that wait
+mod woken; //    which of them were woken
 mod short_hand; // a few bytes in the place of a credential
 mod farewell; // the end of a connection, behind all that was sent
 mod serve; //    one connection: woken handlers, whole records, one write, one read
@@ -51,6 +52,7 @@ use crate::connection::{Connection, ConnectionError};
 
 /// Whether anybody listens to spans of this level. Where nobody does, they cost nothing: with the feature `log` of `tracing`,
 /// which another crate of the program may switch on, each time that one is entered would be offered to `log`.
+#[inline]
 fn is_heard(level: Level) -> bool {
     level <= LevelFilter::current()
 }

@@ -2,24 +2,21 @@
 
 use std::boxed::Box;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::sync::atomic::Ordering;
+use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 use std::vec::Vec;
 
-use atomic_waker::AtomicWaker;
 use tracing::{Level, Span};
 
 use super::is_heard;
+use super::woken::Woken;
 use crate::auth::OpaqueAuth;
 use crate::context::Context;
 use crate::procedure::ProcedureInfo;
-
-/// Most handlers of one connection or socket at a time. There is a bit for each, whether it is ever used or not.
-pub(super) const MOST_HANDLERS: usize = 1 << 16;
 
 /// A handler's slot. The box is made once; futures are set into it, and never move while they live.
 struct Slot<F, K> {
@@ -27,6 +24,8 @@ struct Slot<F, K> {
     procedure: &'static ProcedureInfo,
     /// In a box, because hardly a call has one.
     verifier: Option<Box<OpaqueAuth>>,
+    /// Whether there is a handler that has not ended. One that has stays until the next takes its place: it holds nothing.
+    runs: bool,
     handler: Pin<Box<Option<F>>>,
     /// What is logged while the handler runs belongs to its call.
     span: Span,
@@ -41,43 +40,9 @@ pub(super) struct Slots<F, K = u32> {
     free: Vec<usize>,
     /// No handler that waits is to be given up before.
     earliest: Option<Duration>,
+    /// Handlers were polled since the task last rested.
+    attends: bool,
     woken: Arc<Woken>,
-}
-
-/// Which slots were woken since they were last polled.
-pub(super) struct Woken {
-    task: AtomicWaker,
-    bits: Box<[AtomicU64]>,
-    /// What tells the connection to end has something to say.
-    end: AtomicBool,
-}
-
-struct SlotWaker {
-    index: usize,
-    woken: Arc<Woken>,
-}
-
-impl Wake for SlotWaker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let Some(bits) = self.woken.bits.get(self.index >> 6) else { return };
-        // Who was first among handlers that were woken has woken the task, or is about to.
-        if bits.fetch_or(1 << (self.index & 63), Ordering::AcqRel) == 0 {
-            self.woken.task.wake();
-        }
-    }
-}
-
-struct EndWaker(Arc<Woken>);
-
-impl Wake for EndWaker {
-    fn wake(self: Arc<Self>) {
-        self.0.end.store(true, Ordering::Release);
-        self.0.task.wake();
-    }
 }
 
 /// A call that has ended.
@@ -98,47 +63,45 @@ pub(super) enum Unreturned {
     GivenUp,
 }
 
-impl Woken {
-    /// For at most `most` handlers at a time.
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        let bits = (0..most.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { task: AtomicWaker::new(), bits, end: AtomicBool::new(true) })
-    }
-
-    /// For what tells the connection to end, so that it is only looked at when it says something.
-    pub(super) fn end_waker(self: &Arc<Self>) -> Waker {
-        Waker::from(Arc::new(EndWaker(Arc::clone(self))))
-    }
-
-    /// Whether the end is to be looked at: the first time, and when its waker was used.
-    pub(super) fn take_end(&self) -> bool {
-        self.end.load(Ordering::Relaxed) && self.end.swap(false, Ordering::AcqRel)
-    }
-
-    /// Wakes the connection's task, for another reason than a handler.
-    pub(super) fn wake(&self) {
-        self.task.wake();
-    }
-}
-
 /// What is logged while a handler runs belongs to its call.
-#[inline]
+#[cold]
 fn call_span(cx: &Context) -> Span {
-    if !is_heard(Level::DEBUG) {
-        return Span::none();
-    }
     tracing::debug_span!("call", xid = cx.xid(), procedure = cx.procedure().name, peer = %cx.peer(), caller = %cx.identity())
 }
 
 impl<F: Future, K: Copy> Slots<F, K> {
     /// Slots for as many handlers as `woken` is for. They are made as they are needed.
     pub(super) const fn new(woken: Arc<Woken>) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), earliest: None, woken }
+        Self { slots: Vec::new(), free: Vec::new(), earliest: None, attends: false, woken }
     }
 
     /// Whose task is woken when a handler is.
     pub(super) fn register(&self, task: &Waker) {
-        self.woken.task.register(task);
+        self.woken.register(task);
+    }
+
+    /// Whether a handler was woken since it was last polled.
+    #[inline]
+    pub(super) fn any_woken(&self) -> bool {
+        self.woken.any(Ordering::Acquire)
+    }
+
+    /// Has handlers wake the task from here on; whoever polls them calls this before it returns. If a handler was woken
+    /// meanwhile, nobody has told the task, which is woken now.
+    #[inline]
+    pub(super) fn rest(&mut self, task: &Waker) {
+        if std::mem::take(&mut self.attends) && self.woken.rest() {
+            task.wake_by_ref();
+        }
+    }
+
+    /// From here on to the next [`rest`](Self::rest), handlers that are woken do not wake the task.
+    #[inline]
+    fn attend(&mut self) {
+        if !self.attends {
+            self.attends = true;
+            self.woken.attend();
+        }
     }
 
     /// Starts a call's handler, which `make` makes, and polls it once. The call is given to `ended` if it ends at once.
@@ -151,40 +114,51 @@ impl<F: Future, K: Copy> Slots<F, K> {
         make: impl FnOnce(Context) -> F,
         ended: impl FnOnce(Ended<'_, F::Output, K>),
     ) {
-        let (procedure, verifier) = (context.procedure(), context.said_to_caller());
+        let procedure = context.procedure();
         let deadline = context.time_limit().and_then(|limit| now.checked_add(limit));
-        let span = call_span(&context);
-        let index = self.free.pop().unwrap_or(self.slots.len());
-        if index == self.slots.len() {
-            let waker = Waker::from(Arc::new(SlotWaker { index, woken: Arc::clone(&self.woken) }));
-            let (verifier, handler, span) = (None, Box::pin(None), Span::none());
-            self.slots.push(Slot { id, procedure, verifier, handler, span, deadline, waker });
-        }
+        let index = self.free.pop().unwrap_or_else(|| self.make_slot(id, procedure));
         if let Some(slot) = self.slots.get_mut(index) {
             slot.id = id;
             slot.procedure = procedure;
-            slot.verifier = verifier;
             slot.deadline = deadline;
-            slot.span = span;
+            if let Some(verifier) = context.said_to_caller() {
+                slot.verifier = Some(Box::new(verifier.clone()));
+            }
+            if is_heard(Level::DEBUG) {
+                slot.span = call_span(&context);
+            }
+            slot.runs = true;
             slot.handler.as_mut().set(Some(make(context)));
         }
-        if self.poll(index, ended).is_pending() {
-            self.earliest = [self.earliest, deadline].into_iter().flatten().min();
+        if self.poll(index, ended).is_pending()
+            && let Some(deadline) = deadline
+            && self.earliest.is_none_or(|earliest| deadline < earliest)
+        {
+            self.earliest = Some(deadline);
         }
+    }
+
+    /// Makes one more slot.
+    #[cold]
+    fn make_slot(&mut self, id: K, procedure: &'static ProcedureInfo) -> usize {
+        let index = self.slots.len();
+        let waker = self.woken.waker(index);
+        let (verifier, runs, handler, span) = (None, false, Box::pin(None), Span::none());
+        self.slots.push(Slot { id, procedure, verifier, runs, handler, span, deadline: None, waker });
+        index
     }
 
     /// Polls the handlers that were woken, and gives those that ended to `ended`. True when there was one to poll.
     #[inline]
     pub(super) fn poll_woken(&mut self, ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
-        self.woken.bits.iter().any(|woken| woken.load(Ordering::Acquire) != 0) && self.poll_each_woken(ended)
+        self.any_woken() && self.poll_each_woken(ended)
     }
 
     fn poll_each_woken(&mut self, mut ended: impl FnMut(Ended<'_, F::Output, K>)) -> bool {
         let mut any = false;
-        for word in 0..self.woken.bits.len() {
-            let Some(woken) = self.woken.bits.get(word) else { break };
-            // Who sets a bit from now on wakes the task, which is registered: it looks again.
-            let mut bits = if woken.load(Ordering::Acquire) == 0 { 0 } else { woken.swap(0, Ordering::AcqRel) };
+        self.attend();
+        for word in 0..self.woken.words() {
+            let mut bits = self.woken.take(word);
             while bits != 0 {
                 any = true;
                 let bit = bits.trailing_zeros();
@@ -211,7 +185,7 @@ impl<F: Future, K: Copy> Slots<F, K> {
         self.earliest = None;
         let mut any = false;
         for index in 0..self.slots.len() {
-            match self.slots.get(index).filter(|slot| slot.handler.is_some()).and_then(|slot| slot.deadline) {
+            match self.slots.get(index).filter(|slot| slot.runs).and_then(|slot| slot.deadline) {
                 Some(deadline) if deadline <= now => {
                     any = true;
                     self.abandon(index, Unreturned::GivenUp, &mut ended);
@@ -224,24 +198,32 @@ impl<F: Future, K: Copy> Slots<F, K> {
     }
 
     fn poll(&mut self, index: usize, ended: impl FnOnce(Ended<'_, F::Output, K>)) -> Poll<()> {
-        let Some(slot) = self.slots.get_mut(index) else { return Poll::Ready(()) };
-        let (mut handler, span) = (slot.handler.as_mut(), &slot.span);
-        let mut context = TaskContext::from_waker(&slot.waker);
-        let mut output = None;
-        let mut poll = || {
-            if let Some(Poll::Ready(ready)) = handler.as_mut().as_pin_mut().map(|handler| handler.poll(&mut context)) {
-                output = Some(ready);
-                handler.set(None);
+        self.attend();
+        let mut ended = Some(ended);
+        // The output is used where it was returned: to move what was just written makes the processor wait.
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.runs) else { return Poll::Ready(()) };
+            let Some(handler) = slot.handler.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+            let mut context = TaskContext::from_waker(&slot.waker);
+            let mut polled = match &slot.span {
+                span if span.is_none() => handler.poll(&mut context),
+                span => span.in_scope(|| handler.poll(&mut context)),
+            };
+            let Poll::Ready(output) = &mut polled else { return Poll::Pending };
+            if let Some(ended) = ended.take() {
+                self.end(index, Ok(output), ended);
             }
-        };
-        let polled = catch_unwind(AssertUnwindSafe(|| if span.is_none() { poll() } else { span.in_scope(&mut poll) }));
-        match (&mut output, polled) {
-            // What the future still held may have panicked as well when it was dropped.
-            (Some(output), _) => self.end(index, Ok(output), ended),
-            (None, Ok(())) => return Poll::Pending,
-            (None, Err(_)) => self.abandon(index, Unreturned::Panicked, ended),
+            Poll::Ready(())
+        }));
+        match (polled, ended) {
+            (Ok(polled), _) => polled,
+            (Err(_), Some(ended)) => {
+                self.abandon(index, Unreturned::Panicked, ended);
+                Poll::Ready(())
+            }
+            // It was not the handler.
+            (Err(panic), None) => resume_unwind(panic),
         }
-        Poll::Ready(())
     }
 
     /// Drops a handler that has not ended by itself.
@@ -254,6 +236,7 @@ impl<F: Future, K: Copy> Slots<F, K> {
     }
 
     /// Makes a slot free whose handler is gone.
+    #[inline(always)]
     fn end(
         &mut self,
         index: usize,
@@ -261,6 +244,7 @@ impl<F: Future, K: Copy> Slots<F, K> {
         ended: impl FnOnce(Ended<'_, F::Output, K>),
     ) {
         let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.runs = false;
         if !slot.span.is_none() {
             slot.span = Span::none();
         }

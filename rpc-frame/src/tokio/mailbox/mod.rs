@@ -19,7 +19,7 @@ use ::tokio::time::Instant;
 use xdr_core::{Bytes, Encode};
 
 use super::error::{CallError, ClosedError};
-use super::slots::Woken;
+use super::woken::Woken;
 use crate::auth::OpaqueAuth;
 use crate::connection::{Connection, ConnectionConfig, IncomingReply, OutgoingCall, RecordNotWritten, room_to_send};
 

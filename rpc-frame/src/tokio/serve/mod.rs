@@ -84,7 +84,9 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
                 served.stop_listening(ClosedError::ByUs);
             }
         }
-        served.poll(cx).map(Some)
+        let polled = served.poll(cx);
+        served.slots.rest(cx.waker());
+        polled.map(Some)
     })
     .await;
     let why = match &ended {
@@ -160,6 +162,7 @@ where
         // Neither a peer that sends calls without end nor a handler that wakes itself without end may keep the others of
         // this thread waiting.
         let (mut calls, mut rounds) = (CALLS_A_TURN, ROUNDS_A_TURN);
+        let mut looked_again = false;
         let mut now = self.look_at_the_clock();
         loop {
             let (engine, post, contexts) = (&mut self.engine, &mut self.post, &mut self.contexts);
@@ -252,7 +255,11 @@ where
             }
             // What else could move things wakes the task.
             if !moved || (self.state == State::Open && !more && calls > 0) {
-                break;
+                // Most handlers that are woken in the turn in which they begin are done when they are polled again. Those
+                // who wake themselves on and on wait for their next turn.
+                if std::mem::replace(&mut looked_again, true) || !self.slots.any_woken() {
+                    break;
+                }
             }
             rounds = rounds.saturating_sub(1);
             if calls == 0 || rounds == 0 {
@@ -323,7 +330,11 @@ fn finish_call<R: crate::EncodeReply>(
 ) {
     let Ended { id: xid, procedure, verifier, output } = call;
     let output = output.map(|(returned, context)| {
-        contexts.extend(context.take().filter(Context::may_be_kept));
+        if let Some(context) = context.take()
+            && context.may_be_kept()
+        {
+            contexts.push(context);
+        }
         returned
     });
     // What the handler has sent to the peer goes before its reply.

@@ -17,8 +17,9 @@ use xdr_core::Bytes;
 use super::super::Alarm;
 use super::super::serve::log_undispatched;
 use super::super::shared::Shared;
-use super::super::slots::{Ended, Slots, Unreturned, Woken};
+use super::super::slots::{Ended, Slots, Unreturned};
 use super::super::tally::Tally;
+use super::super::woken::Woken;
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::answer::{Answer, check};
 use crate::connection::Outcome;
@@ -62,7 +63,9 @@ pub(in crate::tokio) async fn serve<P: Programs>(
     };
     poll_fn(|cx| {
         served.finishing = served.finishing || finish.as_mut().poll(cx).is_ready();
-        served.poll(cx)
+        let polled = served.poll(cx);
+        served.slots.rest(cx.waker());
+        polled
     })
     .await;
 }
