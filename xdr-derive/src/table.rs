@@ -212,17 +212,22 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
             #[automatically_derived]
             impl<XdrService: #service> #krate::Dispatch<XdrService> for #table #static_arguments {
                 type Reply = #replies;
-                async fn dispatch(
+                // Not an `async fn`: a block holds what it uses in the order in which it does. If context and service lay
+                // side by side as the method takes them, they would be moved in one piece, which waits for them to be written.
+                #[allow(clippy::manual_async_fn)]
+                fn dispatch(
                     __service: &XdrService,
                     __cx: &#krate::Context,
                     __args: &#krate::xdr::Bytes,
-                ) -> #p::Result<#replies, #krate::Undispatched> {
-                    match __cx.procedure().number {
-                        #(#procedures::NUMBER => {
-                            let __args: #messages = #p::decode_args(__args, __cx)?;
-                            #p::Ok(#replies::#variants(#service::#methods(__service, __cx, __args).await))
-                        })*
-                        _ => #p::Err(#krate::Undispatched::UnknownProcedure),
+                ) -> impl #p::Future<Output = #p::Result<#replies, #krate::Undispatched>> + #p::Send {
+                    async move {
+                        match __cx.procedure().number {
+                            #(#procedures::NUMBER => {
+                                let __args: #messages = #p::decode_args(__args, __cx)?;
+                                #p::Ok(#replies::#variants(#service::#methods(__service, __cx, __args).await))
+                            })*
+                            _ => #p::Err(#krate::Undispatched::UnknownProcedure),
+                        }
                     }
                 }
             }
