@@ -86,7 +86,8 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         }
         let polled = served.poll(cx);
         served.slots.rest(cx.waker());
-        polled.map(Some)
+        // Mostly it is, and then there is nothing to be moved.
+        if polled.is_pending() { Poll::Pending } else { polled.map(Some) }
     })
     .await;
     let why = match &ended {
