@@ -11,7 +11,7 @@ use rpc_frame::{
     OutgoingCall, Procedure, RecordNotWritten, RejectedReply, ReplyBody,
 };
 
-use crate::wire::{Ended, Wire};
+use crate::wire::{Came, Ended, Wire};
 
 /// Longest time to connect.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -57,6 +57,11 @@ impl Client {
         config.max_own_calls_in_flight = IN_FLIGHT;
         let wire = Wire::new(TcpStream::connect_timeout(&address, CONNECT)?, config)?;
         Ok(Self { wire, credential: OpaqueAuth::none(), ended: HashMap::new() })
+    }
+
+    /// Ends the connection. Where it is dropped instead, what was told last may be lost.
+    pub(crate) fn close(self) {
+        self.wire.farewell();
     }
 
     /// Says who makes the calls from now on.
@@ -153,7 +158,7 @@ impl Client {
             Some(_) => {}
             None if !engine.output().is_empty() => self.wire.write()?,
             None => {
-                if !self.wire.read()? {
+                if self.wire.read(None)? == Came::End {
                     self.wire.engine.handle_eof()?;
                     return Err(Ended::ByPeer);
                 }

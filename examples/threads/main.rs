@@ -26,6 +26,9 @@
 //!   answered before is sent already.
 //! - Methods of a service are `async fn`, which are ready at once where they await nothing. For those that do, `block_on`
 //!   parks the thread.
+//! - Who ends a connection says so and reads on until the peer has ended it too (`Wire::farewell`): a socket that is closed
+//!   while more comes is reset, with what was sent last. A thread that waits for its peer looks ten times a second whether
+//!   the server is to end.
 //! - Connections are bounded by their number of threads; those beyond it wait in the listener's backlog. A peer that
 //!   sends nothing keeps its thread until the engine calls it idle.
 //! - The client does not read while it writes. Calls in flight must fit into the sockets' buffers together with their
@@ -149,6 +152,7 @@ fn converse(address: SocketAddr, mut say: impl FnMut(String)) -> anyhow::Result<
     // The late reply comes before this one.
     let after = client.call(&Divide { dividend: 9, divisor: 3 }, PATIENCE)?;
     say(format!("and after it: {after:?}, replies that nobody waited for: {}", client.passed_over()));
+    client.close();
     Ok(())
 }
 

@@ -14,13 +14,20 @@ use rpc_frame::{
 };
 
 use crate::block_on::block_on;
-use crate::wire::{Ended, Wire};
+use crate::wire::{Came, Ended, Wire};
 
 /// Pause after a connection could not be accepted: mostly for want of files, which take time to come back.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest time to wake the thread that accepts.
 const WAKE: Duration = Duration::from_secs(1);
+
+/// How late a thread that waits for its peer sees that the server is to end. A socket whose reading half is shut down would
+/// wake it at once, and could not be waited on any more for what still comes.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Most reads for calls that have come when the end is seen: as much as a socket holds.
+const LAST_READS: usize = 64;
 
 /// What a server may cost.
 pub(crate) struct ServerConfig {
@@ -54,8 +61,14 @@ struct Shared {
 struct State {
     ending: bool,
     accepted: u64,
-    /// A second handle on each connection's socket.
-    open: HashMap<u64, TcpStream>,
+    open: HashMap<u64, Open>,
+}
+
+struct Open {
+    /// A second handle on the connection's socket.
+    stream: TcpStream,
+    /// All is answered and written; the peer has yet to take it.
+    leaves: bool,
 }
 
 /// What there is to serve.
@@ -86,16 +99,10 @@ impl Server {
         self.address
     }
 
-    /// Accepts no more, answers the calls that have come, and ends. False where `grace` was too short: the connections
-    /// that are left are cut off, and their threads end when their handlers do.
+    /// Accepts no more, answers the calls that have come, and ends. False where `grace` was too short for a call: the
+    /// connections that are left are cut off, and their threads end when their handlers do.
     pub(crate) fn shutdown(self, grace: Duration) -> bool {
-        let mut state = self.shared.lock();
-        state.ending = true;
-        for stream in state.open.values() {
-            // A thread that blocks in a read sees the end of the stream. The peer may have ended it already.
-            let _ = stream.shutdown(Shutdown::Read);
-        }
-        drop(state);
+        self.shared.lock().ending = true;
         self.shared.changed.notify_all();
         // There is no other way out of a blocking accept.
         if TcpStream::connect_timeout(&reachable(self.address), WAKE).is_ok() {
@@ -104,10 +111,11 @@ impl Server {
         }
         let open = self.shared.changed.wait_timeout_while(self.shared.lock(), grace, |state| !state.open.is_empty());
         let (state, _) = open.unwrap_or_else(PoisonError::into_inner);
-        for stream in state.open.values() {
-            let _ = stream.shutdown(Shutdown::Both);
+        for open in state.open.values() {
+            // The peer may have ended it already.
+            let _ = open.stream.shutdown(Shutdown::Both);
         }
-        state.open.is_empty()
+        state.open.values().all(|open| open.leaves)
     }
 }
 
@@ -148,7 +156,7 @@ impl Shared {
         }
         let number = state.accepted;
         state.accepted += 1;
-        state.open.insert(number, stream);
+        state.open.insert(number, Open { stream, leaves: false });
         Ok(Some(Place { number, shared: Arc::clone(self) }))
     }
 }
@@ -157,6 +165,16 @@ impl Shared {
 struct Place {
     number: u64,
     shared: Arc<Shared>,
+}
+
+impl Place {
+    /// Ends a connection from this side, all of whose output is written.
+    fn end(&self, wire: Wire) {
+        if let Some(open) = self.shared.lock().open.get_mut(&self.number) {
+            open.leaves = true;
+        }
+        wire.farewell();
+    }
 }
 
 impl Drop for Place {
@@ -191,22 +209,33 @@ impl<P: Programs> Service<P> {
     fn serve(&self, stream: TcpStream, peer: SocketAddr, place: &Place) -> Result<(), Ended> {
         let session = Arc::new(Session::new(Peer::Tcp(peer)));
         let mut wire = Wire::new(stream, self.config.clone())?;
+        let mut last_reads = LAST_READS;
         loop {
-            match wire.engine.poll_event()? {
-                Some(Event::Call(call)) => self.answer(&mut wire, &session, &call)?,
+            match wire.engine.poll_event() {
+                Ok(Some(Event::Call(call))) => self.answer(&mut wire, &session, &call)?,
                 // This server calls nobody, so no other event comes.
-                Some(_) => {}
+                Ok(Some(_)) => {}
                 // The engine gives no call while there is output, so this is not the end of what has come.
-                None if !wire.engine.output().is_empty() => wire.write()?,
-                None => {
-                    if !wire.read()? {
-                        break;
+                Ok(None) if !wire.engine.output().is_empty() => wire.write()?,
+                Ok(None) => {
+                    let ending = place.shared.is_ending();
+                    match wire.read(Some(if ending { Duration::ZERO } else { LOOK }))? {
+                        Came::End => return Ok(wire.engine.handle_eof()?),
+                        Came::Something if last_reads > 0 => last_reads -= usize::from(ending),
+                        Came::Nothing if !ending => {}
+                        Came::Something | Came::Nothing => {
+                            place.end(wire);
+                            return Ok(());
+                        }
                     }
+                }
+                // Broken framing: what came before it is answered.
+                Err(why) => {
+                    place.end(wire);
+                    return Err(why.into());
                 }
             }
         }
-        // It was not the peer's choice to stop in the middle of a record.
-        if place.shared.is_ending() { Ok(()) } else { Ok(wire.engine.handle_eof()?) }
     }
 
     fn answer(&self, wire: &mut Wire, session: &Arc<Session>, call: &IncomingCall) -> Result<(), Ended> {

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
@@ -83,7 +84,7 @@ fn success(xid: u32, results: &[u32]) -> Vec<u32> {
 }
 
 fn at_end(stream: &mut TcpStream) -> bool {
-    // What was not read at the other end resets the connection. WouldBlock is our own timeout.
+    // What arrives at a socket that is closed resets the connection. WouldBlock is our own timeout.
     stream.read(&mut [0]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |len| len == 0)
 }
 
@@ -254,6 +255,103 @@ fn the_end_cuts_off_what_takes_longer_than_its_grace() {
     assert!(!server.shutdown(Duration::from_millis(50)), "the handler takes longer");
     assert!(at_end(&mut stream));
     drop(gate);
+}
+
+/// Calls whose replies are more than a peer's socket takes that does not read: most wait in the server's.
+const MANY: usize = 20_000;
+
+/// The length of a reply to NULL, with its mark.
+const REPLY: usize = 28;
+
+/// Everything until the end, which has to be one and no reset.
+fn all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let end = stream.read_to_end(&mut all);
+    assert!(end.is_ok(), "{end:?} after {} bytes", all.len());
+    all
+}
+
+#[test]
+fn the_end_delivers_all_answers_though_more_calls_come() {
+    let (server, gate) = gated();
+    let address = server.address();
+    let mut stream = connect(&server);
+    let null = call(1, 0, &OpaqueAuth::none(), &[]);
+    // Who is answered has been accepted.
+    stream.write_all(&null).unwrap();
+    assert_eq!(reply(&mut stream), success(1, &[]));
+    stream.write_all(&[null.repeat(MANY), call(2, 3, &somebody(), &[5])].concat()).unwrap();
+    let ending = thread::spawn(move || server.shutdown(Duration::from_secs(60)));
+    // The listener is gone behind the connections having been told.
+    while TcpStream::connect(address).is_ok() {
+        thread::yield_now();
+    }
+    let heard = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let mut speaker = stream.try_clone().unwrap();
+        let heard = &heard;
+        scope.spawn(move || {
+            let late = call(3, 0, &OpaqueAuth::none(), &[]);
+            while !heard.load(Ordering::Relaxed) && speaker.write_all(&late).is_ok() {
+                thread::yield_now();
+            }
+        });
+        gate.send(()).unwrap();
+        let mut answers = Vec::new();
+        let end = stream.read_to_end(&mut answers);
+        heard.store(true, Ordering::Relaxed);
+        assert!(end.is_ok(), "{end:?} after {} bytes", answers.len());
+        let last = answers.get(MANY * REPLY..MANY * REPLY + REPLY + 4).expect("all answers");
+        assert_eq!(last, [0x8000_001c, 2, 1, 0, 0, 0, 0, 5_u32].map(u32::to_be_bytes).concat());
+    });
+    drop(stream);
+    assert!(ending.join().unwrap(), "nothing was cut off");
+}
+
+#[test]
+fn what_is_answered_arrives_though_garbage_follows() {
+    let server = server(ServerConfig::default());
+    let mut stream = connect(&server);
+    let calls = call(1, 0, &OpaqueAuth::none(), &[]).repeat(MANY);
+    stream.write_all(&[calls, vec![b'x'; 100_000]].concat()).unwrap();
+    assert_eq!(all(&mut stream).len(), MANY * REPLY);
+    assert!(server.shutdown(GRACE));
+}
+
+#[test]
+fn a_peer_that_goes_on_sending_is_not_waited_for_and_nothing_of_it_is_cut_off() {
+    let server = server(ServerConfig::default());
+    let mut stream = connect(&server);
+    stream.write_all(&call(1, 0, &OpaqueAuth::none(), &[])).unwrap();
+    assert_eq!(reply(&mut stream), success(1, &[]));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // In the middle of a record for ever.
+            while !over.load(Ordering::Relaxed) && stream.write_all(&[0x7f]).is_ok() {
+                thread::yield_now();
+            }
+        });
+        assert!(server.shutdown(Duration::from_millis(500)), "its call is answered");
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn what_a_client_has_told_arrives_though_it_has_left_a_reply_unread() {
+    let listener = TcpListener::bind(HERE).unwrap();
+    let mut client = Client::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut far, _) = listener.accept().unwrap();
+    far.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // It never looks at this.
+    far.write_all(&call(1, 0, &OpaqueAuth::none(), &[])).unwrap();
+    for _ in 0..MANY {
+        client.tell(&Doze { millis: 1 }).unwrap();
+    }
+    let closing = thread::spawn(move || client.close());
+    assert_eq!(all(&mut far).len(), MANY * 48);
+    drop(far);
+    closing.join().unwrap();
 }
 
 #[test]
