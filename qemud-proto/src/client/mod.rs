@@ -9,7 +9,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net;
 use std::path::Path;
 
-use rpc_frame::tokio::{CallError, Client, Stream};
+use rpc_frame::tokio::{CallError, Client, SILENCE, Stream, notice_silence};
 use rpc_frame::{Procedure, Programs};
 use tokio::io::DuplexStream;
 use tokio::net::{TcpStream, UnixStream};
@@ -123,6 +123,10 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
     let connected = async {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
+        // Otherwise what waits for events would wait for ever for a daemon whose machine is gone.
+        if let Err(error) = notice_silence(&stream, SILENCE) {
+            tracing::debug!(%error, "a silent daemon is missed late");
+        }
         Ok(stream)
     };
     connected.await.map_err(|source| ConnectError::Tcp { host: host.to_owned(), port, source })

@@ -14,6 +14,7 @@ use xdr_core::{Bytes, Encode};
 use super::error::{CallError, ClosedError};
 use super::link::{Call, Link};
 use super::mailbox::Mailbox;
+use super::silence::{SILENCE, notice_silence};
 use super::{Server, ServerConfig, Stream};
 use crate::auth::{AuthFlavor, OpaqueAuth};
 use crate::connection::{ConnectionConfig, IncomingReply, OutgoingCall, RecordNotWritten};
@@ -174,14 +175,13 @@ impl Client {
         }
     }
 
-    /// Connects by TCP.
+    /// Connects by TCP. Where the peer's machine, or the network to it, goes without a word, the connection is lost after
+    /// [`SILENCE`](super::SILENCE).
     ///
     /// # Errors
     /// When no address accepts the connection.
     pub async fn connect_tcp(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self::new(stream))
+        Ok(Self::new(open_tcp(address).await?))
     }
 
     /// Connects to a unix socket.
@@ -284,7 +284,7 @@ impl Client {
     }
 
     /// Waits until the connection has ended, and tells why. A peer that goes without a word, with its machine or its network,
-    /// is missed only when it is called.
+    /// is missed where TCP is asked to: see [`notice_silence`](super::notice_silence).
     pub async fn closed(&self) -> ClosedError {
         self.link.closed().await
     }
@@ -357,6 +357,16 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("options", &self.options).finish_non_exhaustive()
     }
+}
+
+/// A TCP connection as clients use it.
+pub(super) async fn open_tcp(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    if let Err(error) = notice_silence(&stream, SILENCE) {
+        tracing::debug!(%error, "a silent peer is missed late");
+    }
+    Ok(stream)
 }
 
 /// An xid that is hard to guess.

@@ -6,6 +6,7 @@ use std::io;
 use ::tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Stream;
+use super::silence::{SILENCE, keep_alive};
 use crate::session::Peer;
 
 /// A source of connections: TCP and unix listeners, or one of your own.
@@ -23,6 +24,8 @@ pub trait Listener: Send + 'static {
     }
 }
 
+/// Connections whose peers have gone without a word, with their machines or their networks, are closed after
+/// [`SILENCE`](super::SILENCE) without a sign of life, as long as nothing is under way to them.
 impl Listener for TcpListener {
     type Io = TcpStream;
 
@@ -30,6 +33,9 @@ impl Listener for TcpListener {
         let (stream, address) = Self::accept(self).await?;
         // Replies leave in whole writes already; waiting to fill a packet would only delay them.
         stream.set_nodelay(true)?;
+        if let Err(error) = keep_alive(&stream, SILENCE) {
+            tracing::debug!(peer = %address, %error, "no keepalive");
+        }
         Ok((stream, Peer::Tcp(address)))
     }
 }

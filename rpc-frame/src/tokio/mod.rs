@@ -8,6 +8,7 @@ mod mailbox; //  calls on a connection that is served
 mod reconnecting; // one connection after the other
 mod negotiate; // which version of a program both sides have
 mod listener; // where connections come from
+mod silence; //  peers that go without a word
 mod peer_limit; // connections of one peer
 mod shared; //   what the connections of a server share
 mod tally; //    what each connection has done
@@ -35,6 +36,7 @@ pub use reconnecting::{ReconnectPolicy, ReconnectingClient};
 pub use server::{Server, ServerBuilder};
 pub use shared::{ServerConfig, ServerCounters};
 pub use short_hand::ShortHands;
+pub use silence::{SILENCE, notice_silence};
 pub use udp::UdpClient;
 
 use std::boxed::Box;

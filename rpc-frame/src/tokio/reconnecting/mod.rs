@@ -43,9 +43,10 @@ use crate::procedure::{OnewayProcedure, Procedure};
 /// that it may have run if that is so of any of its sendings. Any other error, SYSTEM_ERR and a deadline included, is the
 /// caller's to look at.
 ///
-/// A connection is lost when its stream says so. Where a machine or a network goes without a word, TCP says so only after
-/// minutes (some 15 on Linux), and calls reach their deadlines until then. Where that is too long, open the stream in
-/// [`new`](Self::new), and have the socket give up earlier (TCP_USER_TIMEOUT, and keepalive for a connection without calls).
+/// A connection is lost when its stream says so. Where a machine or a network goes without a word, that of
+/// [`tcp`](Self::tcp) says so after [`SILENCE`](super::SILENCE), with calls in flight or without; a TCP stream that is opened
+/// in [`new`](Self::new) does where [`notice_silence`](super::notice_silence) asks for it, and after a quarter of an hour
+/// or never where nothing does.
 ///
 /// A [`oneway`](Self::send) call is not sent again once it is queued: whether its connection is lost then is not known.
 ///

@@ -1,0 +1,177 @@
+//! Networks that lose everything, and machines with several addresses.
+//!
+//! Each test starts itself again in a network namespace of its own, where it does what it likes to the loopback interface.
+
+use std::future::pending;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rpc_frame::tokio::{
+    CallError, CallOptions, Client, ClosedError, ReconnectPolicy, ReconnectingClient, Server, notice_silence,
+};
+use rpc_frame::xdr::Xdr;
+use rpc_frame::{Context, ProcedureTable, program};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use xdr_tests::foreign_tool::{missing, require};
+
+/// Set inside of the namespace.
+const INSIDE: &str = "XDR_TESTS_NETWORK_INSIDE";
+
+/// Longest time for one test inside, in seconds.
+const PATIENCE: &str = "60";
+
+/// What happens first inside: two addresses beside the usual ones.
+const PREPARE: &str = r#"
+ip link set lo up && ip address add 192.0.2.1/32 dev lo && ip address add 192.0.2.2/32 dev lo &&
+ip address add 2001:db8::1/128 dev lo nodad && ip address add 2001:db8::2/128 dev lo nodad && exec "$@"
+"#;
+
+/// The ways into a new namespace: as root, as a user who is root inside, as one with sudo.
+const WAYS: [&[&str]; 3] =
+    [&["unshare", "--net"], &["unshare", "--map-root-user", "--net"], &["sudo", "-n", "unshare", "--net"]];
+
+/// True inside of the namespace. Outside it runs the test `name` inside, and the caller is to return.
+#[track_caller]
+fn inside(name: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    for tool in ["unshare", "ip", "nft", "timeout"] {
+        if require(tool).is_none() {
+            return false;
+        }
+    }
+    let works = |way: &&&[&str]| {
+        let mut attempt = Command::new(way[0]);
+        attempt.args(&way[1..]).args(["sh", "-c", PREPARE, "sh", "true"]).stdin(Stdio::null());
+        attempt.output().is_ok_and(|output| output.status.success())
+    };
+    let Some(way) = WAYS.iter().find(works) else {
+        missing("a network of its own needs root, user namespaces, or sudo");
+        return false;
+    };
+    let output = Command::new("timeout")
+        .args(["--kill-after=5", PATIENCE])
+        .args(*way)
+        .args(["sh", "-c", PREPARE, "sh", "env"])
+        .arg(format!("{INSIDE}=1"))
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "inside of the namespace ({}):\n{told}", output.status);
+    assert!(told.contains("1 passed"), "no test inside is called {name}:\n{told}");
+    false
+}
+
+/// Makes rules of the packets that arrive, or takes them away again.
+fn nft(rules: &[&str]) {
+    let done = Command::new(require("nft").unwrap()).args(rules).stdin(Stdio::null()).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// From here on every packet is lost, and nobody is told.
+fn swallow() {
+    nft(&["add table inet hole; add chain inet hole input { type filter hook input priority 0; policy drop; }"]);
+}
+
+fn let_through() {
+    nft(&["delete table inet hole"]);
+}
+
+/// Waits until its server ends.
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = 0x2000_0042, version = 1, proc = 1)]
+struct Hold;
+
+#[derive(Debug, Clone, Xdr)]
+#[rpc(program = 0x2000_0042, version = 1, proc = 2, reply = u32, idempotent)]
+struct Double {
+    number: u32,
+}
+
+#[derive(ProcedureTable)]
+#[rpc(program = 0x2000_0042, version = 1, service = DeskService)]
+#[allow(dead_code, reason = "a table is only looked up in")]
+enum Desk {
+    Hold(Hold),
+    Double(Double),
+}
+
+/// Tells the test of each call that it holds.
+struct Clerk(mpsc::UnboundedSender<()>);
+
+impl DeskService for Clerk {
+    async fn hold(&self, _: &Context, _: Hold) {
+        self.0.send(()).unwrap();
+        pending().await
+    }
+
+    async fn double(&self, _: &Context, args: Double) -> u32 {
+        args.number * 2
+    }
+}
+
+/// A client of a server at an address of this machine, whose calls have all the time of the world.
+async fn connected() -> (ReconnectingClient, mpsc::UnboundedReceiver<()>) {
+    let (told, held) = mpsc::unbounded_channel();
+    let listener = TcpListener::bind("192.0.2.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::new(program::<Desk, _>(Clerk(told)));
+    tokio::spawn(async move { server.serve(listener).await });
+    let client = ReconnectingClient::new(move || async move {
+        let stream = TcpStream::connect(address).await?;
+        notice_silence(&stream, Duration::from_secs(4))?;
+        Ok(Client::new(stream))
+    });
+    let policy = ReconnectPolicy::default().with_tries(100).with_patience(Duration::from_secs(2));
+    (client.with_policy(policy).with_options(CallOptions::default().with_timeout(None)), held)
+}
+
+/// Longest time for one step. What is waited for comes sooner, or, without what is tested, a quarter of an hour later.
+const STEP: Duration = Duration::from_secs(40);
+
+/// The system has given the connection up.
+fn assert_given_up(why: &ClosedError) {
+    assert!(matches!(why, ClosedError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut), "{why:?}");
+}
+
+#[tokio::test]
+async fn a_network_that_swallows_everything_is_missed_while_a_call_waits() {
+    if !inside("a_network_that_swallows_everything_is_missed_while_a_call_waits") {
+        return;
+    }
+    let (client, mut held) = connected().await;
+    let calling = tokio::spawn({
+        let client = client.clone();
+        async move { client.call(&Hold).await }
+    });
+    timeout(STEP, held.recv()).await.unwrap().unwrap();
+    let connection = client.client().await.unwrap();
+    swallow();
+    let error = timeout(STEP, calling).await.expect("the call ends").unwrap().unwrap_err();
+    assert!(matches!(&error, CallError::Closed(why) if { assert_given_up(why); true }), "{error:?}");
+    assert!(error.may_have_run());
+    assert_given_up(&connection.closed().await);
+    let_through();
+    assert_eq!(timeout(STEP, client.call(&Double { number: 4 })).await.unwrap().unwrap(), 8);
+}
+
+#[tokio::test]
+async fn a_call_that_a_network_has_swallowed_is_made_again_when_there_is_another_connection() {
+    if !inside("a_call_that_a_network_has_swallowed_is_made_again_when_there_is_another_connection") {
+        return;
+    }
+    let (client, _held) = connected().await;
+    assert_eq!(client.call(&Double { number: 1 }).await.unwrap(), 2);
+    let connection = client.client().await.unwrap();
+    swallow();
+    let calling = tokio::spawn(async move { client.call(&Double { number: 2 }).await });
+    assert_given_up(&timeout(STEP, connection.closed()).await.expect("it is given up"));
+    let_through();
+    assert_eq!(timeout(STEP, calling).await.unwrap().unwrap().unwrap(), 4);
+}
