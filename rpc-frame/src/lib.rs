@@ -135,8 +135,8 @@
 //!   the rest by TCP where that matters.
 //! - No long messages: at most [`MAX_DATAGRAM`] bytes, header included. Longer than the path's MTU, datagrams travel in
 //!   fragments, and one lost fragment loses all.
-//! - No reply from the address that was called, where a machine has several and the socket is bound to all of them: the
-//!   client passes it over. Serve a socket for each address.
+//! - No reply from the address that was called, where a machine has several, the socket is bound to all of them, and the
+//!   system is neither Linux nor Android: the client passes it over. Serve a socket for each address there.
 //! - No session. Each call has one of its own, at minor version 0, because the next datagram from an address may be
 //!   anybody's.
 //! - No congestion control but the growing intervals. Limit your calls in flight yourself.

@@ -7,11 +7,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rpc_frame::tokio::{
-    CallError, CallOptions, Client, ClosedError, ReconnectPolicy, ReconnectingClient, Server, notice_silence,
+    CallError, CallOptions, Client, ClosedError, ReconnectPolicy, ReconnectingClient, Server, UdpClient, notice_silence,
 };
 use rpc_frame::xdr::Xdr;
-use rpc_frame::{Context, ProcedureTable, program};
-use tokio::net::{TcpListener, TcpStream};
+use rpc_frame::{Context, DatagramClientConfig, ProcedureTable, program};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use xdr_tests::foreign_tool::{missing, require};
@@ -174,4 +174,55 @@ async fn a_call_that_a_network_has_swallowed_is_made_again_when_there_is_another
     assert_given_up(&timeout(STEP, connection.closed()).await.expect("it is given up"));
     let_through();
     assert_eq!(timeout(STEP, calling).await.unwrap().unwrap().unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_call_by_udp_is_answered_from_the_address_that_it_came_to() {
+    if !inside("a_call_by_udp_is_answered_from_the_address_that_it_came_to") {
+        return;
+    }
+    // Where the server listens, the client, and what it calls. To be answered from elsewhere is what the way back to the
+    // client asks for.
+    for (everywhere, own, called) in [
+        ("0.0.0.0:0", "192.0.2.1:0", "192.0.2.2"),
+        ("0.0.0.0:0", "127.0.0.1:0", "192.0.2.1"),
+        ("[::]:0", "[2001:db8::1]:0", "2001:db8::2"),
+        ("[::]:0", "[::1]:0", "2001:db8::1"),
+        ("[::]:0", "192.0.2.1:0", "192.0.2.2"),
+        ("192.0.2.2:0", "192.0.2.1:0", "192.0.2.2"),
+    ] {
+        let socket = UdpSocket::bind(everywhere).await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let server = Server::new(program::<Desk, _>(Clerk(mpsc::unbounded_channel().0)));
+        let serving = tokio::spawn(async move { server.serve_udp(socket).await });
+        let socket = UdpSocket::bind(own).await.unwrap();
+        socket.connect((called, port)).await.unwrap();
+        let client = UdpClient::with_config(socket, DatagramClientConfig::default()).unwrap();
+        let reply = timeout(Duration::from_secs(20), client.call(&Double { number: 4 })).await;
+        assert!(matches!(reply, Ok(Ok(8))), "{own} calls {called} of {everywhere}: {reply:?}");
+        serving.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_everybody_is_answered_by_udp_from_an_address_that_somebody_has() {
+    if !inside("a_call_to_everybody_is_answered_by_udp_from_an_address_that_somebody_has") {
+        return;
+    }
+    for everywhere in ["0.0.0.0:0", "[::]:0"] {
+        let socket = UdpSocket::bind(everywhere).await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let server = Server::new(program::<Desk, _>(Clerk(mpsc::unbounded_channel().0)));
+        let serving = tokio::spawn(async move { server.serve_udp(socket).await });
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.set_broadcast(true).unwrap();
+        // NULL of this program.
+        let call = [7, 0, 2, 0x2000_0042, 1, 0, 0, 0, 0, 0_u32].map(u32::to_be_bytes).concat();
+        socket.send_to(&call, ("127.255.255.255", port)).await.unwrap();
+        let mut reply = [0; 64];
+        let (len, from) = timeout(STEP, socket.recv_from(&mut reply)).await.expect("an answer").unwrap();
+        assert_eq!(reply[..len], [7, 1, 0, 0, 0, 0_u32].map(u32::to_be_bytes).concat());
+        assert!(from.ip().is_loopback() && !from.ip().to_string().ends_with("255"), "{from}");
+        serving.abort();
+    }
 }

@@ -1,7 +1,7 @@
 //! Replies that are kept, so that a call which comes twice is executed once.
 
 use alloc::collections::BTreeMap;
-use core::hash::BuildHasher;
+use core::hash::{BuildHasher, Hash, Hasher};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -12,12 +12,33 @@ use super::config::DatagramServerConfig;
 use super::shares::{Shares, holder};
 
 /// What makes two datagrams the same call: the peer, the xid, and a keyed hash of all that follows the xid. So an xid that
-/// a client uses again, for another call, is another call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// a client uses again, for another call, is another call. Which of our addresses it came to makes no difference.
+#[derive(Debug, Clone, Copy)]
 pub struct CallId {
     peer: SocketAddr,
+    to: Option<IpAddr>,
     xid: u32,
     body: u64,
+}
+
+impl CallId {
+    fn key(&self) -> (SocketAddr, u32, u64) {
+        (self.peer, self.xid, self.body)
+    }
+}
+
+impl PartialEq for CallId {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for CallId {}
+
+impl Hash for CallId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
 }
 
 impl CallId {
@@ -25,6 +46,12 @@ impl CallId {
     #[must_use]
     pub const fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The address of ours that it came to, where that is known.
+    #[must_use]
+    pub const fn to(&self) -> Option<IpAddr> {
+        self.to
     }
 
     /// Its transaction.
@@ -72,8 +99,8 @@ impl<S: BuildHasher> ReplyCache<S> {
     }
 
     /// The identity of a call whose `body` is all that follows the xid.
-    pub(super) fn identify(&self, peer: SocketAddr, xid: u32, body: &[u8]) -> CallId {
-        CallId { peer, xid, body: self.calls.hasher().hash_one(body) }
+    pub(super) fn identify(&self, peer: SocketAddr, to: Option<IpAddr>, xid: u32, body: &[u8]) -> CallId {
+        CallId { peer, to, xid, body: self.calls.hasher().hash_one(body) }
     }
 
     pub(super) fn find(&self, id: &CallId) -> Option<&Known> {

@@ -143,7 +143,7 @@ impl DatagramClient {
     ) -> Result<u32, RecordNotWritten> {
         let (xid, datagram) = self.message(call, args)?;
         self.unsent_bytes = self.unsent_bytes.saturating_add(datagram.len());
-        self.unsent.push_back(Unsent::Oneway(Transmit { to, datagram }));
+        self.unsent.push_back(Unsent::Oneway(Transmit { to, from: None, datagram }));
         Ok(xid)
     }
 
@@ -209,7 +209,7 @@ impl DatagramClient {
                 Unsent::Call(xid) => {
                     if let Some(call) = self.pending.get_mut(&xid) {
                         call.unsent = false;
-                        return Some(Transmit { to: call.to, datagram: call.datagram.clone() });
+                        return Some(Transmit { to: call.to, from: None, datagram: call.datagram.clone() });
                     }
                 }
             }

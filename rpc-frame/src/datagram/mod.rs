@@ -10,7 +10,7 @@ mod cache; //  replies that may have to be sent again
 mod shares; // who holds how much of them
 mod server; // the peers' calls and our replies
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use xdr_core::Bytes;
 
@@ -24,9 +24,12 @@ pub const MAX_DATAGRAM: usize = 65_507;
 
 /// A datagram to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Transmit {
     /// Where to.
     pub to: SocketAddr,
+    /// The address of ours that it is sent from; none where that is the socket's to choose.
+    pub from: Option<IpAddr>,
     /// One message.
     pub datagram: Bytes,
 }

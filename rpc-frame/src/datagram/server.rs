@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 use core::hash::BuildHasher;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use hashbrown::DefaultHashBuilder;
@@ -78,6 +78,18 @@ impl<S: BuildHasher> DatagramServer<S> {
 
     /// Takes a datagram. Returns the call to be answered, if it is a new one and there is room for it.
     pub fn handle_datagram(&mut self, now: Duration, from: SocketAddr, datagram: &[u8]) -> Option<DatagramCall> {
+        self.handle_datagram_to(now, from, None, datagram)
+    }
+
+    /// [`handle_datagram`](Self::handle_datagram) for a socket with several addresses: it is answered from that which the
+    /// datagram came `to`.
+    pub fn handle_datagram_to(
+        &mut self,
+        now: Duration,
+        from: SocketAddr,
+        to: Option<IpAddr>,
+        datagram: &[u8],
+    ) -> Option<DatagramCall> {
         self.cache.expire(now);
         // Nothing can be sent to port 0.
         if datagram.len() > self.config.max_datagram || from.port() == 0 {
@@ -85,12 +97,12 @@ impl<S: BuildHasher> DatagramServer<S> {
         }
         let (xid, body) = xdr_core::decode_prefix::<u32>(datagram).ok()?;
         let Ok((CALL, message)) = xdr_core::decode_prefix::<u32>(body) else { return None };
-        let id = self.cache.identify(unlabelled(from), xid, body);
+        let id = self.cache.identify(unlabelled(from), to, xid, body);
         match self.cache.find(&id) {
             Some(Known::InProgress | Known::Answered(None)) => return None,
             Some(Known::Answered(Some(reply))) => {
                 let reply = reply.clone();
-                self.transmit(from, reply);
+                self.transmit(from, to, reply);
                 return None;
             }
             None if self.in_flight >= self.config.max_calls_in_flight => return None,
@@ -184,14 +196,14 @@ impl<S: BuildHasher> DatagramServer<S> {
         }
         self.in_flight = self.in_flight.saturating_sub(1);
         self.cache.answer(now, id, Some(&reply));
-        self.transmit(id.peer(), reply);
+        self.transmit(id.peer(), id.to(), reply);
     }
 
-    fn transmit(&mut self, to: SocketAddr, datagram: Bytes) {
+    fn transmit(&mut self, to: SocketAddr, from: Option<IpAddr>, datagram: Bytes) {
         let bytes = self.unsent_bytes.saturating_add(cost(&datagram));
         if bytes <= self.config.max_unsent || self.unsent.is_empty() {
             self.unsent_bytes = bytes;
-            self.unsent.push_back(Transmit { to, datagram });
+            self.unsent.push_back(Transmit { to, from, datagram });
         }
     }
 

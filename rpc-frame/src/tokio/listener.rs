@@ -31,10 +31,10 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
         let (stream, address) = Self::accept(self).await?;
-        // Replies leave in whole writes already; waiting to fill a packet would only delay them.
-        stream.set_nodelay(true)?;
-        if let Err(error) = keep_alive(&stream, SILENCE) {
-            tracing::debug!(peer = %address, %error, "no keepalive");
+        // Replies leave in whole writes already; waiting to fill a packet would only delay them. Some systems refuse both to
+        // a connection that its peer has reset by now, which is no reason to accept no further ones for a while.
+        if let Err(error) = stream.set_nodelay(true).and_then(|()| keep_alive(&stream, SILENCE)) {
+            tracing::debug!(peer = %address, %error, "cannot set up a connection");
         }
         Ok((stream, Peer::Tcp(address)))
     }

@@ -191,9 +191,9 @@ impl<P: Programs> Server<P> {
     /// calls are at minor version 0. A call that comes again is not executed again while its reply is kept, within the
     /// limits of [`ServerConfig::datagram`]. Handlers of all peers run in one task.
     ///
-    /// A socket that is bound to every interface answers from the address that the way back to the client has. Where that is
-    /// not the one that was called, as on a machine with several addresses, clients do not take the reply for theirs: serve
-    /// a socket for each address there.
+    /// On Linux and Android a socket that is bound to every interface answers from the address that was called. Elsewhere it
+    /// answers from the one that the way back to the client has; where that is another, as on a machine with several
+    /// addresses, clients do not take the reply for theirs: serve a socket for each address there.
     ///
     /// Datagrams are neither encrypted nor authenticated (there is no DTLS), and whoever forges a sender's address has the
     /// replies sent there. Where replies are much longer than calls, serve only networks that you trust.

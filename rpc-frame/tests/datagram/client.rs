@@ -29,7 +29,7 @@ fn replied(client: &mut DatagramClient) -> Option<(u32, Bytes)> {
 fn a_call_is_one_datagram_without_a_record_mark() {
     let mut client = client();
     let xid = make_call(&mut client);
-    let Transmit { to, datagram } = client.poll_transmit().unwrap();
+    let Transmit { to, datagram, .. } = client.poll_transmit().unwrap();
     assert_eq!((to, hex(&datagram)), (there(), hex(&call(xid, &[]))));
     assert_eq!(client.poll_transmit(), None);
     client.handle_datagram(there(), &reply(xid, &[0, 0, 0, 4]));
@@ -212,7 +212,7 @@ fn a_oneway_call_is_sent_once_in_its_turn_and_waited_for_by_nobody() {
     let last = client.call(Duration::ZERO, there(), &of, &(), None).unwrap();
     assert_eq!(client.in_flight(), 2);
     for (xid, len) in [(first, 40), (oneway, 44), (last, 40)] {
-        let Transmit { to, datagram } = client.poll_transmit().unwrap();
+        let Transmit { to, datagram, .. } = client.poll_transmit().unwrap();
         assert_eq!((to, &datagram[..4], datagram.len()), (there(), &xid.to_be_bytes()[..], len));
     }
     client.handle_datagram(there(), &crate::reply(oneway, &[]));

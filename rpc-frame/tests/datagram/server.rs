@@ -15,10 +15,28 @@ fn a_call_is_handed_out_and_its_reply_goes_back_without_a_record_mark() {
     assert_eq!((new.call.xid, &new.call.args[..], new.id.peer(), new.id.xid()), (7, &[0, 0, 0, 9][..], here(), 7));
     assert_eq!(new.call.header.unwrap().program, PROGRAM);
     server.reply_with(Duration::ZERO, &new.id, &Bytes::from_static(&[0, 0, 0, 10])).unwrap();
-    let Transmit { to, datagram } = server.poll_transmit().unwrap();
+    let Transmit { to, datagram, .. } = server.poll_transmit().unwrap();
     assert_eq!(to, here());
     assert_eq!(hex(&datagram), "00000007 00000001 00000000 00000000 00000000 00000000 0000000a");
     assert_eq!((server.poll_transmit(), server.in_flight()), (None, 0));
+}
+
+#[test]
+fn a_call_is_answered_from_the_address_that_it_came_to_and_is_the_same_at_another() {
+    let mut server = server();
+    let [first, other] = ["198.51.100.1", "198.51.100.2"].map(|to| Some(to.parse().unwrap()));
+    let new = server.handle_datagram_to(Duration::ZERO, here(), first, &call(7, &[])).unwrap();
+    assert_eq!(new.id.to(), first);
+    assert!(server.handle_datagram_to(Duration::ZERO, here(), other, &call(7, &[])).is_none(), "it is in progress");
+    server.reply_with(Duration::ZERO, &new.id, &Bytes::from_static(&[0, 0, 0, 9])).unwrap();
+    let answer = server.poll_transmit().unwrap();
+    assert_eq!((answer.to, answer.from), (here(), first));
+    assert!(server.handle_datagram_to(Duration::ZERO, here(), other, &call(7, &[])).is_none(), "it is answered");
+    let again = server.poll_transmit().unwrap();
+    assert_eq!((again.to, again.from, again.datagram), (here(), other, answer.datagram));
+    // A socket with one address needs none.
+    assert!(server.handle_datagram(Duration::ZERO, here(), &call(7, &[])).is_none());
+    assert_eq!(server.poll_transmit().unwrap().from, None);
 }
 
 #[test]

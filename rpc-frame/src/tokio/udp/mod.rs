@@ -1,6 +1,7 @@
 //! UDP: one datagram a message.
 
 mod client; //  calls, and the task that drives their socket
+mod addressed; // a server's socket, and to which address datagrams came
 mod server; //  a socket's calls, their handlers and replies
 
 pub use client::UdpClient;

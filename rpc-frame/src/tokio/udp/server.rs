@@ -1,6 +1,5 @@
 //! A server's socket for datagrams: the handlers of all peers' calls run in its task.
 
-use std::boxed::Box;
 use std::future::{Future, poll_fn};
 use std::hash::RandomState;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,9 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
-use std::vec;
 
-use ::tokio::io::ReadBuf;
 use ::tokio::net::UdpSocket;
 use xdr_core::Bytes;
 
@@ -20,11 +17,12 @@ use super::super::shared::Shared;
 use super::super::slots::{Ended, Slots, Unreturned};
 use super::super::tally::Tally;
 use super::super::woken::Woken;
+use super::addressed::{Addressed, Received};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::answer::{Answer, check};
 use crate::connection::Outcome;
 use crate::context::Context;
-use crate::datagram::{CallId, DatagramCall, DatagramServer, MAX_DATAGRAM, Transmit};
+use crate::datagram::{CallId, DatagramCall, DatagramServer, Transmit};
 use crate::message::AcceptStatus;
 use crate::program::Programs;
 use crate::reply::EncodeReply;
@@ -46,18 +44,15 @@ pub(in crate::tokio) async fn serve<P: Programs>(
     let start = move |cx: Context, args: Bytes| async move { programs.dispatch(&cx, &args).await };
     let mut finish = pin!(finish);
     let config = shared.config.datagram.clone();
-    // One byte more than is allowed, so that a datagram which was cut off to fit is seen to be too long.
-    let room = config.max_datagram.min(MAX_DATAGRAM).saturating_add(1);
     let mut served = Served {
+        socket: Addressed::new(socket, config.max_datagram),
         slots: Slots::new(Woken::new(config.max_calls_in_flight)),
         engine: DatagramServer::with_hasher(config, RandomState::new()),
         alarm: Alarm::new(),
-        buffer: vec![0; room].into_boxed_slice(),
         unsent: None,
         resume: None,
         finishing: false,
         tally,
-        socket,
         shared,
         start,
     };
@@ -74,7 +69,6 @@ struct Served<P: Programs, S, F> {
     engine: DatagramServer<RandomState>,
     slots: Slots<F, CallId>,
     alarm: Alarm,
-    buffer: Box<[u8]>,
     /// What the socket did not take yet.
     unsent: Option<Transmit>,
     /// When a socket that could not be read is read again.
@@ -82,7 +76,7 @@ struct Served<P: Programs, S, F> {
     /// Shutting down: what was taken up is answered.
     finishing: bool,
     tally: Arc<Tally>,
-    socket: UdpSocket,
+    socket: Addressed,
     shared: Arc<Shared<P>>,
     /// Makes a handler's future, whose type has no name.
     start: S,
@@ -148,7 +142,7 @@ where
 
     fn send(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
         while let Some(transmit) = self.unsent.take().or_else(|| self.engine.poll_transmit()) {
-            match self.socket.poll_send_to(cx, &transmit.datagram, transmit.to) {
+            match self.socket.poll_send(cx, &transmit) {
                 Poll::Pending => {
                     self.unsent = Some(transmit);
                     return Poll::Pending;
@@ -166,12 +160,11 @@ where
         if self.resume.is_some() {
             return false;
         }
-        let mut buffer = ReadBuf::new(&mut self.buffer);
-        match self.socket.poll_recv_from(cx, &mut buffer) {
+        match self.socket.poll_receive(cx) {
             Poll::Pending => false,
-            Poll::Ready(Ok(from)) => {
-                self.tally.received(buffer.filled().len());
-                if let Some(new) = self.engine.handle_datagram(now, from, buffer.filled()) {
+            Poll::Ready(Ok(Received { from, to, datagram })) => {
+                self.tally.received(datagram.len());
+                if let Some(new) = self.engine.handle_datagram_to(now, from, to, datagram) {
                     self.take_up(now, new);
                 }
                 true
