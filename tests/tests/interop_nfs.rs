@@ -275,7 +275,7 @@ fn rpcgen_and_a_c_compiler_take_every_type_of_the_protocol() {
     ];
     let mount = types_of![Mnt, Dump, Umnt, UmntAll, Export];
     assert_eq!((nfs.len(), mount.len()), (2 * Nfs3::PROCEDURES.len(), 2 * Mount3::PROCEDURES.len()));
-    folder.write("nfs.x", &export_x(&[&nfs[..], &mount[..]].concat()));
+    folder.write("nfs.x", &export_x(&[&nfs[..], &mount[..]].concat()).unwrap());
     folder.rpcgen("-h", "nfs.x", "nfs.h");
     folder.rpcgen("-c", "nfs.x", "nfs_xdr.c");
     // The constants' values and the structs' members are those of the RFC.

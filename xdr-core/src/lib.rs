@@ -98,7 +98,7 @@ pub use codec::{
 pub use decode::{Decode, DecodeBounded, DecodeOwned};
 pub use encode::{Encode, EncodeBounded};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, Lengthy};
-pub use export::{export_x, x_name};
+pub use export::{ExportError, export_x, x_name};
 pub use fault::{DecodeFault, EncodeFault};
 #[cfg(feature = "proptest")]
 pub use generate::proptest;

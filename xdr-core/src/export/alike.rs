@@ -97,29 +97,3 @@ pub(super) fn unchecked(schema: &'static Schema) -> &'static Schema {
         _ => schema,
     }
 }
-
-/// Whether one of `open` is a part of a value of this type, and not behind a pointer.
-pub(super) fn holds(schema: &'static Schema, open: &[&'static Schema]) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut parts = alloc::vec![schema];
-    while let Some(part) = parts.pop() {
-        if !seen.insert(core::ptr::from_ref(part)) {
-            continue;
-        }
-        if open.iter().any(|open| Meaning::Type(open).is_alike(Meaning::Type(part))) {
-            return true;
-        }
-        match part.shape {
-            Shape::Struct { fields } => parts.extend(fields.iter().map(|field| (field.schema)())),
-            Shape::Union { arms, default, .. } => {
-                let fields = arms.iter().chain(default).flat_map(|arm| arm.fields);
-                parts.extend(fields.map(|field| (field.schema)()));
-            }
-            Shape::FixedArray { item: inner, .. } | Shape::Typedef(inner) | Shape::Checked { inner, .. } => {
-                parts.push(inner());
-            }
-            _ => {}
-        }
-    }
-    false
-}

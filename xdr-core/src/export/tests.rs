@@ -1,7 +1,12 @@
 //! Definitions whose names or order are not obvious.
 
-use crate::{Encode, Xdr, export_x};
+use crate::{Encode, Type, Xdr};
+use alloc::format;
 use alloc::vec::Vec;
+
+fn export_x(types: &[Type]) -> alloc::string::String {
+    crate::export_x(types).unwrap()
+}
 
 #[derive(Xdr)]
 #[xdr(transparent, rename = "mountlist")]
@@ -222,4 +227,64 @@ fn a_typedef_that_comes_back_to_itself_stands_before_the_struct_that_uses_it() {
     assert_eq!(export_x(&[<Link as Encode>::schema]), links);
     let kids = "typedef struct Tree Kids<5>;\n\nstruct Tree {\n    Kids kids;\n};\n";
     assert_eq!(export_x(&[<Kids as Encode>::schema]), kids);
+}
+
+/// Another name for what points back to the name.
+#[derive(Xdr)]
+#[xdr(transparent)]
+struct Place(Room);
+
+#[derive(Xdr)]
+struct Room {
+    number: u32,
+    door: Option<alloc::boxed::Box<Place>>,
+}
+
+#[derive(Xdr)]
+struct Pairs {
+    #[xdr(max = 5, recursive)]
+    pairs: Vec<[Pairs; 2]>,
+}
+
+#[derive(Xdr)]
+#[xdr(transparent)]
+struct Nest(#[xdr(max = 5, recursive)] Vec<Nest>);
+
+#[test]
+fn a_typedef_that_would_stand_before_itself_is_a_struct_of_one_member() {
+    let place = "typedef struct Room Place;\n\nstruct Room {\n    unsigned int number;\n    Place *door;\n};\n";
+    assert_eq!(export_x(&[<Place as Encode>::schema]), place);
+    assert_eq!(export_x(&[<Room as Encode>::schema]), place);
+    let pairs = "struct Pairs_pairs_item {\n    Pairs item[2];\n};\n";
+    let expected = format!("struct Pairs {{\n    struct Pairs_pairs_item pairs<5>;\n}};\n\n{pairs}");
+    assert_eq!(export_x(&[<Pairs as Encode>::schema]), expected);
+    assert_eq!(export_x(&[<Nest as Encode>::schema]), "struct Nest {\n    struct Nest item<5>;\n};\n");
+}
+
+/// What holds itself with only boxes between, by ways of its own and through others.
+#[derive(Xdr)]
+enum Term {
+    #[xdr(case = 0)]
+    Number(i32),
+    #[xdr(case = 1)]
+    Sum(Sides, u32),
+}
+
+#[derive(Xdr)]
+#[xdr(transparent)]
+struct Sides([alloc::boxed::Box<Term>; 2]);
+
+#[derive(Xdr)]
+struct Lines {
+    #[xdr(max = 9)]
+    terms: Vec<Result<u32, alloc::boxed::Box<Term>>>,
+}
+
+#[test]
+fn a_type_that_xdr_cannot_declare_is_an_error_that_names_it() {
+    for schema in [<Term as Encode>::schema as Type, <Sides as Encode>::schema, <Lines as Encode>::schema] {
+        let error = crate::export_x(&[<Page<4> as Encode>::schema, schema]).unwrap_err();
+        assert_eq!(error.name, "Term");
+        assert!(alloc::string::ToString::to_string(&error).starts_with("`Term` holds itself, and nothing on the wire"));
+    }
 }
