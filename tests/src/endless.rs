@@ -105,7 +105,8 @@ pub fn voids() -> Vec<Named> {
     decoders! {
         Vec<()> => (unbounded),
         Vec<Nothing> => (unbounded),
-        Vec<[(); 4]> => (unbounded),
+        Vec<[(); 1]> => (unbounded),
+        Vec<((), Nothing)> => (unbounded),
         Box<[()]> => (unbounded),
         Vec<[u8; 0]> => (unbounded),
     }

@@ -193,3 +193,129 @@ fn of_checks_of_one_name_the_one_that_fails_is_told() {
     refused([2, 4, 1, 9, 1, 6, 0], "Chain.first.next: value is rejected by Self::is_even, at byte 12");
     refused([2, 4, 1, 6, 1, 9, 0], "Chain.first.next.next: value is rejected by Self::is_even, at byte 20");
 }
+
+fn is_even<T: Number>(value: &T) -> bool {
+    value.number().is_multiple_of(2)
+}
+
+trait Number {
+    fn number(&self) -> u32;
+}
+
+impl Number for u32 {
+    fn number(&self) -> u32 {
+        *self
+    }
+}
+
+/// Values in values that begin and end where these do, each with the same check.
+#[derive(Debug, Xdr)]
+#[xdr(validate = is_even)]
+struct Core {
+    #[xdr(validate = is_even)]
+    core: u32,
+    #[xdr(skip)]
+    number: u32,
+}
+
+#[derive(Debug, Xdr)]
+#[xdr(validate = is_even)]
+struct Shell {
+    #[xdr(validate = is_even)]
+    shell: Core,
+    #[xdr(skip)]
+    number: u32,
+}
+
+/// What is not checked lies between as well, and a tail before.
+#[derive(Debug, Xdr)]
+#[xdr(validate = is_even)]
+struct Husk {
+    #[xdr(max = 4)]
+    text: String,
+    husk: (Shell, ()),
+    #[xdr(skip)]
+    number: u32,
+}
+
+macro_rules! numbers {
+    ($($type:ident)+) => {$(
+        impl Number for $type {
+            fn number(&self) -> u32 {
+                self.number
+            }
+        }
+    )+};
+}
+
+numbers! { Core Shell Husk }
+
+#[test]
+fn of_checks_of_one_name_around_one_byte_encoding_tells_the_one_that_fails() {
+    // Each check sees another number: those of the husk, the shell's own, the shell's field, the core's own, its field.
+    let refused = |husk, shell, core, value, expected: &str| {
+        let core = Core { core: value, number: core };
+        let value = Husk { text: "abc".into(), husk: (Shell { shell: core, number: shell }, ()), number: husk };
+        assert_eq!(to_vec(&value).unwrap_err().to_string(), format!("{expected}: value is rejected by is_even"));
+    };
+    refused(1, 1, 1, 1, "Husk");
+    refused(0, 1, 1, 1, "Husk.husk.0");
+    refused(0, 0, 1, 1, "Husk.husk.0.shell");
+    refused(0, 0, 0, 1, "Husk.husk.0.shell.core");
+}
+
+/// What decoding puts in makes the check of this one fail, and of nothing around it or in it.
+#[derive(Debug)]
+struct One(u32);
+
+impl Default for One {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+#[derive(Debug, Xdr)]
+#[xdr(validate = is_even)]
+struct Odd<T> {
+    odd: T,
+    #[xdr(skip)]
+    one: One,
+}
+
+impl<T> Number for Odd<T> {
+    fn number(&self) -> u32 {
+        self.one.0
+    }
+}
+
+#[derive(Debug, Xdr)]
+#[xdr(transparent)]
+struct Even<T: Number>(#[xdr(validate = is_even)] T);
+
+impl<T: Number> Number for Even<T> {
+    fn number(&self) -> u32 {
+        0
+    }
+}
+
+#[derive(Debug, Xdr)]
+enum Chosen<T: Number> {
+    #[xdr(case = 0)]
+    This(#[xdr(validate = is_even)] T),
+}
+
+#[test]
+fn of_checks_of_one_name_around_one_value_decoding_tells_the_one_that_fails() {
+    #[track_caller]
+    fn refused<T: xdr_core::DecodeOwned + std::fmt::Debug>(wire: &[u32], expected: &str) {
+        let wire: Vec<u8> = wire.iter().flat_map(|word| word.to_be_bytes()).collect();
+        let error = xdr_core::from_slice::<T>(&wire).unwrap_err().to_string();
+        assert_eq!(error, format!("{expected}, at byte {}", if wire.len() > 4 { 4 } else { 0 }));
+    }
+    refused::<Odd<Even<Even<u32>>>>(&[0], "Odd: value is rejected by is_even");
+    refused::<Odd<Core>>(&[2], "Odd: value is rejected by is_even");
+    refused::<(Odd<Odd<u32>>,)>(&[2], "tuple.0.odd: value is rejected by is_even");
+    refused::<Odd<(Odd<Even<u32>>,)>>(&[2], "Odd.odd.0: value is rejected by is_even");
+    refused::<Odd<Odd<Core>>>(&[1], "Odd.odd.odd.core: value is rejected by is_even");
+    refused::<Chosen<Odd<Even<u32>>>>(&[0, 2], "Chosen.This: value is rejected by is_even");
+}

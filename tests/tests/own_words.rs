@@ -226,3 +226,56 @@ fn a_condition_and_a_field_may_bind_a_lifetime_called_de() {
     assert_eq!(from_slice(&[0, 0, 0, 7]), Ok(Held { held: 7_u32 }));
     assert_eq!(from_slice(&[0, 0, 0, 7]), Ok(HeldAlways { held: 7_i32 }));
 }
+
+/// What is at most the constant's.
+fn at_most<const MOST: u32>(number: &u32) -> bool {
+    *number <= MOST
+}
+
+trait Checked {
+    fn is_fine(&self) -> bool;
+}
+
+impl Checked for u32 {
+    fn is_fine(&self) -> bool {
+        !self.is_multiple_of(5)
+    }
+}
+
+fn is_fine<T: Checked>(value: &T) -> bool {
+    value.is_fine()
+}
+
+/// Checks that are generic functions, and functions of traits.
+#[derive(Debug, PartialEq, Xdr)]
+#[xdr(validate = <Self as Checked>::is_fine)]
+struct Percent<const MOST: u32> {
+    #[xdr(validate = at_most::<100>)]
+    whole: u32,
+    #[xdr(validate = at_most::<MOST>)]
+    part: u32,
+    #[xdr(validate = is_fine::<u32>)]
+    fine: u32,
+}
+
+impl<const MOST: u32> Checked for Percent<MOST> {
+    fn is_fine(&self) -> bool {
+        self.part <= self.whole
+    }
+}
+
+#[test]
+fn a_check_may_be_a_generic_function_or_one_of_a_trait() {
+    let refused = |whole, part, fine| {
+        let value = Percent::<50> { whole, part, fine };
+        let wire: Vec<u8> = [whole, part, fine].into_iter().flat_map(u32::to_be_bytes).collect();
+        let error = from_slice::<Percent<50>>(&wire).unwrap_err().to_string();
+        assert!(error.starts_with(&to_vec(&value).unwrap_err().to_string()), "{error}");
+        error
+    };
+    assert_eq!(refused(101, 1, 1), "Percent.whole: value is rejected by at_most::<100>, at byte 0");
+    assert_eq!(refused(60, 51, 1), "Percent.part: value is rejected by at_most::<MOST>, at byte 4");
+    assert_eq!(refused(60, 50, 5), "Percent.fine: value is rejected by is_fine::<u32>, at byte 8");
+    assert_eq!(refused(6, 7, 1), "Percent: value is rejected by <Self as Checked>::is_fine, at byte 0");
+    assert_eq!(from_slice(&[0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0, 7]), Ok(Percent::<50> { whole: 9, part: 8, fine: 7 }));
+}

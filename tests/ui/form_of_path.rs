@@ -8,8 +8,12 @@ struct One {
     closure: u32,
     #[xdr(validate = is_small())]
     call: u32,
-    #[xdr(validate = is_small::<u32>, max = 3)]
+    #[xdr(validate = is_small<u32>, max = 3)]
     generic: String,
+    #[xdr(validate = is_small::<u32>())]
+    generic_call: u32,
+    #[xdr(with = hex::<u32>)]
+    generic_module: u32,
     #[xdr(with = { hex })]
     block: u32,
     #[xdr(with = &hex, validate = is_small)]

@@ -6,11 +6,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::ControlFlow;
 
+use crate::limits::Limits;
 use crate::schema::{Schema, Shape};
-use crate::walk::{Leaf, Role, Walk, selected};
-
-/// How deep values may nest before the annotations end.
-const DEEPEST: usize = 256;
+use crate::walk::{LEVEL, Leaf, Place, Role, Walk, selected};
 
 /// Most bytes that are shown of one value.
 const SHOWN: usize = 48;
@@ -33,7 +31,8 @@ pub struct Annotation {
 
 /// What each byte of an encoded value means, along the description of its type.
 ///
-/// It ends where the input does, or where it is not well formed.
+/// It ends where the input does, where it is not well formed, or where the annotations would take more heap than
+/// [`Limits::DEFAULT`] allows: the paths of values that nest deeply are far longer than the values.
 ///
 /// # Examples
 /// ```
@@ -51,17 +50,81 @@ pub struct Annotation {
 /// ```
 #[must_use]
 pub fn annotate(schema: &'static Schema, input: &[u8]) -> Vec<Annotation> {
-    let mut annotations = Vec::new();
-    let _ = Walk::over(schema, input, DEEPEST, &mut |place, leaf| {
-        if matches!(leaf.role, Role::CheckedBegin | Role::CheckedEnd) {
+    annotate_with(schema, input, Limits::DEFAULT)
+}
+
+/// [`annotate`] within [`Limits::heap`], which is charged for all that is returned and for the way to it; the last annotation says where it is
+/// used up. The depth is not limited, since it takes no stack.
+///
+/// # Examples
+/// ```
+/// use xdr_core::{Encode, Limits, annotate_with};
+/// let bytes = xdr_core::to_vec(&[1_i32, 2, 3])?;
+/// let lines = annotate_with(<[i32; 3] as Encode>::schema(), &bytes, Limits::default().with_heap(0));
+/// assert_eq!(lines.len(), 1);
+/// assert!(lines[0].meaning.starts_with("the annotations end"));
+/// # Ok::<(), xdr_core::EncodeError>(())
+/// ```
+#[must_use]
+pub fn annotate_with(schema: &'static Schema, input: &[u8], limits: Limits) -> Vec<Annotation> {
+    let mut told = Told { annotations: Vec::new(), heap: limits.heap(), deepest: 0 };
+    let _ = Walk::over(schema, input, &mut |place, leaf| {
+        if leaf.role.is_mark() {
             return ControlFlow::Continue(());
         }
-        let annotation =
-            Annotation { offset: leaf.at, bytes: leaf.bytes.to_vec(), path: place.path(), meaning: meaning(leaf) };
-        annotations.push(annotation);
-        ControlFlow::Continue(())
+        if told.tell(place, leaf).is_some() {
+            return ControlFlow::Continue(());
+        }
+        let meaning =
+            format!("the annotations end: more of them take more than the {} bytes of the heap limit", limits.heap());
+        // The room for one more is what was kept back.
+        told.annotations.push(Annotation {
+            offset: leaf.at,
+            bytes: Vec::new(),
+            path: schema.name.to_string(),
+            meaning,
+        });
+        ControlFlow::Break(())
     });
-    annotations
+    told.annotations
+}
+
+/// The annotations, and what is left of the heap limit.
+struct Told {
+    annotations: Vec<Annotation>,
+    heap: usize,
+    /// The most names on the way to a leaf, which the walk has had to remember.
+    deepest: usize,
+}
+
+impl Told {
+    /// Annotates a leaf, if there is heap for it.
+    fn tell(&mut self, place: &Place, leaf: &Leaf<'_>) -> Option<()> {
+        self.make_room()?;
+        let deeper = place.depth().saturating_sub(self.deepest);
+        self.deepest = self.deepest.saturating_add(deeper);
+        self.heap = self.heap.checked_sub(deeper.saturating_mul(LEVEL))?;
+        let meaning = meaning(leaf);
+        let cost = leaf.bytes.len().saturating_add(place.path_len()).saturating_add(meaning.capacity());
+        self.heap = self.heap.checked_sub(cost)?;
+        self.annotations.push(Annotation { offset: leaf.at, bytes: leaf.bytes.to_vec(), path: place.path(), meaning });
+        Some(())
+    }
+
+    /// Room for one annotation, and one for the last.
+    fn make_room(&mut self) -> Option<()> {
+        let len = self.annotations.len();
+        let old = self.annotations.capacity();
+        if len.saturating_add(1) < old {
+            return Some(());
+        }
+        // While it grows, old and new room exist side by side.
+        let room = old.saturating_mul(2).max(4);
+        let after = self.heap.checked_sub(room.saturating_mul(size_of::<Annotation>()))?;
+        self.annotations.reserve_exact(room.saturating_sub(len));
+        self.heap = after.saturating_add(old.saturating_mul(size_of::<Annotation>()));
+        Some(())
+    }
 }
 
 fn meaning(leaf: &Leaf<'_>) -> String {
@@ -101,8 +164,10 @@ fn meaning(leaf: &Leaf<'_>) -> String {
 
 /// The text of a string, without its padding, and not all of a long one.
 fn shortened(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.trim_end_matches('\0');
+    // A character has four bytes at most: more than are shown are in so many.
+    let beginning = bytes.get(..SHOWN.saturating_add(1).saturating_mul(4));
+    let text = String::from_utf8_lossy(beginning.unwrap_or(bytes));
+    let text = if beginning.is_none() { text.trim_end_matches('\0') } else { &text };
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_string(),

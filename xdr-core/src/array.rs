@@ -70,6 +70,10 @@ macro_rules! fixed_array_decode {
         fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
             let item = <T as DecodeBounded<'de, $item>>::WIRE;
             let head = item.times(N).head;
+            if const { N > 1 && <T as DecodeBounded<'de, $item>>::WIRE.min == 0 } {
+                // No input says that there are so many: each costs its unit, and the first one what holds it has paid for.
+                reader.charge_nothing(N, run)?;
+            }
             if !item.tail && run.len() < head {
                 *run = reader.take(head.saturating_add(after))?;
             }

@@ -6,6 +6,7 @@ use crate::bound::Plain;
 use crate::fault::DecodeFault;
 use crate::reader::Reader;
 use crate::schema::{Field, Schema};
+use crate::tag::Labels;
 use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, wire_of};
 
 /// A type that can be read from its XDR form, which is complete in itself.
@@ -35,9 +36,9 @@ pub trait Decode<'de>: Sized {
     /// The description of a derived struct, from which its constants follow.
     #[doc(hidden)]
     const DERIVED: Option<Schema> = None;
-    /// An enum that keeps words without a name.
+    /// Whether a union can switch on it.
     #[doc(hidden)]
-    const OPEN: bool = false;
+    const LABELS: Labels = Labels::None;
     /// The runs behind each field, of the first 16.
     #[doc(hidden)]
     const RUNS: &'static Runs = &Runs::of(fields_of(&Self::DERIVED));

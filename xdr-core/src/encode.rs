@@ -8,6 +8,7 @@ use self::visit::{Calls, Front, Length, Rest};
 use crate::bound::Plain;
 use crate::fault::EncodeFault;
 use crate::schema::{Field, Schema};
+use crate::tag::Labels;
 use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, wire_of};
 use crate::writer::{Writer, full, put_each};
 
@@ -35,9 +36,9 @@ pub trait Encode {
     /// The description of a derived struct, from which its constants follow.
     #[doc(hidden)]
     const DERIVED: Option<Schema> = None;
-    /// An enum that keeps words without a name.
+    /// Whether a union can switch on it.
     #[doc(hidden)]
-    const OPEN: bool = false;
+    const LABELS: Labels = Labels::None;
     /// The runs behind each field, of the first 16.
     #[doc(hidden)]
     const RUNS: &'static Runs = &Runs::of(fields_of(&Self::DERIVED));

@@ -26,9 +26,16 @@ pub(crate) fn decode_error(
     };
     let found = match cause {
         // Values inside may have passed checks of theirs, and end at the same byte; those around it begin at the same.
-        DecodeCause::Rejected { by: hash, begin } => Found::checked(schema, input, Role::CheckedEnd, |leaf, by| {
-            let ends = leaf.at.saturating_add(leaf.len) == target;
-            ends && leaf.at == input.len().saturating_sub(begin) && name_hash(by) == hash
+        DecodeCause::Rejected { by, begin, around } => {
+            Found::checked(schema, input, Role::CheckedEnd, Check { name: by, around }, |leaf| {
+                let ends = leaf.at.saturating_add(leaf.len) == target;
+                ends && leaf.at == input.len().saturating_sub(begin)
+            })
+        }
+        // An array of no bytes is no leaf of the walk.
+        DecodeCause::HeapOfNothing { len } => Found::first(schema, input, |leaf| {
+            let this = matches!(leaf.shape, Shape::FixedArray { len: of, .. } if of == len);
+            leaf.role == Role::Items && this && leaf.at == target
         }),
         _ => Found::by_walk(schema, input, target),
     };
@@ -54,7 +61,7 @@ pub(crate) fn decode_error(
         DecodeCause::OutOfRange => DecodeErrorKind::OutOfRange(word.cast_signed()),
         DecodeCause::InvalidUtf8 => DecodeErrorKind::InvalidUtf8,
         DecodeCause::Depth => DecodeErrorKind::DepthLimit { limit: limits.depth() },
-        DecodeCause::Heap => DecodeErrorKind::HeapLimit { limit: limits.heap() },
+        DecodeCause::Heap | DecodeCause::HeapOfNothing { .. } => DecodeErrorKind::HeapLimit { limit: limits.heap() },
         DecodeCause::Rejected { .. } => DecodeErrorKind::Rejected { by: found.checked_by() },
     };
     let offset = match cause {
@@ -68,9 +75,10 @@ pub(crate) fn decode_error(
 #[cold]
 pub(crate) fn encode_error(fault: EncodeFault, schema: &'static Schema, written: &[u8], needed: usize) -> EncodeError {
     let found = match fault.cause() {
-        EncodeCause::Rejected => Found::checked(schema, written, Role::CheckedBegin, |leaf, by| {
-            leaf.at == written.len() && name_hash(by) as usize == fault.detail()
-        }),
+        EncodeCause::Rejected => {
+            let check = Check { name: fault.check(), around: fault.around() };
+            Found::checked(schema, written, Role::CheckedBegin, check, |leaf| leaf.at == written.len())
+        }
         _ => Found::by_walk(schema, written, written.len()),
     };
     let kind = match fault.cause() {
@@ -104,6 +112,13 @@ fn too_long(shape: &Shape, word: usize) -> Option<(Lengthy, usize, usize)> {
     }
 }
 
+/// A check by its name's hash, in so many values that checks of the same name look at as well.
+#[derive(Clone, Copy)]
+struct Check {
+    name: u32,
+    around: u32,
+}
+
 /// Where the walk stopped.
 struct Found {
     path: String,
@@ -123,8 +138,8 @@ impl Found {
         let mut last = 0;
         let mut found = None;
         // The path is made for the one leaf that is wanted: making it for each would cost more than the walk.
-        let walked = Walk::over(schema, input, usize::MAX, &mut |walk, leaf| {
-            if matches!(leaf.role, Role::CheckedBegin | Role::CheckedEnd) {
+        let walked = Walk::over(schema, input, &mut |walk, leaf| {
+            if leaf.role.is_mark() {
                 return ControlFlow::Continue(());
             }
             let end = leaf.at.saturating_add(leaf.len);
@@ -143,15 +158,39 @@ impl Found {
         found.unwrap_or_else(|| Self::at_root(schema, end))
     }
 
-    /// The first checked value that `is_it`.
-    fn checked(schema: &'static Schema, input: &[u8], role: Role, is_it: impl Fn(&Leaf<'_>, &str) -> bool) -> Self {
-        let mut found = None;
-        let _ = Walk::over(schema, input, usize::MAX, &mut |place, leaf| match leaf.shape {
-            Shape::Checked { by, .. } if leaf.role == role && is_it(leaf, by) => {
-                found = Some(Self { path: place.path(), at: leaf.at, missing: 0, shape: leaf.shape });
-                ControlFlow::Break(())
+    /// The first value with this check that `is_it`.
+    fn checked(
+        schema: &'static Schema,
+        input: &[u8],
+        role: Role,
+        check: Check,
+        is_it: impl Fn(&Leaf<'_>) -> bool,
+    ) -> Self {
+        let mut around = 0_u32;
+        Self::first(schema, input, |leaf| {
+            if !matches!(leaf.shape, Shape::Checked { by, .. } if name_hash(by) == check.name) {
+                return false;
             }
-            _ => ControlFlow::Continue(()),
+            if leaf.role == Role::CheckedEnd {
+                around = around.saturating_sub(1);
+            }
+            let found = leaf.role == role && around == check.around && is_it(leaf);
+            if leaf.role == Role::CheckedBegin {
+                around = around.saturating_add(1);
+            }
+            found
+        })
+    }
+
+    /// The first leaf that `is_it`.
+    fn first(schema: &'static Schema, input: &[u8], mut is_it: impl FnMut(&Leaf<'_>) -> bool) -> Self {
+        let mut found = None;
+        let _ = Walk::over(schema, input, &mut |place, leaf| {
+            if !is_it(leaf) {
+                return ControlFlow::Continue(());
+            }
+            found = Some(Self { path: place.path(), at: leaf.at, missing: 0, shape: leaf.shape });
+            ControlFlow::Break(())
         });
         found.unwrap_or_else(|| Self::at_root(schema, 0))
     }

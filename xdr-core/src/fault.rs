@@ -4,6 +4,9 @@ use core::num::NonZeroU64;
 
 const DETAIL_BITS: u32 = 56;
 const DETAIL_MASK: u64 = (1 << DETAIL_BITS) - 1;
+/// Of the detail of what was rejected: the check's name, and above it how many of that name are around.
+const HASH_BITS: u32 = 32;
+const HASH_MASK: u64 = (1 << HASH_BITS) - 1;
 
 /// Decoding stopped. The [`Reader`](crate::Reader) keeps why, and [`DecodeError`](crate::DecodeError) tells it.
 ///
@@ -52,10 +55,16 @@ pub(crate) enum DecodeCause {
     InvalidUtf8,
     Depth,
     Heap,
-    /// By the check whose name has this hash, of a value that begins where so many bytes of input are left.
+    /// The heap limit, by a fixed array of so many elements that take no bytes.
+    HeapOfNothing {
+        len: usize,
+    },
+    /// By the check whose name has this hash, of a value that begins where so many bytes of input are left, in so many
+    /// values that checks of the same name have still to see.
     Rejected {
         by: u32,
         begin: usize,
+        around: u32,
     },
 }
 
@@ -101,6 +110,30 @@ impl EncodeFault {
     #[cold]
     pub fn rejected(by: &'static str) -> Self {
         Self::new(EncodeCause::Rejected, name_hash(by) as usize)
+    }
+
+    /// The same, seen from around a value that `checks` have accepted.
+    #[doc(hidden)]
+    #[cold]
+    #[must_use]
+    pub fn within(self, checks: &[&'static str]) -> Self {
+        if self.cause() != EncodeCause::Rejected {
+            return self;
+        }
+        let same = checks.iter().filter(|check| name_hash(check) == self.check()).count() as u64;
+        let around = Self(self.0.saturating_add(same << HASH_BITS));
+        // A count beyond its bits would be another cause.
+        if around.cause() == EncodeCause::Rejected { around } else { self }
+    }
+
+    /// The hash of the name of the check that rejected the value.
+    pub(crate) fn check(self) -> u32 {
+        u32::try_from(self.0.get() & HASH_MASK).unwrap_or_default()
+    }
+
+    /// How many checks of that name had accepted a value around it.
+    pub(crate) fn around(self) -> u32 {
+        u32::try_from((self.0.get() & DETAIL_MASK) >> HASH_BITS).unwrap_or_default()
     }
 
     /// A value keeps a tag that belongs to another arm of its union.

@@ -8,12 +8,14 @@ use crate::encode::{Encode, head_in};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::reader::{Reader, next_of};
 use crate::schema::{Schema, Shape};
+use crate::tag::Labels;
 use crate::wire::{Run, Wire};
 use crate::writer::{Writer, full, put_each, write_array, write_in, write_word};
 
 macro_rules! number {
-    ($($number:ty, $bytes:literal, $shape:ident, $name:literal;)+) => {$(
+    ($($number:ty, $bytes:literal, $shape:ident, $name:literal, $labels:ident;)+) => {$(
         impl Encode for $number {
+            const LABELS: Labels = Labels::$labels;
             const WIRE: Wire = Wire::fixed($bytes);
             const MAX_WIRE: Option<usize> = Some($bytes);
             #[inline(always)]
@@ -47,6 +49,7 @@ macro_rules! number {
         }
 
         impl<'de> Decode<'de> for $number {
+            const LABELS: Labels = Labels::$labels;
             const WIRE: Wire = Wire::fixed($bytes);
             const MAX_WIRE: Option<usize> = Some($bytes);
             #[inline(always)]
@@ -114,12 +117,12 @@ fn decode_numbers<T, const N: usize>(
 }
 
 number! {
-    i32, 4, Int, "int";
-    u32, 4, UnsignedInt, "unsigned int";
-    i64, 8, Hyper, "hyper";
-    u64, 8, UnsignedHyper, "unsigned hyper";
-    f32, 4, Float, "float";
-    f64, 8, Double, "double";
+    i32, 4, Int, "int", Closed;
+    u32, 4, UnsignedInt, "unsigned int", Closed;
+    i64, 8, Hyper, "hyper", None;
+    u64, 8, UnsignedHyper, "unsigned hyper", None;
+    f32, 4, Float, "float", None;
+    f64, 8, Double, "double", None;
 }
 
 /// The small C integers: one word on the wire, as rpcgen's `xdr_char`, `xdr_short` and `xdr_u_short` send them.
@@ -227,6 +230,7 @@ impl<'de> Decode<'de> for Quadruple {
 }
 
 impl Encode for bool {
+    const LABELS: Labels = Labels::Closed;
     const WIRE: Wire = Wire::fixed(4);
     const MAX_WIRE: Option<usize> = Some(4);
     #[inline(always)]
@@ -243,6 +247,7 @@ impl Encode for bool {
 }
 
 impl<'de> Decode<'de> for bool {
+    const LABELS: Labels = Labels::Closed;
     const WIRE: Wire = Wire::fixed(4);
     const MAX_WIRE: Option<usize> = Some(4);
     #[inline(always)]

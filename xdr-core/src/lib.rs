@@ -89,7 +89,7 @@ mod codec; //    to_vec, from_slice and their family
 pub use bytes::{Bytes, BytesMut};
 pub use xdr_derive::{Decode, Encode, Xdr};
 
-pub use annotate::{Annotation, annotate};
+pub use annotate::{Annotation, annotate, annotate_with};
 pub use bound::{Bound, Each, Len, List, Max, MaxOf, Plain, Shape as BoundShape, Unbounded};
 pub use codec::{
     decode_prefix, decode_prefix_with, encode_into, encode_to_slice, encoded_len, from_bytes, from_bytes_with,
@@ -116,7 +116,7 @@ pub use writer::Writer;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::encode::{Seen, Visit};
-    pub use crate::tag::{Is, Known, OtherWord, Tag};
+    pub use crate::tag::{Is, Known, Labels, OtherWord, Tag};
     pub use crate::wire::{Run, fields_of, repeats, runs};
     pub use core::assert;
     pub use core::default::Default;

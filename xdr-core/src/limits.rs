@@ -42,7 +42,8 @@ impl Limits {
     }
 
     /// Sets how many bytes decoding may allocate, `size_of` of the elements included. Every
-    /// element costs at least one unit, so that a count of elements without a size ends as well.
+    /// element costs at least one unit, so that a count of elements without a size ends as well; so does each
+    /// element without bytes of a fixed array, as of `[(); 1000]`.
     #[must_use]
     pub const fn with_heap(mut self, heap: usize) -> Self {
         self.heap = heap;

@@ -88,7 +88,18 @@ impl<'de> Reader<'de> {
     #[doc(hidden)]
     #[cold]
     pub fn rejected(&mut self, begin: usize, run: &[u8], by: &'static str) -> DecodeFault {
-        self.stop_at(DecodeCause::Rejected { by: name_hash(by), begin }, self.place(run))
+        self.stop_at(DecodeCause::Rejected { by: name_hash(by), begin, around: 0 }, self.place(run))
+    }
+
+    /// A fault inside a value that `checks` would have seen.
+    #[doc(hidden)]
+    #[cold]
+    pub fn within(&mut self, fault: DecodeFault, checks: &[&'static str]) -> DecodeFault {
+        if let Some(DecodeReason { cause: DecodeCause::Rejected { by, around, .. }, .. }) = &mut self.reason {
+            let same = checks.iter().filter(|check| name_hash(check) == *by).count();
+            *around = around.saturating_add(u32::try_from(same).unwrap_or(u32::MAX));
+        }
+        fault
     }
 
     /// Why decoding stopped, where it is not that the input ends too early.
@@ -279,6 +290,21 @@ impl<'de> Reader<'de> {
                 Ok(())
             }
             None => Err(self.stop_at(DecodeCause::Heap, position)),
+        }
+    }
+
+    /// Charges the elements of a fixed array that take no bytes, but for the first.
+    ///
+    /// # Errors
+    /// When the budget does not allow it.
+    #[inline(never)]
+    pub(crate) fn charge_nothing(&mut self, len: usize, run: &[u8]) -> Result<(), DecodeFault> {
+        match self.heap.checked_sub(len.saturating_sub(1)) {
+            Some(heap) => {
+                self.heap = heap;
+                Ok(())
+            }
+            None => Err(self.stop_at(DecodeCause::HeapOfNothing { len }, self.place(run))),
         }
     }
 

@@ -15,6 +15,31 @@ impl<T, const VALUE: bool> Is<T> for Known<VALUE> {
     type Type = T;
 }
 
+/// What a type has for labels of a union.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labels {
+    /// Nothing: it is no word of XDR (RFC 4506 §4.15), or no type that `as` turns into one.
+    None,
+    /// Its values.
+    Closed,
+    /// Its names, beside which it keeps words without one.
+    Open,
+}
+
+impl Labels {
+    /// Whether the type keeps words without a name.
+    #[must_use]
+    pub const fn are_open(self) -> bool {
+        matches!(self, Self::Open)
+    }
+
+    /// Whether there are any.
+    #[must_use]
+    pub const fn are_there(self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
+
 /// A type that keeps a discriminant.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot keep the discriminant of a union that switches on `{Discriminant}`",

@@ -1,7 +1,7 @@
 //! A walk over encoded bytes along the schema of what they hold.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
@@ -31,10 +31,19 @@ pub(crate) enum Role {
     Flag,
     /// The discriminant of a union.
     Discriminant,
+    /// A fixed array, before its elements.
+    Items,
     /// A checked value, before its leaves.
     CheckedBegin,
     /// A checked value, after its leaves.
     CheckedEnd,
+}
+
+impl Role {
+    /// Whether it only tells of other leaves.
+    pub(crate) const fn is_mark(self) -> bool {
+        matches!(self, Self::Items | Self::CheckedBegin | Self::CheckedEnd)
+    }
 }
 
 /// The walk. `visit` sees each leaf in order and says whether to go on.
@@ -46,7 +55,6 @@ pub(crate) struct Walk<'v, 'a> {
     at: usize,
     place: Place,
     steps: Vec<Step>,
-    deepest: usize,
     visit: &'v mut dyn FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>,
 }
 
@@ -76,6 +84,10 @@ enum Step {
     NameEnd,
 }
 
+/// Bytes that one more name on the way takes at most: its own and those of the steps behind it, of which two stay, each in
+/// a vector that has twice its room and is being moved.
+pub(crate) const LEVEL: usize = 3 * (size_of::<Name>() + 2 * size_of::<Step>());
+
 /// The names on the way to the present leaf.
 pub(crate) struct Place {
     root: &'static str,
@@ -92,15 +104,14 @@ enum Name {
 pub(crate) struct Stopped;
 
 impl<'a> Walk<'_, 'a> {
-    /// Walks over one value at the front of `input`. Values may nest `deepest` levels.
+    /// Walks over one value at the front of `input`.
     pub(crate) fn over(
         schema: &'static Schema,
         input: &'a [u8],
-        deepest: usize,
         visit: &mut dyn FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>,
     ) -> ControlFlow<Stopped, usize> {
         let place = Place { root: schema.name, names: Vec::new() };
-        let mut walk = Walk { input, at: 0, place, steps: Vec::new(), deepest, visit };
+        let mut walk = Walk { input, at: 0, place, steps: Vec::new(), visit };
         walk.value(schema)?;
         while let Some(step) = walk.steps.pop() {
             walk.step(step)?;
@@ -110,12 +121,7 @@ impl<'a> Walk<'_, 'a> {
 
     fn step(&mut self, step: Step) -> ControlFlow<Stopped> {
         match step {
-            Step::Value(schema) => {
-                if self.place.names.len() > self.deepest {
-                    return ControlFlow::Break(Stopped);
-                }
-                self.value(schema())?;
-            }
+            Step::Value(schema) => self.value(schema())?,
             Step::Fields([]) => {}
             Step::Fields([field, rest @ ..]) => {
                 if !rest.is_empty() {
@@ -164,7 +170,7 @@ impl<'a> Walk<'_, 'a> {
         ControlFlow::Continue(bytes)
     }
 
-    /// A leaf of no bytes of its own, that tells where a checked value begins or ends.
+    /// A leaf of no bytes of its own, that tells of others.
     fn mark(&mut self, start: usize, shape: Shape, role: Role) -> ControlFlow<Stopped> {
         let bytes = self.input.get(start..self.at).unwrap_or_default();
         match (self.visit)(&self.place, &Leaf { at: start, len: bytes.len(), bytes, shape, role }) {
@@ -195,7 +201,10 @@ impl<'a> Walk<'_, 'a> {
                 let len = self.word(shape, Role::Length)?;
                 self.leaf(padded(len as usize), shape, Role::Body)?;
             }
-            Shape::FixedArray { len, item } => self.items(len, item),
+            Shape::FixedArray { len, item } => {
+                self.mark(self.at, shape, Role::Items)?;
+                self.items(len, item);
+            }
             Shape::Array { item, .. } => {
                 let len = self.word(shape, Role::Length)?;
                 self.items(len as usize, item);
@@ -234,7 +243,8 @@ impl<'a> Walk<'_, 'a> {
 impl Place {
     /// `Page.entries[3].name`
     pub(crate) fn path(&self) -> String {
-        let mut path = self.root.to_string();
+        let mut path = String::with_capacity(self.path_len());
+        path.push_str(self.root);
         for name in &self.names {
             match name {
                 Name::Part("") => {}
@@ -243,6 +253,24 @@ impl Place {
             }
         }
         path
+    }
+
+    /// How many names are on the way.
+    pub(crate) const fn depth(&self) -> usize {
+        self.names.len()
+    }
+
+    /// How long the path is, in bytes.
+    pub(crate) fn path_len(&self) -> usize {
+        let parts = self.names.iter().map(|name| match name {
+            Name::Part("") => 0,
+            Name::Part(part) => part.len().saturating_add(1),
+            Name::Item(index) => {
+                let digits = index.checked_ilog10().unwrap_or(0) as usize;
+                digits.saturating_add(3)
+            }
+        });
+        parts.fold(self.root.len(), usize::saturating_add)
     }
 }
 

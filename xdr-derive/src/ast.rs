@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Expr, Fields, Member, Path, Type, WherePredicate};
+use syn::{Attribute, Data, DeriveInput, Expr, ExprPath, Fields, Member, Path, Type, WherePredicate};
 
 use crate::attr::{Bounds, Place, XdrKeys, crate_path, docs};
 use crate::errors::Errors;
@@ -17,7 +17,7 @@ pub(crate) struct Input<'a> {
     pub(crate) name: String,
     pub(crate) docs: String,
     /// Decides whether a value is accepted.
-    pub(crate) validate: Option<Path>,
+    pub(crate) validate: Option<ExprPath>,
     /// The conditions of the implementations, where they are not `T: Encode` and `T: Decode`.
     pub(crate) bound: Option<Vec<WherePredicate>>,
     pub(crate) shape: Shape<'a>,
@@ -42,7 +42,7 @@ pub(crate) struct Field<'a> {
     /// The module that turns the field into what is on the wire.
     pub(crate) with: Option<Path>,
     /// Decides whether a value is accepted.
-    pub(crate) validate: Option<Path>,
+    pub(crate) validate: Option<ExprPath>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -176,8 +176,9 @@ fn read_fields<'a>(fields: &'a Fields, in_union: bool, errors: &mut Errors) -> V
             if let Some(key) = keys.bounds.first() {
                 errors.at(key, "a field that is not on the wire has no bounds");
             }
-            for key in [&keys.with, &keys.validate].into_iter().flatten() {
-                errors.at(&key.key, format!("`{}` is for a field that is on the wire", key.key));
+            let keys = [keys.with.as_ref().map(|with| &with.key), keys.validate.as_ref().map(|validate| &validate.key)];
+            for key in keys.into_iter().flatten() {
+                errors.at(key, format!("`{key}` is for a field that is on the wire"));
             }
         }
         let member = match &field.ident {

@@ -4,10 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, Fields, LitStr, Path, Token, Type, Variant, WherePredicate, parenthesized};
+use syn::{Attribute, Expr, ExprPath, Fields, LitStr, Path, Token, Type, Variant, WherePredicate, parenthesized};
 
 use crate::errors::Errors;
-use crate::key::{self, Form, assigned, assigned_path, check_form, labels, rest_of_value, text_of};
+use crate::key::{self, Form, assigned, assigned_function, assigned_path, check_form, labels, rest_of_value, text_of};
 use crate::suggest::{instead, meant};
 
 /// A key's value with the key, so that errors point at it.
@@ -50,7 +50,7 @@ pub(crate) struct XdrKeys {
     pub(crate) transparent: Option<Ident>,
     pub(crate) rename: Option<Keyed<LitStr>>,
     pub(crate) with: Option<Keyed<Path>>,
-    pub(crate) validate: Option<Keyed<Path>>,
+    pub(crate) validate: Option<Keyed<ExprPath>>,
     pub(crate) bound: Option<Keyed<Vec<WherePredicate>>>,
     pub(crate) krate: Option<Keyed<Path>>,
     /// What the keys that were refused seem to have meant.
@@ -91,7 +91,7 @@ const XDR_KEYS: &[(&str, &[Place], Form)] = &[
     ("transparent", &[Place::Item], Form::Alone),
     ("rename", &[Place::Item, Place::Field, Place::Variant], Form::Text("\"name\"")),
     ("with", &[Place::Field], Form::Path("module")),
-    ("validate", &[Place::Item, Place::Field], Form::Path("function")),
+    ("validate", &[Place::Item, Place::Field], Form::Function("function")),
     ("bound", &[Place::Item], Form::Group("", "T: Encode")),
     ("crate", &[Place::Item], Form::Path("path")),
 ];
@@ -152,7 +152,7 @@ impl XdrKeys {
             "switch" => set_value(&mut self.switch, assigned(input)?, key, errors),
             "rename" => set_value(&mut self.rename, assigned(input)?, key, errors),
             "with" => set_value(&mut self.with, assigned_path(input)?, key, errors),
-            "validate" => set_value(&mut self.validate, assigned_path(input)?, key, errors),
+            "validate" => set_value(&mut self.validate, assigned_function(input)?, key, errors),
             "bound" => {
                 let content;
                 parenthesized!(content in input);

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, LitStr, Path, Token, Type, bracketed, parenthesized, token};
+use syn::{Attribute, Expr, ExprPath, LitStr, Path, Token, Type, bracketed, parenthesized, token};
 
 use crate::errors::Errors;
 
@@ -17,6 +17,8 @@ pub(crate) enum Form {
     Value(&'static str),
     /// `with = module`: the path of a function, a module or a crate.
     Path(&'static str),
+    /// `validate = function`: the path of a function, with its arguments where it is generic.
+    Function(&'static str),
     /// `switch = u32`
     Type(&'static str),
     /// `rename = "name"`
@@ -102,16 +104,26 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
         let empty = ahead.is_empty() || ahead.peek(Token![,]);
         let text = ahead.parse::<LitStr>().ok();
         let wanted = match (form, text) {
-            (Form::Value(example) | Form::Path(example) | Form::Type(example) | Form::Text(example), _) if empty => {
+            (
+                Form::Value(example)
+                | Form::Path(example)
+                | Form::Function(example)
+                | Form::Type(example)
+                | Form::Text(example),
+                _,
+            ) if empty => {
                 format!("`{name}` needs a value: write `{name} = {example}`")
             }
-            (Form::Value(_) | Form::Path(_) | Form::Type(_), Some(text)) => {
+            (Form::Value(_) | Form::Path(_) | Form::Function(_) | Form::Type(_), Some(text)) => {
                 format!("write `{name} = {}`, without quotes", text.value())
             }
             (Form::Value(_), None) | (Form::Text(_), Some(_)) => return Ok(()),
-            (Form::Path(example), None) => match no_path(input)? {
+            (Form::Path(example) | Form::Function(example), None) => match no_path(form, input)? {
                 None => return Ok(()),
                 Some(NoPath::Call(path)) => format!("`{name}` takes a path, and no call: write `{name} = {path}`"),
+                Some(NoPath::Argument(path)) => {
+                    format!("arguments of a function follow `::`: write `{name} = {path}::<…>`")
+                }
                 Some(NoPath::Other) => format!("`{name}` takes a path: write `{name} = {example}`"),
             },
             (Form::Type(example), None) => match ahead.parse::<Type>() {
@@ -145,7 +157,14 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
         let inside = inside(&group, form);
         let wanted = match (form, inside.is_empty()) {
             (Form::Alone, _) => format!("`{name}` takes no value: write it alone"),
-            (Form::Value(example) | Form::Path(example) | Form::Type(example) | Form::Text(example), true) => {
+            (
+                Form::Value(example)
+                | Form::Path(example)
+                | Form::Function(example)
+                | Form::Type(example)
+                | Form::Text(example),
+                true,
+            ) => {
                 format!("`{name}` needs a value: write `{name} = {example}`")
             }
             _ if name == "case" && inside.contains(',') => format!("write `case = [{inside}]`"),
@@ -155,7 +174,11 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
     }
     match form {
         Form::Alone => Ok(()),
-        Form::Value(example) | Form::Path(example) | Form::Type(example) | Form::Text(example) => {
+        Form::Value(example)
+        | Form::Path(example)
+        | Form::Function(example)
+        | Form::Type(example)
+        | Form::Text(example) => {
             let rest = rest_of_value(input)?;
             let wanted = match rest.is_empty() {
                 true => format!("`{name}` needs a value: write `{name} = {example}`"),
@@ -173,13 +196,26 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
 enum NoPath {
     /// `is_even()`, and the path in it.
     Call(String),
-    /// A closure, a reference, a block, type arguments.
+    /// Arguments without `::` before them, and the path before these.
+    Argument(String),
+    /// A closure, a reference, a block, arguments of what has none.
     Other,
 }
 
-fn no_path(input: ParseStream<'_>) -> syn::Result<Option<NoPath>> {
+fn no_path(form: Form, input: ParseStream<'_>) -> syn::Result<Option<NoPath>> {
     let ahead = input.fork();
     ahead.parse::<Token![=]>()?;
+    if let Form::Function(_) = form {
+        let path = ahead.fork().call(Path::parse_mod_style).map(|path| text_of(&path.to_token_stream()));
+        return Ok(match (ahead.parse::<Expr>(), path) {
+            (Ok(Expr::Path(_)), _) => None,
+            (Ok(Expr::Call(call)), _) => Some(NoPath::Call(text_of(&call.func.to_token_stream()))),
+            (Ok(Expr::Binary(syn::ExprBinary { op: syn::BinOp::Lt(_), .. })) | Err(_), Ok(path)) => {
+                Some(NoPath::Argument(path))
+            }
+            _ => Some(NoPath::Other),
+        });
+    }
     Ok(match ahead.call(Path::parse_mod_style) {
         Ok(path) if ahead.peek(token::Paren) => Some(NoPath::Call(text_of(&path.to_token_stream()))),
         // What follows without a comma is another mistake.
@@ -196,7 +232,7 @@ fn value_behind_sign(input: ParseStream<'_>) -> syn::Result<TokenStream> {
 /// What is in the parentheses; the path or number itself where it is in quotes there.
 fn inside(group: &TokenStream, form: Form) -> String {
     match (group.clone().into_iter().next(), form) {
-        (Some(TokenTree::Group(group)), Form::Value(_) | Form::Path(_) | Form::Type(_)) => {
+        (Some(TokenTree::Group(group)), Form::Value(_) | Form::Path(_) | Form::Function(_) | Form::Type(_)) => {
             syn::parse2::<LitStr>(group.stream()).map_or_else(|_| text_of(&group.stream()), |text| text.value())
         }
         (Some(TokenTree::Group(group)), _) => group.stream().to_string(),
@@ -225,6 +261,15 @@ pub(crate) fn assigned<T: Parse>(input: ParseStream<'_>) -> syn::Result<T> {
 pub(crate) fn assigned_path(input: ParseStream<'_>) -> syn::Result<Path> {
     input.parse::<Token![=]>()?;
     input.call(Path::parse_mod_style)
+}
+
+/// `= is_small::<4>`
+pub(crate) fn assigned_function(input: ParseStream<'_>) -> syn::Result<ExprPath> {
+    input.parse::<Token![=]>()?;
+    match input.parse()? {
+        Expr::Path(path) => Ok(path),
+        other => Err(syn::Error::new_spanned(other, "not the path of a function")),
+    }
 }
 
 /// `= label` or `= [label, …]`.

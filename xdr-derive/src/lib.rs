@@ -54,7 +54,8 @@ use crate::expand::Direction;
 /// A field that holds its own type in a `Vec`, and not in a `Box`, is `recursive`: `#[xdr(max = 8, recursive)] children:
 /// Vec<Tree>`. Without it the compiler looks for the type's greatest length in a circle, and says so (E0391).
 ///
-/// A `validate` function is `fn(&T) -> bool`; what it refuses is neither encoded nor decoded. A `with` module has
+/// A `validate` function is `fn(&T) -> bool`, also one with arguments (`check::<4>`) or of a trait (`<Self as
+/// Checked>::check`); what it refuses is neither encoded nor decoded. A `with` module has
 /// `type Wire`, `fn to_wire(&T) -> Wire` and `fn from_wire(Wire) -> Option<T>`; bounds beside it are those of `Wire`.
 #[proc_macro_derive(Xdr, attributes(xdr, rpc))]
 pub fn derive_xdr(input: TokenStream) -> TokenStream {

@@ -1,4 +1,6 @@
 //! Lengths that lie, and what they would cost.
+use std::cell::Cell;
+
 use super::*;
 
 const ENORMOUS: [u32; 8] =
@@ -169,6 +171,76 @@ fn rejects_elements_without_size_when_the_budget_is_used_up() {
             assert_eq!(budget(999).unwrap_err().kind, DecodeErrorKind::HeapLimit { limit: 999 }, "{name}");
         }
     });
+}
+
+thread_local! {
+    /// How many of [`Step`] were made.
+    static STEPS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Nothing on the wire and nothing in memory, but it counts how often it is made.
+#[derive(Xdr)]
+struct Step {
+    #[xdr(skip)]
+    _made: Made,
+}
+
+struct Made;
+
+impl Default for Made {
+    fn default() -> Self {
+        STEPS.with(|steps| steps.set(steps.get() + 1));
+        Self
+    }
+}
+
+#[test]
+fn rejects_fixed_arrays_of_elements_without_size_when_the_budget_is_used_up() {
+    on_a_small_stack(|| {
+        let heap = 10_000;
+        for (name, decode) in decoders! {
+            Vec<[Step; 1000]> => (unbounded),
+            Vec<[[Step; 10]; 100]> => (unbounded),
+            Vec<([Step; 500], [(Step, Step); 250])> => (unbounded),
+            Box<[[Step; 1000]]> => (unbounded),
+        } {
+            for count in [1, 5, 10, 14, 1000, 10_000, 10_001, 0x8000_0000, u32::MAX] {
+                STEPS.set(0);
+                let result = decode(&Bytes::from(words(&[count])), Limits::default().with_heap(heap));
+                // Half of the pairs' steps have no unit of their own: how many there are says the type.
+                assert!(STEPS.get() <= 2 * heap as u64, "{name}: {} steps for a count of {count}", STEPS.get());
+                match count {
+                    0..=9 => assert_eq!(result, Ok(()), "{name}: {count}"),
+                    10 => {}
+                    _ => assert_eq!(result.unwrap_err().kind, DecodeErrorKind::HeapLimit { limit: heap }, "{name}"),
+                }
+            }
+        }
+    });
+}
+
+/// Arrays of nothing among fields that are something.
+#[derive(Debug, Xdr)]
+struct Idle {
+    before: u32,
+    texts: [Nothing; 2],
+    nothings: [[Nothing; 30]; 3],
+    #[xdr(item(max = 4))]
+    behind: [String; 3],
+}
+
+#[test]
+fn the_error_for_too_many_elements_without_bytes_names_their_array() {
+    let wire = words(&[7, 0, 0, 0]);
+    let refused = |heap: usize| {
+        let error = from_slice_with::<Idle>(&wire, Limits::default().with_heap(heap)).unwrap_err();
+        assert_eq!((error.kind, error.offset), (DecodeErrorKind::HeapLimit { limit: heap }, 4));
+        error.path
+    };
+    assert_eq!(refused(0), "Idle.texts");
+    assert_eq!(refused(2), "Idle.nothings");
+    assert_eq!(refused(20), "Idle.nothings[0]");
+    assert!(from_slice_with::<Idle>(&wire, Limits::default().with_heap(1 + 2 + 3 * 29)).is_ok());
 }
 
 #[test]

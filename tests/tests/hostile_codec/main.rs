@@ -156,5 +156,6 @@ fn full() -> Bounded {
 }
 
 // Behind the macro, which they use.
-mod lengths; //   lengths that lie, and what they would cost
-mod structure; // bytes that are no message
+mod annotations; // what telling costs
+mod lengths; //     lengths that lie, and what they would cost
+mod structure; //   bytes that are no message

@@ -7,11 +7,14 @@ mod schema; //  descriptions
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, DeriveInput, Expr, GenericParam, Generics, Lifetime, Meta, Path, WherePredicate, parse_quote};
+use syn::{
+    Attribute, DeriveInput, Expr, ExprPath, GenericParam, Generics, Lifetime, Meta, Path, WherePredicate, parse_quote,
+};
 
 use crate::ast::{Field, Input, Shape};
 use crate::attr::{Bounds, mentions};
 use crate::errors::Errors;
+use crate::key::text_of;
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Direction {
@@ -131,6 +134,16 @@ impl<'a> Context<'a> {
         let described = self.described(consts, Side::Encode);
         let (krate, p) = (self.krate, &self.private);
         let check = self.check_before(self.input.validate.as_ref(), quote!(self));
+        let (head, tail) = match &self.input.validate {
+            Some(_) => {
+                let under = |body| {
+                    let written = quote!((|| -> #p::Result<(), #krate::EncodeFault> { #body })());
+                    self.under(None, self.input.validate.as_ref(), written)
+                };
+                (head.map(under), tail.map(|(tail, len)| (under(tail), len)))
+            }
+            None => (head, tail),
+        };
         let tail = tail.map(|(tail, len)| {
             quote! {
                 #[inline]
@@ -179,7 +192,7 @@ impl<'a> Context<'a> {
         // What has a description of its fields has this one by itself.
         let outlined = consts.is_some();
         if self.input.validate.is_some() {
-            let read = quote!((|| -> #p::Result<Self, #krate::DecodeFault> { #decode })()?);
+            let read = quote!((|| -> #p::Result<Self, #krate::DecodeFault> { #decode })());
             let accepted = self.accepted(None, self.input.validate.as_ref(), read, quote!(__run));
             decode = quote!(#p::Ok(#accepted));
         }
@@ -197,11 +210,11 @@ impl<'a> Context<'a> {
             quote!(const DERIVED: #p::Option<#krate::Schema> = <Self as #krate::Encode>::DERIVED; #checked)
         } else {
             // The same constants, computed once.
-            let open = self.open();
+            let labels = self.labels();
             quote! {
                 const WIRE: #krate::Wire = <Self as #krate::Encode>::WIRE;
                 const MAX_WIRE: #p::Option<#p::usize> = <Self as #krate::Encode>::MAX_WIRE;
-                #open
+                #labels
                 fn schema() -> &'static #krate::Schema { <Self as #krate::Encode>::schema() }
             }
         };
@@ -265,7 +278,7 @@ impl<'a> Context<'a> {
     /// The description and the constants, which follow from a struct's description by themselves.
     fn described(&mut self, consts: Option<(TokenStream, TokenStream)>, side: Side) -> TokenStream {
         let (krate, p) = (self.krate, self.private.clone());
-        let open = self.open();
+        let labels = self.labels();
         match consts {
             None => {
                 let schema = schema::schema(self, side, false);
@@ -280,17 +293,18 @@ impl<'a> Context<'a> {
                 quote! {
                     const WIRE: #krate::Wire = #wire;
                     const MAX_WIRE: #p::Option<#p::usize> = #max;
-                    #open
+                    #labels
                     fn schema() -> &'static #krate::Schema { const { &#schema } }
                 }
             }
         }
     }
 
-    fn open(&self) -> Option<TokenStream> {
+    fn labels(&self) -> Option<TokenStream> {
         let p = &self.private;
-        matches!(&self.input.shape, Shape::Enum(item) if item.other.is_some())
-            .then(|| quote!(const OPEN: #p::bool = true;))
+        let Shape::Enum(item) = &self.input.shape else { return None };
+        let labels = if item.other.is_some() { quote!(Open) } else { quote!(Closed) };
+        Some(quote!(const LABELS: #p::Labels = #p::Labels::#labels;))
     }
 
     /// Implementations that let the rest of the user's build go on behind an error.
@@ -299,9 +313,13 @@ impl<'a> Context<'a> {
         let ident = &self.input.item.ident;
         let generics = &self.input.item.generics;
         let (parameters, arguments, conditions) = generics.split_for_impl();
+        // A union that switches on it is not to be blamed.
+        let labels = matches!(self.input.item.data, syn::Data::Enum(_))
+            .then(|| quote!(const LABELS: #p::Labels = #p::Labels::Closed;));
         let encode = quote! {
             #[automatically_derived]
             impl #parameters #krate::Encode for #ident #arguments #conditions {
+                #labels
                 const WIRE: #krate::Wire = #krate::Wire::fixed(0);
                 const MAX_WIRE: #p::Option<#p::usize> = #p::None;
                 fn head(&self, _: &mut [#p::u8]) -> #p::Result<(), #krate::EncodeFault> { loop {} }
@@ -314,6 +332,7 @@ impl<'a> Context<'a> {
         let decode = quote! {
             #[automatically_derived]
             impl #parameters #krate::Decode<#de> for #ident #arguments #conditions {
+                #labels
                 const WIRE: #krate::Wire = #krate::Wire::fixed(0);
                 const MAX_WIRE: #p::Option<#p::usize> = #p::None;
                 fn decode(_: &mut #krate::Reader<#de>, _: &mut &#de [#p::u8], _: #p::usize)
@@ -435,7 +454,7 @@ impl<'a> Context<'a> {
     /// ```text
     /// if !is_even(&self.count) { return Err(EncodeFault::rejected("is_even")); }
     /// ```
-    pub(crate) fn check_before(&self, validate: Option<&Path>, reference: TokenStream) -> TokenStream {
+    pub(crate) fn check_before(&self, validate: Option<&ExprPath>, reference: TokenStream) -> TokenStream {
         let Some(validate) = validate else { return TokenStream::new() };
         let (krate, p) = (self.krate, &self.private);
         let by = path_text(validate);
@@ -443,25 +462,40 @@ impl<'a> Context<'a> {
         quote_spanned!(at=> if !#validate(#reference) { return #p::Err(#krate::EncodeFault::rejected(#by)); })
     }
 
+    /// ```text
+    /// <u32 as Encode>::encode_whole(&self.count, writer).map_err(|fault| fault.within(&["is_even"]))
+    /// ```
+    /// The writing of a value under checks, whose faults tell how many checks of their name it is under.
+    pub(crate) fn under(&self, with: Option<&Path>, validate: Option<&ExprPath>, written: TokenStream) -> TokenStream {
+        let by: Vec<_> = checks(with, validate).collect();
+        if by.is_empty() { written } else { quote!(#written.map_err(|__fault| __fault.within(&[#(#by),*]))) }
+    }
+
+    /// ```text
+    /// match <u32 as Decode>::member(…) { Ok(value) => value, Err(fault) => return Err(reader.within(fault, &["is_even"])) }
+    /// ```
     /// What was read, as the field's value, if it is accepted.
     pub(crate) fn accepted(
         &self,
         with: Option<&Path>,
-        validate: Option<&Path>,
+        validate: Option<&ExprPath>,
         read: TokenStream,
         run: TokenStream,
     ) -> TokenStream {
         let p = &self.private;
-        let rejected = |by| {
-            let by = path_text(by);
-            quote!(return #p::Err(__reader.rejected(__begin, #run, #by)))
+        let rejected = |by: String| quote!(return #p::Err(__reader.rejected(__begin, #run, #by)));
+        let by: Vec<_> = checks(with, validate).collect();
+        let fault = if by.is_empty() { quote!(__fault) } else { quote!(__reader.within(__fault, &[#(#by),*])) };
+        let span = read.clone().into_iter().next().map_or_else(proc_macro2::Span::call_site, |first| first.span());
+        let read = quote_spanned! {reported_at(span)=>
+            match #read { #p::Ok(__value) => __value, #p::Err(__fault) => return #p::Err(#fault) }
         };
-        if with.is_none() && validate.is_none() {
+        if by.is_empty() {
             return read;
         }
         let read = match with {
             Some(module) => {
-                let (at, p, rejected) = (at_path(module), moved(p.clone(), module), rejected(module));
+                let (at, p, rejected) = (at_path(module), moved(p.clone(), module), rejected(path_text(module)));
                 quote_spanned! {at=>
                     match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected }
                 }
@@ -470,7 +504,7 @@ impl<'a> Context<'a> {
         };
         match validate {
             Some(validate) => {
-                let rejected = rejected(validate);
+                let rejected = rejected(path_text(validate));
                 let check = quote_spanned!(at_path(validate)=> if !#validate(&__value) { #rejected; });
                 quote!({ let __begin = __reader.place(#run); let __value = #read; #check __value })
             }
@@ -517,12 +551,12 @@ pub(crate) fn named_here(ident: &Ident) -> Ident {
 }
 
 /// Where errors about a function or module of the user's are to be reported.
-fn at_path(path: &Path) -> proc_macro2::Span {
+fn at_path(path: &impl ToTokens) -> proc_macro2::Span {
     reported_at(syn::spanned::Spanned::span(path))
 }
 
 /// Tokens that name what they named before, reported there as well.
-fn moved(tokens: TokenStream, path: &Path) -> TokenStream {
+fn moved(tokens: TokenStream, path: &impl ToTokens) -> TokenStream {
     located(tokens, syn::spanned::Spanned::span(path))
 }
 
@@ -542,8 +576,13 @@ pub(crate) enum Side {
 }
 
 /// The text of a path, as it stands in errors.
-pub(crate) fn path_text(path: &Path) -> String {
-    path.to_token_stream().to_string().replace(' ', "")
+pub(crate) fn path_text(path: &impl ToTokens) -> String {
+    text_of(&path.to_token_stream())
+}
+
+/// What decides on a field, from the inside out: what `with` makes is what `validate` looks at.
+pub(crate) fn checks(with: Option<&Path>, validate: Option<&ExprPath>) -> impl Iterator<Item = String> {
+    with.map(path_text).into_iter().chain(validate.map(path_text))
 }
 
 /// Whether there is a `for<'de>`.

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Context, Side, enums, path_text};
+use super::{Context, Side, checks, enums, path_text};
 use crate::ast::{Arm, Enum, Field, Shape, Union};
 
 /// ```text
@@ -52,9 +52,7 @@ pub(crate) fn schema(context: &mut Context<'_>, side: Side, checked: bool) -> To
 fn field_schema(context: &mut Context<'_>, field: &Field<'_>, side: Side) -> TokenStream {
     let krate = context.krate;
     let codec = context.codec(field, side);
-    // What `with` makes is what `validate` looks at.
-    [&field.with, &field.validate].into_iter().flatten().fold(quote!(#codec::schema), |inner, path| {
-        let by = path_text(path);
+    checks(field.with.as_ref(), field.validate.as_ref()).fold(quote!(#codec::schema), |inner, by| {
         quote!(|| const { &#krate::Schema::builtin("", #krate::Shape::Checked { by: #by, inner: #inner }) })
     })
 }

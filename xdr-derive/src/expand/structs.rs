@@ -57,15 +57,21 @@ pub(crate) fn encode(context: &mut Context<'_>, all: &[Field<'_>]) -> EncodePart
         .zip(&members)
         .map(|(field, member)| context.check_before(field.validate.as_ref(), quote!(&self.#member)))
         .collect();
+    let under = |field: &Field<'_>, written| context.under(field.with.as_ref(), field.validate.as_ref(), written);
+    let each = || fields.iter().zip(codecs.iter().zip(&written));
+    let heads = each().map(|(field, (codec, written))| under(field, quote!(#codec::head_of(#written, &mut __run))));
     let head = quote! {
         let mut __run = __out;
-        #(#checks if #codecs::head_of(#written, &mut __run)? { return #p::Ok(()); })*
+        #(#checks if #heads? { return #p::Ok(()); })*
         #p::Ok(())
     };
+    let tails = each().zip(&next).map(|((field, (codec, written)), next)| {
+        under(field, quote!(#codec::tail_of(#written, __writer, &mut __run, #next)))
+    });
     let tail = quote! {
         #runs
         let mut __run = #p::None;
-        #(#checks #codecs::tail_of(#written, __writer, &mut __run, #next)?;)*
+        #(#checks #tails?;)*
         #p::Ok(())
     };
     let tail_len = quote! {
@@ -124,11 +130,18 @@ pub(crate) fn encode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
     let max = context.max_of(&[field], Side::Encode);
     let written = context.written(field, quote!(&self.#member));
     let check = context.check_before(field.validate.as_ref(), quote!(&self.#member));
+    let under = |written, check: &TokenStream| {
+        let written = context.under(field.with.as_ref(), field.validate.as_ref(), written);
+        quote!(#check #written)
+    };
     EncodeParts {
         visit: TokenStream::new(),
         consts: Some((quote!(#codec::WIRE), max)),
-        head: Some(quote!(#check #codec::head(#written, __out))),
-        tail: Some((quote!(#codec::tail(#written, __writer)), quote!(#codec::tail_len(#written)))),
+        head: Some(under(quote!(#codec::head(#written, __out)), &check)),
+        tail: Some((
+            under(quote!(#codec::tail(#written, __writer)), &TokenStream::new()),
+            quote!(#codec::tail_len(#written)),
+        )),
     }
 }
 
@@ -156,12 +169,7 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
                 let codec = context.codec(field, Side::Decode);
                 let next = next.next();
                 // A field that cannot borrow from the input is an error at the field.
-                let read = quote_spanned! {reported_at(field.span())=>
-                    match #codec::member(__reader, __run, #next, __after) {
-                        #p::Ok(__value) => __value,
-                        #p::Err(__fault) => return #p::Err(__fault),
-                    }
-                };
+                let read = quote_spanned!(reported_at(field.span())=> #codec::member(__reader, __run, #next, __after));
                 context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run))
             }
             Role::Skip | Role::Tag => context.skipped(field),
@@ -201,7 +209,7 @@ pub(crate) fn decode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
         let (member, value) = (&field.member, context.skipped(field));
         quote!(#member: #value)
     });
-    let read = quote!(#codec::decode(__reader, __run, __after)?);
+    let read = quote!(#codec::decode(__reader, __run, __after));
     let value = context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run));
     DecodeParts {
         consts: Some((quote!(#codec::WIRE), max)),

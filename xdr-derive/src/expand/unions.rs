@@ -52,7 +52,7 @@ impl Labels {
 
 /// ```text
 /// type SwitchedOn = Kind;
-/// const CLOSED: bool = { assert!(!<SwitchedOn as Encode>::OPEN, "…"); assert!(…); true };
+/// const CLOSED: bool = { assert!(!<SwitchedOn as Encode>::LABELS.are_open(), "…"); assert!(…); true };
 /// type Switch = <Known<CLOSED> as Is<SwitchedOn>>::Type;
 /// ```
 /// `Switch` is `Kind`. If that is no type to switch on, this is reported here and nowhere else.
@@ -69,13 +69,11 @@ pub(crate) fn switch(context: &Context<'_>, union: &Union<'_>) -> Option<TokenSt
     let open = format!(
         "a union cannot switch on `{text}`, which keeps unknown values in `other`: write `switch = i32` and numbers as labels"
     );
-    let fields = format!("a union cannot switch on the struct `{text}`: write `i32`, `u32`, `bool` or an enum");
     let other = format!("a union cannot switch on `{text}`: write `i32`, `u32`, `bool` or an enum");
     let check = quote_spanned! {span=>
         const #checked: #p::bool = {
-            #p::assert!(!#codec::OPEN, #open);
-            #p::assert!(#codec::DERIVED.is_none(), #fields);
-            #p::assert!(#codec::WIRE.head == 4 && !#codec::WIRE.tail, #other);
+            #p::assert!(!#codec::LABELS.are_open(), #open);
+            #p::assert!(#codec::LABELS.are_there(), #other);
             true
         };
     };
@@ -180,7 +178,11 @@ pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
             .collect();
         let unused = arm.fields.iter().zip(&bindings).filter(|(field, _)| !field.on_wire()).map(|(_, binding)| binding);
         let unused: TokenStream = unused.map(|binding| quote!(let _ = #binding;)).collect();
-        tails.extend(quote!(#pattern => { #unused #(#checks #codecs::encode_whole(#values, __writer)?;)* }));
+        let written = on_wire.iter().zip(codecs.iter().zip(&values)).map(|((field, _), (codec, value))| {
+            let written = quote!(#codec::encode_whole(#value, __writer));
+            context.under(field.with.as_ref(), field.validate.as_ref(), written)
+        });
+        tails.extend(quote!(#pattern => { #unused #(#checks #written?;)* }));
         lens.extend(quote!(#pattern => { #unused (0 as #p::usize) #(.saturating_add(#codecs::len_of(#values)))* }));
     }
     let (consts, word) = (&labels.consts, union.switch.word(&p));
@@ -227,7 +229,7 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
                 let value = match field.role {
                     Role::Wire => {
                         let codec = context.codec(field, Side::Decode);
-                        let read = quote_spanned!(reported_at(field.span())=> #codec::decode_whole(__reader)?);
+                        let read = quote_spanned!(reported_at(field.span())=> #codec::decode_whole(__reader));
                         context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(&[]))
                     }
                     Role::Skip => context.skipped(field),
