@@ -43,6 +43,8 @@ async fn the_highest_common_version_is_found_with_one_call_more_than_guesses() {
         // A hole at 3.
         (&[2, 4], (2, 4), 1..=3, 2, &[3, 2]),
         (&[2, 9], (2, 9), 0..=5, 2, &[5, 4, 3, 2]),
+        // One so wide that all of it would take too many calls.
+        (&[1, 100], (1, 100), 1..=50, 1, &[50, 49, 48, 47, 46, 45, 44, 1]),
     ] {
         let (client, asked) = server(has, says);
         assert_eq!(client.negotiate(PROGRAM, wanted).await.unwrap(), found);
@@ -53,13 +55,31 @@ async fn the_highest_common_version_is_found_with_one_call_more_than_guesses() {
 
 #[tokio::test]
 async fn no_common_version_is_an_error_that_names_the_servers_range() {
-    for (says, wanted, calls) in [((5, 7), 1..=4, 1), ((1, 2), 3..=4, 1), ((0, 0), 1..=1, 1)] {
+    for (says, wanted, calls) in [((5, 7), 1..=4, 1), ((1, 2), 3..=4, 1), ((0, 0), 1..=1, 1), ((1, 100), 40..=42, 3)] {
         let (client, asked) = server(&[], says);
         let error = client.negotiate(PROGRAM, wanted).await.unwrap_err();
         assert!(matches!(error, NegotiateError::NoCommonVersion { low, high, .. } if (low, high) == says), "{error}");
         drop(client);
         assert_eq!(asked.await.unwrap().len(), calls);
     }
+}
+
+#[tokio::test]
+async fn a_search_that_is_given_up_tells_the_servers_range_and_what_was_tried() {
+    let (client, asked) = server(&[1, 100], (1, 100));
+    let error = client.negotiate(PROGRAM, 10..=50).await.unwrap_err();
+    drop(client);
+    let all = asked.await.unwrap();
+    assert_eq!(all, [50, 49, 48, 47, 46, 45, 44, 43]);
+    let told = format!(
+        "server has versions 1 to 100 of program {PROGRAM}, with holes: {all:?} are not there, and no more are tried"
+    );
+    assert_eq!(error.to_string(), told);
+    assert!(matches!(error, NegotiateError::GivenUp { low: 1, high: 100, tried, .. } if tried == all));
+    // One that refuses what it says that it has.
+    let (client, _asked) = server(&[], (1, 100));
+    let error = client.negotiate(PROGRAM, 1..=50).await.unwrap_err();
+    assert!(matches!(error, NegotiateError::Contradiction { low: 1, high: 100, .. }), "{error}");
 }
 
 #[tokio::test]
