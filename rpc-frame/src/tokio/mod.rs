@@ -37,6 +37,8 @@ pub use server::{Server, ServerBuilder};
 pub use shared::{ServerConfig, ServerCounters};
 pub use short_hand::ShortHands;
 pub use silence::{SILENCE, notice_silence};
+#[cfg(feature = "tower")]
+pub(crate) use udp::Call as UdpCall;
 pub use udp::UdpClient;
 
 use std::boxed::Box;

@@ -13,7 +13,7 @@ use xdr_core::{Bytes, DecodeOwned, Encode};
 
 use super::call::{Encoded, RawCall, Request};
 use crate::procedure::{Procedure, ProcedureInfo};
-use crate::tokio::{Call, CallError, Client};
+use crate::tokio::{Call, CallError, Client, UdpCall, UdpClient};
 
 /// The results of a call, when they come. Dropping it gives up on them.
 #[must_use = "dropping it gives up on the reply"]
@@ -28,20 +28,47 @@ pub struct RawReplying(Sent);
 
 enum Sent {
     InFlight(Call),
+    ByUdp(UdpCall),
     Failed(CallError),
 }
 
+/// A client of either kind.
+trait Calls {
+    fn send<T: Encode + ?Sized>(&self, procedure: &ProcedureInfo, args: &T) -> Result<Sent, CallError>;
+
+    /// An error once the connection is lost, so that balancers and `tower::reconnect` let go of the client.
+    fn ready(&self) -> Result<(), CallError>;
+}
+
+impl Calls for Client {
+    fn send<T: Encode + ?Sized>(&self, procedure: &ProcedureInfo, args: &T) -> Result<Sent, CallError> {
+        self.raw(procedure.program, procedure.version, procedure.number, args).map(Sent::InFlight)
+    }
+
+    fn ready(&self) -> Result<(), CallError> {
+        self.close_reason().map_or(Ok(()), |why| Err(CallError::NotConnected(why)))
+    }
+}
+
+impl Calls for UdpClient {
+    fn send<T: Encode + ?Sized>(&self, procedure: &ProcedureInfo, args: &T) -> Result<Sent, CallError> {
+        self.raw(procedure.program, procedure.version, procedure.number, args).map(Sent::ByUdp)
+    }
+
+    /// There is no connection to be lost.
+    fn ready(&self) -> Result<(), CallError> {
+        Ok(())
+    }
+}
+
 impl RawReplying {
-    fn send<T: Encode + ?Sized>(client: &Client, procedure: &ProcedureInfo, args: &T) -> Self {
-        match client.raw(procedure.program, procedure.version, procedure.number, args) {
-            Ok(call) => Self(Sent::InFlight(call)),
-            Err(error) => Self(Sent::Failed(error)),
-        }
+    fn send<T: Encode + ?Sized>(client: &impl Calls, procedure: &ProcedureInfo, args: &T) -> Self {
+        Self(client.send(procedure, args).unwrap_or_else(Sent::Failed))
     }
 }
 
 impl<R> Replying<R> {
-    fn send<P: Procedure<Reply = R>>(client: &Client, args: &P::Args) -> Self {
+    fn send<P: Procedure<Reply = R>>(client: &impl Calls, args: &P::Args) -> Self {
         Self { raw: RawReplying::send(client, &P::INFO, args), results: PhantomData }
     }
 }
@@ -52,6 +79,7 @@ impl Future for RawReplying {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Sent::InFlight(call) => Pin::new(call).poll(cx).map_ok(|reply| reply.results),
+            Sent::ByUdp(call) => Pin::new(call).poll(cx).map_ok(|reply| reply.results),
             Sent::Failed(error) => Poll::Ready(Err(error.clone())),
         }
     }
@@ -66,49 +94,52 @@ impl<R: DecodeOwned> Future for Replying<R> {
     }
 }
 
-/// An error once the connection is lost, so that balancers and `tower::reconnect` let go of the client.
-fn ready(client: &Client) -> Poll<Result<(), CallError>> {
-    Poll::Ready(client.close_reason().map_or(Ok(()), |why| Err(CallError::NotConnected(why))))
+/// A client of this type as a service of all that is called.
+macro_rules! services {
+    ($client:ty) => {
+        impl<P: Procedure<Args = P>> Service<P> for $client {
+            type Response = P::Reply;
+            type Error = CallError;
+            type Future = Replying<P::Reply>;
+
+            fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), CallError>> {
+                Poll::Ready(self.ready())
+            }
+
+            fn call(&mut self, message: P) -> Replying<P::Reply> {
+                Replying::send::<P>(self, &message)
+            }
+        }
+
+        impl<P: Procedure> Service<Request<P>> for $client {
+            type Response = P::Reply;
+            type Error = CallError;
+            type Future = Replying<P::Reply>;
+
+            fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), CallError>> {
+                Poll::Ready(self.ready())
+            }
+
+            fn call(&mut self, request: Request<P>) -> Replying<P::Reply> {
+                Replying::send::<P>(self, &request.0)
+            }
+        }
+
+        impl Service<RawCall> for $client {
+            type Response = Bytes;
+            type Error = CallError;
+            type Future = RawReplying;
+
+            fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), CallError>> {
+                Poll::Ready(self.ready())
+            }
+
+            fn call(&mut self, call: RawCall) -> RawReplying {
+                RawReplying::send(self, &call.info, &Encoded(&call.args))
+            }
+        }
+    };
 }
 
-impl<P: Procedure<Args = P>> Service<P> for Client {
-    type Response = P::Reply;
-    type Error = CallError;
-    type Future = Replying<P::Reply>;
-
-    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), CallError>> {
-        ready(self)
-    }
-
-    fn call(&mut self, message: P) -> Replying<P::Reply> {
-        Replying::send::<P>(self, &message)
-    }
-}
-
-impl<P: Procedure> Service<Request<P>> for Client {
-    type Response = P::Reply;
-    type Error = CallError;
-    type Future = Replying<P::Reply>;
-
-    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), CallError>> {
-        ready(self)
-    }
-
-    fn call(&mut self, request: Request<P>) -> Replying<P::Reply> {
-        Replying::send::<P>(self, &request.0)
-    }
-}
-
-impl Service<RawCall> for Client {
-    type Response = Bytes;
-    type Error = CallError;
-    type Future = RawReplying;
-
-    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), CallError>> {
-        ready(self)
-    }
-
-    fn call(&mut self, call: RawCall) -> RawReplying {
-        RawReplying::send(self, &call.info, &Encoded(&call.args))
-    }
-}
+services!(Client);
+services!(UdpClient);

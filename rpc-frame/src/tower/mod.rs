@@ -4,8 +4,9 @@
 //! # Clients
 //!
 //! A [`Client`](crate::tokio::Client) is a service of each message that is a procedure, of [`Request`] where a
-//! message serves several, and of [`RawCall`], whose arguments and results are bytes. [`Connector`] makes clients
-//! for `tower::reconnect` and discovery, and [`RetryIdempotent`] says which calls may be made again.
+//! message serves several, and of [`RawCall`], whose arguments and results are bytes; so is a
+//! [`UdpClient`](crate::tokio::UdpClient). [`Connector`] makes clients for `tower::reconnect` and discovery, and
+//! [`RetryIdempotent`] says which calls may be made again.
 //!
 //! A balancer is a service of one type, which for calls to many procedures is [`RawCall`]; [`Typed`] around it takes
 //! messages again. The example `balance` shows all of this at work.

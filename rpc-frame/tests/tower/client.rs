@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rpc_frame::tokio::{CallError, CallOptions, Client, ClosedError, Server};
+use rpc_frame::tokio::{CallError, CallOptions, Client, ClosedError, Server, UdpClient};
 use rpc_frame::tower::{Connector, Invocation, RawCall, Request, Typed};
 use rpc_frame::xdr::Bytes;
 use rpc_frame::{ConnectionConfig, Procedure};
 use tokio::io::{AsyncReadExt, duplex};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::time::{Instant, timeout};
 use tower::limit::ConcurrencyLimit;
 use tower::reconnect::Reconnect;
@@ -30,6 +30,29 @@ async fn messages_markers_and_bytes_are_called_through_one_client() {
     assert_eq!(results, Bytes::from_static(&[0, 0, 0, 42]));
     let by_number = RawCall::new(DESK, 1, 3, vec![0, 0, 0, 4]);
     assert_eq!(client.clone().oneshot(by_number).await.unwrap(), Bytes::from_static(&[0, 0, 0, 8]));
+}
+
+#[tokio::test]
+async fn messages_markers_and_bytes_are_called_by_udp() {
+    let (server, mut held) = server();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve_udp(socket).await });
+    let client = UdpClient::connect(address).await.unwrap();
+    assert_eq!(client.clone().oneshot(Double { number: 21 }).await.unwrap(), 42);
+    assert_eq!(client.clone().oneshot(Request::<Pin>(Note { text: "milk".into() })).await.unwrap(), 1);
+    let by_number = RawCall::new(DESK, 1, 3, vec![0, 0, 0, 4]);
+    assert_eq!(client.clone().oneshot(by_number).await.unwrap(), Bytes::from_static(&[0, 0, 0, 8]));
+    let refused = client.clone().oneshot(RawCall::new(DESK, 1, 99, vec![])).await;
+    assert!(matches!(refused, Err(CallError::ProcUnavail { procedure: 99 })));
+    let long = client.clone().oneshot(Request::<Pin>(Note { text: "far too long".into() })).await;
+    assert!(matches!(long, Err(CallError::NotSent(_))));
+    // It leaves before its future is polled.
+    let reply = tower::Service::call(&mut client.clone(), Hold { ticket: 5 });
+    held.recv().await.unwrap().answer.send(6).unwrap();
+    assert_eq!(reply.await.unwrap(), 6);
+    assert!(ServiceExt::<Double>::ready(&mut client.clone()).await.is_ok());
 }
 
 #[tokio::test]

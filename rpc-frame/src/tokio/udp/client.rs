@@ -3,12 +3,12 @@
 use std::boxed::Box;
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::vec;
 
 use ::tokio::io::ReadBuf;
@@ -16,7 +16,7 @@ use ::tokio::net::{ToSocketAddrs, UdpSocket, lookup_host};
 use ::tokio::sync::{Notify, oneshot};
 use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
-use xdr_core::{Bytes, Encode};
+use xdr_core::Encode;
 
 use super::super::client::random_xid;
 use super::super::error::successful;
@@ -168,8 +168,8 @@ impl UdpClient {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn call_procedure<P: Procedure>(&self, args: &P::Args) -> Result<P::Reply, CallError> {
-        let results = self.raw(P::PROGRAM, P::VERSION, P::NUMBER, args)?.results().await?;
-        xdr_core::from_bytes(&results).map_err(CallError::Reply)
+        let reply = self.raw(P::PROGRAM, P::VERSION, P::NUMBER, args)?.await?;
+        xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
     /// Calls the oneway procedure that the message belongs to: no reply comes, and nothing tells whether it arrives. It
@@ -209,8 +209,8 @@ impl UdpClient {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn null(&self, program: u32, version: u32) -> Result<(), CallError> {
-        let results = self.raw(program, version, 0, &())?.results().await?;
-        xdr_core::from_bytes(&results).map_err(CallError::Reply)
+        let reply = self.raw(program, version, 0, &())?.await?;
+        xdr_core::from_bytes(&reply.results).map_err(CallError::Reply)
     }
 
     /// A caller who asks for encryption must not believe to have it.
@@ -218,7 +218,13 @@ impl UdpClient {
         if self.options.credential.flavor == AuthFlavor::TLS { Err(CallError::Dtls) } else { Ok(()) }
     }
 
-    fn raw<T: Encode + ?Sized>(&self, program: u32, version: u32, procedure: u32, args: &T) -> Result<Call, CallError> {
+    pub(crate) fn raw<T: Encode + ?Sized>(
+        &self,
+        program: u32,
+        version: u32,
+        procedure: u32,
+        args: &T,
+    ) -> Result<Call, CallError> {
         self.refuse_tls()?;
         let shared = &self.handle.shared;
         let now = shared.epoch.elapsed();
@@ -244,8 +250,8 @@ impl fmt::Debug for UdpClient {
     }
 }
 
-/// A call in flight.
-struct Call {
+/// A call in flight. Dropping it gives up on the reply.
+pub(crate) struct Call {
     client: Arc<Handle>,
     reply: oneshot::Receiver<Result<IncomingReply, CallError>>,
     xid: u32,
@@ -253,12 +259,13 @@ struct Call {
     procedure: u32,
 }
 
-impl Call {
-    async fn results(mut self) -> Result<Bytes, CallError> {
-        match (&mut self.reply).await {
-            Ok(reply) => successful(reply?, self.program, self.procedure).map(|reply| reply.results),
-            Err(_) => Err(CallError::Closed(ClosedError::ByUs)),
-        }
+impl Future for Call {
+    type Output = Result<IncomingReply, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let reply = ready!(Pin::new(&mut self.reply).poll(cx));
+        let reply = reply.unwrap_or_else(|_| Err(CallError::Closed(ClosedError::ByUs)));
+        Poll::Ready(reply.and_then(|reply| successful(reply, self.program, self.procedure)))
     }
 }
 

@@ -4,6 +4,8 @@ mod client; //  calls, and the task that drives their socket
 mod addressed; // a server's socket, and to which address datagrams came
 mod server; //  a socket's calls, their handlers and replies
 
+#[cfg(feature = "tower")]
+pub(crate) use client::Call;
 pub use client::UdpClient;
 pub(super) use server::serve;
 
