@@ -166,7 +166,7 @@ fn answer(server: &mut Server, now: Duration, call: &DatagramCall, choice: u8) {
 
 /// Takes all that is to be sent: each is a reply to somebody who called, and no more than one a datagram.
 fn send_all(server: &mut Server, callers: &mut Vec<(SocketAddr, u32)>) {
-    while let Some(Transmit { to, datagram }) = server.poll_transmit() {
+    while let Some(Transmit { to, datagram, .. }) = server.poll_transmit() {
         assert!(datagram.len() <= MAX_DATAGRAM);
         let (message, _) = decode_prefix::<Message>(&datagram).expect("a message");
         assert!(matches!(message.body, MessageBody::Reply(_)), "{message:?}");
@@ -276,7 +276,7 @@ fn pass(client: &mut DatagramClient, now: Duration, pending: &mut Vec<Pending>, 
 
 /// Takes all that is to be sent.
 fn transmit(client: &mut DatagramClient, pending: &mut [Pending], max_tries: u32) {
-    while let Some(Transmit { to, datagram }) = client.poll_transmit() {
+    while let Some(Transmit { to, datagram, .. }) = client.poll_transmit() {
         assert!(datagram.len() <= MAX_DATAGRAM);
         let (message, _) = decode_prefix::<Message>(&datagram).expect("a message");
         let call = pending.iter_mut().find(|call| call.xid == message.xid).expect("a call that has not ended");
