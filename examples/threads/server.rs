@@ -99,8 +99,9 @@ impl Server {
         self.address
     }
 
-    /// Accepts no more, answers the calls that have come, and ends. False where `grace` was too short for a call: the
-    /// connections that are left are cut off, and their threads end when their handlers do.
+    /// Accepts no more, answers the calls that have come, and ends. False where `grace` was too short for a call, or
+    /// for connections without one to look: the connections that are left are cut off, and their threads end when their
+    /// handlers do.
     pub(crate) fn shutdown(self, grace: Duration) -> bool {
         self.shared.lock().ending = true;
         self.shared.changed.notify_all();

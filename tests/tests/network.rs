@@ -45,7 +45,7 @@ fn inside(name: &str) -> bool {
     }
     let works = |way: &&&[&str]| {
         let mut attempt = Command::new(way[0]);
-        attempt.args(&way[1..]).args(["sh", "-c", PREPARE, "sh", "true"]).stdin(Stdio::null());
+        attempt.args(&way[1..]).args(["sh", "-c", PREPARE, "sh", "nft", "list", "ruleset"]).stdin(Stdio::null());
         attempt.output().is_ok_and(|output| output.status.success())
     };
     let Some(way) = WAYS.iter().find(works) else {
@@ -176,6 +176,11 @@ async fn a_call_that_a_network_has_swallowed_is_made_again_when_there_is_another
     assert_eq!(timeout(STEP, calling).await.unwrap().unwrap().unwrap(), 4);
 }
 
+/// NULL of this program.
+fn null() -> Vec<u8> {
+    [7, 0, 2, 0x2000_0042, 1, 0, 0, 0, 0, 0_u32].map(u32::to_be_bytes).concat()
+}
+
 #[tokio::test]
 async fn a_call_by_udp_is_answered_from_the_address_that_it_came_to() {
     if !inside("a_call_by_udp_is_answered_from_the_address_that_it_came_to") {
@@ -204,6 +209,30 @@ async fn a_call_by_udp_is_answered_from_the_address_that_it_came_to() {
     }
 }
 
+/// As the datagram does for which a socket was handed to a new server.
+#[tokio::test]
+async fn a_call_by_udp_that_came_before_its_socket_was_served_is_answered_from_where_it_came_to() {
+    if !inside("a_call_by_udp_that_came_before_its_socket_was_served_is_answered_from_where_it_came_to") {
+        return;
+    }
+    for (everywhere, own, called) in [
+        ("0.0.0.0:0", "192.0.2.1:0", "192.0.2.2"),
+        ("[::]:0", "[2001:db8::1]:0", "2001:db8::2"),
+        ("[::]:0", "192.0.2.1:0", "192.0.2.2"),
+    ] {
+        let socket = UdpSocket::bind(everywhere).await.unwrap();
+        let client = UdpSocket::bind(own).await.unwrap();
+        client.connect((called, socket.local_addr().unwrap().port())).await.unwrap();
+        client.send(&null()).await.unwrap();
+        let server = Server::new(program::<Desk, _>(Clerk(mpsc::unbounded_channel().0)));
+        let serving = tokio::spawn(async move { server.serve_udp(socket).await });
+        let mut reply = [0; 64];
+        let len = timeout(STEP, client.recv(&mut reply)).await.expect("an answer").unwrap();
+        assert_eq!(reply[..len], [7, 1, 0, 0, 0, 0_u32].map(u32::to_be_bytes).concat(), "{called} of {everywhere}");
+        serving.abort();
+    }
+}
+
 #[tokio::test]
 async fn a_call_to_everybody_is_answered_by_udp_from_an_address_that_somebody_has() {
     if !inside("a_call_to_everybody_is_answered_by_udp_from_an_address_that_somebody_has") {
@@ -216,9 +245,7 @@ async fn a_call_to_everybody_is_answered_by_udp_from_an_address_that_somebody_ha
         let serving = tokio::spawn(async move { server.serve_udp(socket).await });
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         socket.set_broadcast(true).unwrap();
-        // NULL of this program.
-        let call = [7, 0, 2, 0x2000_0042, 1, 0, 0, 0, 0, 0_u32].map(u32::to_be_bytes).concat();
-        socket.send_to(&call, ("127.255.255.255", port)).await.unwrap();
+        socket.send_to(&null(), ("127.255.255.255", port)).await.unwrap();
         let mut reply = [0; 64];
         let (len, from) = timeout(STEP, socket.recv_from(&mut reply)).await.expect("an answer").unwrap();
         assert_eq!(reply[..len], [7, 1, 0, 0, 0, 0_u32].map(u32::to_be_bytes).concat());

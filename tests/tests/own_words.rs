@@ -228,6 +228,7 @@ fn a_condition_and_a_field_may_bind_a_lifetime_called_de() {
 }
 
 /// What is at most the constant's.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "a check is given what it looks at by reference")]
 fn at_most<const MOST: u32>(number: &u32) -> bool {
     *number <= MOST
 }

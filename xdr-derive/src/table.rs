@@ -214,7 +214,6 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
                 type Reply = #replies;
                 // Not an `async fn`: a block holds what it uses in the order in which it does. If context and service lay
                 // side by side as the method takes them, they would be moved in one piece, which waits for them to be written.
-                #[allow(clippy::manual_async_fn)]
                 fn dispatch(
                     __service: &XdrService,
                     __cx: &#krate::Context,

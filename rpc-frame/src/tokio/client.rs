@@ -176,7 +176,8 @@ impl Client {
     }
 
     /// Connects by TCP. Where the peer's machine, or the network to it, goes without a word, the connection is lost after
-    /// [`SILENCE`](super::SILENCE).
+    /// [`SILENCE`](super::SILENCE), as [`notice_silence`](super::notice_silence) describes: also where a server leaves so much
+    /// unread for so long that its machine takes no more.
     ///
     /// # Errors
     /// When no address accepts the connection.

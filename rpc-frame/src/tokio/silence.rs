@@ -25,13 +25,17 @@ const SECONDS: RangeInclusive<u64> = 1..=32_767;
 const LEAST: Duration = Duration::from_secs(4);
 
 /// Ends a TCP connection of ours whose peer's machine has acknowledged nothing for this long: [`SILENCE`], mostly. Whole
-/// seconds count, from 4 to 32,767.
+/// seconds count, from 4 to 32,767. Where nothing is under way it may be some seconds less, as probes come at whole
+/// seconds, too.
 ///
 /// Without this, one that a call was sent on is given up after some 15 minutes on Linux, and one that rests never. It is
-/// the system that asks the other system (keepalive, and TCP_USER_TIMEOUT where there is such a thing: on Linux and
-/// Android), so a server that works on a call for hours is not taken for one that is gone. A peer that leaves so much
-/// unread that its machine takes no more counts as silent; see also
-/// [`write_timeout`](crate::ConnectionConfig::write_timeout).
+/// the system that asks the other system, so a server that works on a call for hours is not taken for one that is gone.
+///
+/// - TCP_USER_TIMEOUT is what notices it while something is under way. There is such a thing on Linux and Android; elsewhere
+///   only a connection on which nothing is under way is ended early, by keepalive.
+/// - A peer that leaves so much unread for so long that its machine takes no more counts as silent there, even though that
+///   machine says so. A server of ours does that while all its places for calls are taken and calls beyond them fill the
+///   socket; see also [`write_timeout`](crate::ConnectionConfig::write_timeout).
 ///
 /// [`Client::connect_tcp`](super::Client::connect_tcp) does so, and with it
 /// [`ReconnectingClient::tcp`](super::ReconnectingClient::tcp); a stream of your own asks for it:
@@ -60,10 +64,19 @@ pub fn notice_silence(stream: &TcpStream, after: Duration) -> io::Result<()> {
 /// It is all that a server needs, which would keep a connection for its own calls without end: what it has under way has its
 /// limits otherwise, and a peer may leave unread what its `write_timeout` allows.
 pub(super) fn keep_alive(stream: &TcpStream, after: Duration) -> io::Result<()> {
-    let probes = TcpKeepalive::new()
-        .with_time(whole_seconds(after, 2))
-        .with_interval(whole_seconds(after, PROBES.saturating_mul(2)))
-        .with_retries(PROBES);
+    let probes = TcpKeepalive::new().with_time(whole_seconds(after, 2));
+    // The others have these for all connections at once.
+    #[cfg(any(
+        target_vendor = "apple",
+        target_os = "android",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "fuchsia",
+        target_os = "illumos",
+        target_os = "linux",
+        target_os = "netbsd"
+    ))]
+    let probes = probes.with_interval(whole_seconds(after, PROBES.saturating_mul(2))).with_retries(PROBES);
     SockRef::from(stream).set_tcp_keepalive(&probes)
 }
 

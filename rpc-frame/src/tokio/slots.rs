@@ -221,7 +221,7 @@ impl<F: Future, K: Copy> Slots<F, K> {
                 self.abandon(index, Unreturned::Panicked, ended);
                 Poll::Ready(())
             }
-            // It was not the handler.
+            // It was not the handler but the encoder of its reply, which ends the connection.
             (Err(panic), None) => resume_unwind(panic),
         }
     }
@@ -235,7 +235,7 @@ impl<F: Future, K: Copy> Slots<F, K> {
         }
     }
 
-    /// Makes a slot free whose handler is gone.
+    /// Makes a slot free whose handler has ended.
     #[inline(always)]
     fn end(
         &mut self,

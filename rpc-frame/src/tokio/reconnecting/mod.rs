@@ -44,7 +44,7 @@ use crate::procedure::{OnewayProcedure, Procedure};
 /// caller's to look at.
 ///
 /// A connection is lost when its stream says so. Where a machine or a network goes without a word, that of
-/// [`tcp`](Self::tcp) says so after [`SILENCE`](super::SILENCE), with calls in flight or without; a TCP stream that is opened
+/// [`tcp`](Self::tcp) says so after [`SILENCE`](super::SILENCE), with calls in flight (on Linux and Android) or without; a TCP stream that is opened
 /// in [`new`](Self::new) does where [`notice_silence`](super::notice_silence) asks for it, and after a quarter of an hour
 /// or never where nothing does.
 ///

@@ -82,7 +82,6 @@ mod told {
 
     use ::tokio::io::Interest;
     use ::tokio::net::UdpSocket;
-    use nix::cmsg_space;
     use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
     use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
     use nix::sys::socket::{
@@ -92,17 +91,18 @@ mod told {
     use super::Received;
     use crate::datagram::Transmit;
 
-    /// Where the system writes to which address a datagram came.
+    /// Where the system writes to which address a datagram came, with room for what else the maker of the socket may have
+    /// asked for: nothing is told where anything is cut off.
     pub(super) struct Room(Vec<u8>);
 
     /// Asks the system to tell it, where a socket has more than one address. One of IPv6 tells that of IPv4 as well.
     pub(super) fn ask(socket: &UdpSocket) -> io::Result<Option<Room>> {
         match socket.local_addr()? {
-            address if !address.ip().is_unspecified() => return Ok(None),
+            address if !address.ip().to_canonical().is_unspecified() => return Ok(None),
             SocketAddr::V4(_) => setsockopt(socket, Ipv4PacketInfo, &true)?,
             SocketAddr::V6(_) => setsockopt(socket, Ipv6RecvPacketInfo, &true)?,
         }
-        Ok(Some(Room(cmsg_space!(in_pktinfo, in6_pktinfo))))
+        Ok(Some(Room(vec![0; 512])))
     }
 
     impl Room {
@@ -133,11 +133,13 @@ mod told {
             let received = recvmsg::<SockaddrStorage>(socket, &mut pieces, Some(&mut self.0), none)?;
             let from = received.address.and_then(|from| address(&from));
             let from = from.ok_or_else(|| io::Error::other("a datagram without a sender"))?;
-            // Whoever made the socket may have asked for more than there is room for.
             let to = received.cmsgs().ok().into_iter().flatten().find_map(|told| match told {
                 // The address that answers are to come from: where the datagram was for everybody, ours on that interface.
+                // One that came before the system was asked has only that in its header.
                 ControlMessageOwned::Ipv4PacketInfo(info) => {
-                    Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into())
+                    let [ours, called] =
+                        [info.ipi_spec_dst, info.ipi_addr].map(|it| Ipv4Addr::from(u32::from_be(it.s_addr)));
+                    Some(if ours.is_unspecified() { called } else { ours }.into())
                 }
                 ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()),
                 _ => None,
