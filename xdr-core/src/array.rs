@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 
 use crate::bound::{Bound, Each, List, Max, MaxOf, Plain};
-use crate::decode::{Decode, DecodeBounded, opened};
+use crate::decode::{Decode, DecodeBounded, opened, vector};
 use crate::encode::{Encode, EncodeBounded, encode_each, encode_whole, head_of, items_len, len_of};
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::reader::{Reader, unit};
@@ -153,7 +153,7 @@ macro_rules! array_decode {
         ) -> Result<Self, DecodeFault> {
             let next = next.bytes(after);
             let array = <T as DecodeBounded<'de, $item>>::decode_array(reader, run, B::MAX, next);
-            opened(array, run, next)
+            opened(array, reader, run, next).map(vector)
         }
         fn schema() -> &'static Schema {
             const {

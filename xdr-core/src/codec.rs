@@ -29,15 +29,15 @@ use crate::writer::Writer;
 /// # }
 /// ```
 pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    vec_of(&Value(value))
+    vec_of(&Value(value), T::schema())
 }
 
 /// One function for all types: beside the allocation, a call through the object costs nothing.
-fn vec_of(value: &dyn Object) -> Result<Vec<u8>, EncodeError> {
-    let mut out = vec![0; value.len()];
+fn vec_of(value: &dyn Object, schema: &'static Schema) -> Result<Vec<u8>, EncodeError> {
+    let mut out = vec![0; announced(value)];
     match encode(value, &mut out) {
         Ok(0) => Ok(out),
-        other => Err(not_filled(value, out.len(), other)),
+        other => Err(not_filled(value, schema, out.len(), other)),
     }
 }
 
@@ -78,18 +78,18 @@ pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Resu
     if const { T::WIRE.head == 0 && !T::WIRE.tail } {
         return encode_to_slice(value, &mut []).map(drop);
     }
-    append(&Value(value), buffer)
+    append(&Value(value), T::schema(), buffer)
 }
 
-fn append(value: &dyn Object, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+fn append(value: &dyn Object, schema: &'static Schema, buffer: &mut BytesMut) -> Result<(), EncodeError> {
     let before = buffer.len();
-    let announced = value.len();
+    let announced = self::announced(value);
     buffer.resize(before.saturating_add(announced), 0);
     match encode(value, buffer.get_mut(before..).unwrap_or_default()) {
         Ok(0) => Ok(()),
         other => {
             buffer.truncate(before);
-            Err(not_filled(value, announced, other))
+            Err(not_filled(value, schema, announced, other))
         }
     }
 }
@@ -116,31 +116,28 @@ pub fn encode_to_slice<T: Encode + ?Sized>(value: &T, space: &mut [u8]) -> Resul
     let mut writer = Writer::new(space);
     match encode_whole::<Plain, T>(value, &mut writer) {
         Ok(()) => Ok(len.saturating_sub(writer.remaining())),
-        Err(fault) => Err(not_fitting(&Value(value), fault)),
+        Err(fault) => Err(not_fitting(&Value(value), T::schema(), fault)),
     }
 }
 
 /// A value's codec as an object: what is not worth its code in every type exists once.
 trait Object {
-    fn len(&self) -> usize;
     fn put(&self, writer: &mut Writer<'_>);
-    fn schema(&self) -> &'static Schema;
 }
 
 struct Value<'a, T: ?Sized>(&'a T);
 
 impl<T: Encode + ?Sized> Object for Value<'_, T> {
-    fn len(&self) -> usize {
-        encoded_len(self.0)
-    }
-
     fn put(&self, writer: &mut Writer<'_>) {
         self.0.put(writer, 0);
     }
+}
 
-    fn schema(&self) -> &'static Schema {
-        T::schema()
-    }
+/// How many bytes a value takes.
+fn announced(value: &dyn Object) -> usize {
+    let mut writer = Writer::counting();
+    value.put(&mut writer);
+    writer.counted()
 }
 
 /// Writes the value and returns how much space is left.
@@ -156,10 +153,15 @@ fn encode(value: &dyn Object, space: &mut [u8]) -> Result<usize, EncodeFault> {
 /// Why a value did not fill the space that it announced.
 #[cold]
 #[inline(never)]
-fn not_filled(value: &dyn Object, announced: usize, outcome: Result<usize, EncodeFault>) -> EncodeError {
+fn not_filled(
+    value: &dyn Object,
+    schema: &'static Schema,
+    announced: usize,
+    outcome: Result<usize, EncodeFault>,
+) -> EncodeError {
     let error = match outcome {
-        Ok(_) => EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path: value.schema().name.into() },
-        Err(fault) => explain_encode(value, announced, fault),
+        Ok(_) => EncodeError { kind: EncodeErrorKind::WrongLength { announced }, path: schema.name.into() },
+        Err(fault) => explain_encode(value, schema, announced, fault),
     };
     match error {
         EncodeError { kind: EncodeErrorKind::NoSpace { .. }, path } => {
@@ -172,14 +174,13 @@ fn not_filled(value: &dyn Object, announced: usize, outcome: Result<usize, Encod
 /// Why a value did not go into the caller's space.
 #[cold]
 #[inline(never)]
-fn not_fitting(value: &dyn Object, fault: EncodeFault) -> EncodeError {
-    explain_encode(value, value.len(), fault)
+fn not_fitting(value: &dyn Object, schema: &'static Schema, fault: EncodeFault) -> EncodeError {
+    explain_encode(value, schema, announced(value), fault)
 }
 
 /// Finds the field where encoding stopped: it is encoded over zeros and over ones, and the first byte
 /// that differs is the first that was not written.
-fn explain_encode(value: &dyn Object, needed: usize, fault: EncodeFault) -> EncodeError {
-    let schema = value.schema();
+fn explain_encode(value: &dyn Object, schema: &'static Schema, needed: usize, fault: EncodeFault) -> EncodeError {
     if fault.cause() == EncodeCause::Full {
         return encode_error(fault, schema, &[], needed);
     }
@@ -219,7 +220,7 @@ pub fn encoded_len<T: Encode + ?Sized>(value: &T) -> usize {
 /// ```
 #[inline]
 pub fn from_slice<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<T, DecodeError> {
-    whole(input, None, &Limits::DEFAULT)
+    whole(input, None, None)
 }
 
 /// Decodes a value that takes all of the input, within `limits`.
@@ -237,7 +238,7 @@ pub fn from_slice<'de, T: Decode<'de>>(input: &'de [u8]) -> Result<T, DecodeErro
 /// ```
 #[inline]
 pub fn from_slice_with<'de, T: Decode<'de>>(input: &'de [u8], limits: Limits) -> Result<T, DecodeError> {
-    whole(input, None, &limits)
+    whole(input, None, Some(&limits))
 }
 
 /// Decodes a value that takes all of a shared buffer: `Bytes` fields are slices of it, not copies.
@@ -260,7 +261,7 @@ pub fn from_slice_with<'de, T: Decode<'de>>(input: &'de [u8], limits: Limits) ->
 /// ```
 #[inline]
 pub fn from_bytes<'de, T: Decode<'de>>(input: &'de Bytes) -> Result<T, DecodeError> {
-    whole(input, Some(input), &Limits::DEFAULT)
+    whole(input, Some(input), None)
 }
 
 /// [`from_bytes`] within `limits`.
@@ -269,7 +270,7 @@ pub fn from_bytes<'de, T: Decode<'de>>(input: &'de Bytes) -> Result<T, DecodeErr
 /// As [`from_slice_with`].
 #[inline]
 pub fn from_bytes_with<'de, T: Decode<'de>>(input: &'de Bytes, limits: Limits) -> Result<T, DecodeError> {
-    whole(input, Some(input), &limits)
+    whole(input, Some(input), Some(&limits))
 }
 
 /// Decodes a value at the front of the input and returns it with what is left.
@@ -302,17 +303,26 @@ pub fn decode_prefix_with<'de, T: Decode<'de>>(
     let mut reader = Reader::new(input, None, &limits);
     match T::decode_here(&mut reader, &mut &[][..], 0, false) {
         Ok(value) => Ok((value, reader.rest())),
-        Err(_) => Err(decode_error(reader.reason(), T::schema(), input, &limits)),
+        Err(_) => Err(decode_error(reader.reason(), T::schema(), input, Some(&limits))),
     }
 }
 
+/// Without `limits`, the default ones: nothing is passed on where all that is called is a function.
 #[inline(always)]
-fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> Result<T, DecodeError> {
+fn whole<'de, T: Decode<'de>>(
+    input: &'de [u8],
+    buffer: Option<&'de Bytes>,
+    limits: Option<&Limits>,
+) -> Result<T, DecodeError> {
     // One comparison instead of two, for the beginning and the end of the run.
     if const { T::FIXED_WIRE.is_some() } && T::FIXED_WIRE != Some(input.len()) {
         return Err(of_other_length::<T>(input, buffer, limits));
     }
-    let mut reader = Reader::new(input, buffer, limits);
+    let mut reader = if const { T::OWNS } {
+        Reader::in_memory(input, buffer, limits)
+    } else {
+        Reader::new(input, buffer, limits.unwrap_or(&Limits::DEFAULT))
+    };
     // What is not a derived struct has not looked whether it is at the end.
     if let Ok(value) = T::decode_here(&mut reader, &mut &[][..], 0, true)
         && reader.is_over()
@@ -329,15 +339,19 @@ fn whole<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limi
 
 #[cold]
 #[inline(never)]
-fn error_of(reader: &Reader<'_>, schema: &'static Schema, limits: &Limits) -> DecodeError {
+fn error_of(reader: &Reader<'_>, schema: &'static Schema, limits: Option<&Limits>) -> DecodeError {
     decode_error(reader.reason(), schema, reader.input(), limits)
 }
 
 /// What is wrong with input that is too short or too long; what is wrong in its beginning comes first.
 #[cold]
 #[inline(never)]
-fn of_other_length<'de, T: Decode<'de>>(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> DecodeError {
-    let mut reader = Reader::new(input, buffer, limits);
+fn of_other_length<'de, T: Decode<'de>>(
+    input: &'de [u8],
+    buffer: Option<&'de Bytes>,
+    limits: Option<&Limits>,
+) -> DecodeError {
+    let mut reader = Reader::in_memory(input, buffer, limits);
     let _ = T::decode_here(&mut reader, &mut &[][..], 0, false);
     decode_error(reader.reason(), T::schema(), input, limits)
 }

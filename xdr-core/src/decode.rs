@@ -1,5 +1,6 @@
 //! Decoding: values take their fixed fronts out of runs of bytes, which fields share, and the rest from the reader.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::bound::Plain;
@@ -127,18 +128,11 @@ pub trait Decode<'de>: Sized {
         decode_each::<Plain, Self>(reader, count, max)
     }
 
-    /// Reads an array, its count word included, and returns it with the `next` bytes behind it, if there are so many.
-    ///
-    /// # Errors
-    /// Those of `decode_items`.
+    /// Reads an array, its count word included, and opens the run of `next` bytes behind it. None where it cannot, for the
+    /// reasons of `decode_items`.
     #[doc(hidden)]
     #[inline(always)]
-    fn decode_array(
-        reader: &mut Reader<'de>,
-        run: &'de [u8],
-        max: usize,
-        next: usize,
-    ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+    fn decode_array(reader: &mut Reader<'de>, run: &'de [u8], max: usize, next: usize) -> Option<Box<[Self]>> {
         decode_array::<Plain, Self>(reader, run, max, next)
     }
 
@@ -237,18 +231,11 @@ pub trait DecodeBounded<'de, S>: Sized {
         decode_each::<S, Self>(reader, count, max)
     }
 
-    /// Reads an array, its count word included, and returns it with the `next` bytes behind it, if there are so many.
-    ///
-    /// # Errors
-    /// Those of `decode_items`.
+    /// Reads an array, its count word included, and opens the run of `next` bytes behind it. None where it cannot, for the
+    /// reasons of `decode_items`.
     #[doc(hidden)]
     #[inline(always)]
-    fn decode_array(
-        reader: &mut Reader<'de>,
-        run: &'de [u8],
-        max: usize,
-        next: usize,
-    ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+    fn decode_array(reader: &mut Reader<'de>, run: &'de [u8], max: usize, next: usize) -> Option<Box<[Self]>> {
         decode_array::<S, Self>(reader, run, max, next)
     }
 
@@ -295,12 +282,7 @@ impl<'de, T: Decode<'de>> DecodeBounded<'de, Plain> for T {
         <T as Decode<'de>>::member(reader, run, next, after)
     }
     #[inline(always)]
-    fn decode_array(
-        reader: &mut Reader<'de>,
-        run: &'de [u8],
-        max: usize,
-        next: usize,
-    ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+    fn decode_array(reader: &mut Reader<'de>, run: &'de [u8], max: usize, next: usize) -> Option<Box<[Self]>> {
         <T as Decode<'de>>::decode_array(reader, run, max, next)
     }
     #[inline(always)]
@@ -330,18 +312,31 @@ pub(crate) fn field<'de, S, T: DecodeBounded<'de, S>>(
 /// A field that was read by a call, which has opened the run of `next` bytes behind it as well.
 #[inline(always)]
 pub(crate) fn opened<'de, T>(
-    read: Result<(T, &'de [u8]), DecodeFault>,
+    read: Option<T>,
+    reader: &Reader<'de>,
     run: &mut &'de [u8],
     next: usize,
 ) -> Result<T, DecodeFault> {
     match read {
-        Ok((field, behind)) if next == 0 || behind.len() == next => {
-            *run = if next == 0 { &[] } else { behind };
+        // So many bytes are there already. The compiler knows it only where it sees them counted.
+        Some(field) if next == 0 || reader.opened().len() == next => {
+            *run = if next == 0 { &[] } else { reader.opened() };
             Ok(field)
         }
-        // The input may end too early, which needs no note.
         _ => Err(DecodeFault::noted()),
     }
+}
+
+/// A vector from the call that has filled it.
+///
+/// Its length is asked for because it is also the capacity, and the standard library tells the compiler with a vector's
+/// length what it does not tell with a box's: that there are greater numbers. One of those is what an error looks like in
+/// a result, and has not to be looked for.
+#[inline(always)]
+pub(crate) fn vector<T>(items: Box<[T]>) -> Vec<T> {
+    let items = items.into_vec();
+    let _ = items.len();
+    items
 }
 
 /// A whole value where no run is open.
@@ -350,18 +345,19 @@ pub(crate) fn decode_whole<'de, S, T: DecodeBounded<'de, S>>(reader: &mut Reader
     T::decode(reader, &mut &[][..], 0)
 }
 
-/// An array, its count word included, and the `next` bytes behind it, if there are so many.
+/// [`Decode::decode_array`], as two words, which registers hold.
 #[inline(never)]
 pub(crate) fn decode_array<'de, S, T: DecodeBounded<'de, S>>(
     reader: &mut Reader<'de>,
     run: &'de [u8],
     max: usize,
     next: usize,
-) -> Result<(Vec<T>, &'de [u8]), DecodeFault> {
+) -> Option<Box<[T]>> {
     let mut run = run;
-    let count = reader.word(&mut run, 0)?;
-    let items = T::decode_items(reader, count, max)?;
-    Ok((items, reader.open(next)))
+    let count = reader.word(&mut run, 0).ok()?;
+    let items = T::decode_items(reader, count, max).ok()?;
+    reader.open(next).ok()?;
+    Some(items.into_boxed_slice())
 }
 
 /// An array behind its count word, element by element; those of fixed length share one run.

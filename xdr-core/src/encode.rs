@@ -153,8 +153,8 @@ pub trait Encode {
     }
 
     /// Writes a whole value by few bytes of code, each field of variable length by a call, and returns the `next` bytes
-    /// behind it. What fails is noted by the writer, which then returns nothing to write to. For where calls cost
-    /// little, beside an allocation.
+    /// behind it. What fails is noted by the writer, which then returns nothing to write to, as one does that only counts
+    /// how long the value is. For where calls cost little, beside an allocation.
     #[doc(hidden)]
     #[inline]
     fn put<'a>(&self, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
@@ -163,9 +163,7 @@ pub trait Encode {
         }
         let first = const { Self::RUNS.whole().first };
         let run = writer.open(first);
-        if run.len() == first {
-            self.visit(&mut Calls { writer, run });
-        }
+        self.visit(&mut Calls { run: if run.len() == first { run } else { &mut [] }, writer });
         writer.open(next)
     }
 
@@ -176,7 +174,14 @@ pub trait Encode {
     where
         Self: Sized,
     {
-        put_each(items.len(), writer, max, next, |writer| Self::encode_items(items, writer))
+        put_each(
+            items.len(),
+            || items_len::<Plain, Self>(items),
+            writer,
+            max,
+            next,
+            |writer| Self::encode_items(items, writer),
+        )
     }
 
     // What derived code calls; here, and not in functions beside the trait, so that a missing
@@ -307,7 +312,14 @@ pub trait EncodeBounded<S> {
     where
         Self: Sized,
     {
-        put_each(items.len(), writer, max, next, |writer| Self::encode_items(items, writer))
+        put_each(
+            items.len(),
+            || items_len::<S, Self>(items),
+            writer,
+            max,
+            next,
+            |writer| Self::encode_items(items, writer),
+        )
     }
 
     #[doc(hidden)]
@@ -444,6 +456,9 @@ pub(crate) fn encode_whole<S, T: EncodeBounded<S> + ?Sized>(
 /// [`encode_whole`] as [`Encode::put`] does it.
 #[inline(always)]
 fn put_whole<'a, S, T: EncodeBounded<S> + ?Sized>(value: &T, writer: &mut Writer<'a>, next: usize) -> &'a mut [u8] {
+    if writer.counts(|| len_of::<S, T>(value).saturating_add(next)) {
+        return &mut [];
+    }
     match encode_whole::<S, T>(value, writer) {
         Ok(()) => writer.open(next),
         Err(fault) => writer.stop(fault),

@@ -16,8 +16,9 @@ pub(crate) fn decode_error(
     reason: Option<DecodeReason>,
     schema: &'static Schema,
     input: &[u8],
-    limits: &Limits,
+    limits: Option<&Limits>,
 ) -> DecodeError {
+    let limits = limits.unwrap_or(&Limits::DEFAULT);
     let DecodeReason { cause, position } = reason.unwrap_or(DecodeReason::new(DecodeCause::Truncated, 0));
     let target = match cause {
         // A run is missed as a whole; the walk finds the field that really crosses the end.

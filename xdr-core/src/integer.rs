@@ -1,5 +1,6 @@
 //! Words: integers, floating point, bool and void (RFC 4506 §4.1 to §4.7, §4.16).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::bound::Plain;
@@ -44,7 +45,7 @@ macro_rules! number {
             }
             #[inline(never)]
             fn put_items<'a>(items: &[Self], writer: &mut Writer<'a>, max: usize, next: usize) -> &'a mut [u8] {
-                put_each(items.len(), writer, max, next, |writer| Self::encode_items(items, writer))
+                put_each(items.len(), || size_of_val(items), writer, max, next, |writer| Self::encode_items(items, writer))
             }
         }
 
@@ -73,7 +74,7 @@ macro_rules! number {
             }
             #[inline(never)]
             fn decode_items(reader: &mut Reader<'de>, count: u32, max: usize) -> Result<Vec<Self>, DecodeFault> {
-                decode_numbers(reader, count, max, |word| Self::from_be_bytes(*word))
+                decode_numbers(reader, count, max, <$number>::from_be_bytes)
             }
             #[inline(always)]
             fn decode_array(
@@ -81,7 +82,7 @@ macro_rules! number {
                 run: &'de [u8],
                 max: usize,
                 next: usize,
-            ) -> Result<(Vec<Self>, &'de [u8]), DecodeFault> {
+            ) -> Option<Box<[Self]>> {
                 // As `owned!` in opaque.rs, and on the same terms: nothing in it panics.
                 #[inline(never)]
                 #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
@@ -89,10 +90,11 @@ macro_rules! number {
                     reader: &mut Reader<'de>,
                     max: usize,
                     next: usize,
-                ) -> Result<(Vec<$number>, &'de [u8]), DecodeFault> {
-                    let count = reader.word(&mut &[][..], 0)?;
-                    let items = decode_numbers(reader, count, max, |word| <$number>::from_be_bytes(*word))?;
-                    Ok((items, reader.open(next)))
+                ) -> Option<Box<[$number]>> {
+                    let count = reader.word(&mut &[][..], 0).ok()?;
+                    let items = decode_numbers(reader, count, max, <$number>::from_be_bytes).ok()?;
+                    reader.open(next).ok()?;
+                    Some(items.into_boxed_slice())
                 }
                 if run.is_empty() { here(reader, max, next) } else { decode_array::<Plain, Self>(reader, run, max, next) }
             }
@@ -105,13 +107,13 @@ fn decode_numbers<T, const N: usize>(
     reader: &mut Reader<'_>,
     count: u32,
     max: usize,
-    number: impl Fn(&[u8; N]) -> T,
+    number: impl Fn([u8; N]) -> T,
 ) -> Result<Vec<T>, DecodeFault> {
     let count = reader.count(count, max, N)?;
     let mut items = reader.allocate(count)?;
     let run = reader.take(count.saturating_mul(N))?;
     let (words, _) = run.as_chunks::<N>();
-    items.extend(words.iter().map(number));
+    items.extend(words.iter().copied().map(number));
     reader.leave();
     Ok(items)
 }
@@ -253,16 +255,14 @@ impl<'de> Decode<'de> for bool {
     #[inline(always)]
     fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
         match reader.word(run, after)? {
-            0 => Ok(false),
-            1 => Ok(true),
+            word @ 0..=1 => Ok(word == 1),
             _ => Err(reader.invalid(DecodeCause::InvalidBool, run)),
         }
     }
     #[inline(always)]
     fn member(reader: &mut Reader<'de>, run: &mut &'de [u8], _: &'static Run, _: usize) -> Result<Self, DecodeFault> {
         match next_of(run).map(u32::from_be_bytes) {
-            Some(0) => Ok(false),
-            Some(1) => Ok(true),
+            Some(word @ 0..=1) => Ok(word == 1),
             Some(_) => Err(reader.invalid(DecodeCause::InvalidBool, run)),
             None => Err(DecodeFault::noted()),
         }

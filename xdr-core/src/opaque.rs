@@ -1,15 +1,16 @@
 //! Variable-length opaque data and strings (RFC 4506 §4.10, §4.11).
 
-use alloc::borrow::{Cow, ToOwned};
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ascii::AsciiStr;
+use ascii::{AsAsciiStr, AsciiStr};
 use bytes::Bytes;
 
 use crate::bound::{Bound, Max};
-use crate::decode::{DecodeBounded, opened};
+use crate::decode::{DecodeBounded, opened, vector};
 use crate::encode::EncodeBounded;
 use crate::fault::{DecodeCause, DecodeFault, DecodeReason, EncodeFault};
 use crate::reader::Reader;
@@ -134,7 +135,8 @@ macro_rules! opaque_like {
             }
             #[inline(always)]
             fn tail_len(&self) -> usize {
-                padded(self.len())
+                // No slice is so long that this wraps.
+                self.len().wrapping_add(3) & !3
             }
             fn schema() -> &'static Schema {
                 const { &Schema::builtin($name, $shape) }
@@ -188,14 +190,14 @@ decode_opaque_like! {
     ['de: 'a, 'a,] Cow<'a, str>, str, |reader, run| { let body = reader.opaque_of(run, B::MAX)?; Ok(Cow::Borrowed(utf8(reader, body)?)) };
 }
 
-/// Copies of the body: functions, because beside an allocation their call costs nothing. They return the `next` bytes
-/// behind the body as well, if there are so many.
+/// Copies of the body: functions, because beside an allocation their call costs nothing. They open the run of `next` bytes
+/// behind the body as well. What they return are two words, which registers hold.
 ///
 /// `extern "C"`, so that callers need no code to clean up behind them, and a panic inside would abort. There is none, and no
 /// code of a user's may be called here: slices are split with checks, sizes saturate, and an allocation that fails aborts
 /// anyway.
 macro_rules! owned {
-    ($owned:ident, $here:ident, $behind:ident, $copied:ident, $type:ty) => {
+    ($owned:ident, $here:ident, $behind:ident, $copied:ident, $type:ty, $slice:ty, $whole:ident) => {
         #[inline(always)]
         fn $owned<'de>(
             reader: &mut Reader<'de>,
@@ -204,18 +206,13 @@ macro_rules! owned {
             next: usize,
         ) -> Result<$type, DecodeFault> {
             let body = if run.is_empty() { $here(reader, max, next) } else { $behind(run, reader, max, next) };
-            opened(body, run, next)
+            opened(body, reader, run, next).map($whole)
         }
 
         #[inline(never)]
         #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
-        extern "C" fn $here<'de>(
-            reader: &mut Reader<'de>,
-            max: usize,
-            next: usize,
-        ) -> Result<($type, &'de [u8]), DecodeFault> {
-            let body = $copied(reader.word(&mut &[][..], 0)?, reader, max)?;
-            Ok((body, reader.open(next)))
+        extern "C" fn $here<'de>(reader: &mut Reader<'de>, max: usize, next: usize) -> Option<Box<$slice>> {
+            $copied(reader, &mut &[][..], max, next).ok()
         }
 
         #[inline(never)]
@@ -225,30 +222,53 @@ macro_rules! owned {
             reader: &mut Reader<'de>,
             max: usize,
             next: usize,
-        ) -> Result<($type, &'de [u8]), DecodeFault> {
+        ) -> Option<Box<$slice>> {
             let mut run = run;
-            let body = $copied(reader.word(&mut run, 0)?, reader, max)?;
-            Ok((body, reader.open(next)))
+            $copied(reader, &mut run, max, next).ok()
         }
     };
 }
 
-owned!(owned, copied_here, copied_behind, copied, Vec<u8>);
-owned!(owned_text, copied_text_here, copied_text_behind, copied_text, String);
+owned!(owned, copied_here, copied_behind, copied, Vec<u8>, [u8], vector);
+owned!(owned_text, copied_text_here, copied_text_behind, copied_text, String, str, text);
 
 #[inline(always)]
-fn copied(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<Vec<u8>, DecodeFault> {
-    let body = reader.opaque(len, max)?;
+fn copied<'de>(
+    reader: &mut Reader<'de>,
+    run: &mut &'de [u8],
+    max: usize,
+    next: usize,
+) -> Result<Box<[u8]>, DecodeFault> {
+    let body = reader.opaque_of(run, max)?;
     reader.charge_body(body)?;
-    Ok(body.to_vec())
+    reader.open(next)?;
+    Ok(body.into())
 }
 
 #[inline(always)]
-fn copied_text(len: u32, reader: &mut Reader<'_>, max: usize) -> Result<String, DecodeFault> {
-    let body = reader.opaque(len, max)?;
-    let text = utf8(reader, body)?;
+fn copied_text<'de>(
+    reader: &mut Reader<'de>,
+    run: &mut &'de [u8],
+    max: usize,
+    next: usize,
+) -> Result<Box<str>, DecodeFault> {
+    let body = reader.opaque_of(run, max)?;
+    // Compiled here, by its type parameter: a call would return its result through memory.
+    let text = match body.slice_ascii(..) {
+        Ok(text) => text.as_str(),
+        Err(_) => not_ascii(body, reader.remaining()).map_err(|reason| reader.stop(reason))?,
+    };
     reader.charge_body(body)?;
-    Ok(text.to_owned())
+    reader.open(next)?;
+    Ok(text.into())
+}
+
+/// [`vector`] of a string.
+#[inline(always)]
+fn text(body: Box<str>) -> String {
+    let text = body.into_string();
+    let _ = text.len();
+    text
 }
 
 #[inline(always)]

@@ -80,7 +80,7 @@ macro_rules! option_decode {
             let behind = next.bytes(after);
             // What is small is worth a call beside fields that are calls.
             if next.of_owner() && size_of::<T>() <= size_of::<u64>() {
-                opened(optional::<$shape, T>(reader, run, behind), run, behind)
+                opened(optional::<$shape, T>(reader, run, behind), reader, run, behind)
             } else {
                 field::<$shape, Self>(reader, run, behind)
             }
@@ -91,19 +91,20 @@ macro_rules! option_decode {
     };
 }
 
-/// The flag, what is behind it, and the `next` bytes behind that.
+/// The flag and what is behind it; the `next` bytes behind that are opened. None where it cannot be read.
 #[inline(never)]
 fn optional<'de, S, T: DecodeBounded<'de, S>>(
     reader: &mut Reader<'de>,
     run: &'de [u8],
     next: usize,
-) -> Result<(Option<T>, &'de [u8]), DecodeFault> {
+) -> Option<Option<T>> {
     let mut run = run;
-    let value = match flag(reader, &mut run)? {
-        true => Some(decode_whole::<S, T>(reader)?),
+    let value = match flag(reader, &mut run).ok()? {
+        true => Some(decode_whole::<S, T>(reader).ok()?),
         false => None,
     };
-    Ok((value, reader.open(next)))
+    reader.open(next).ok()?;
+    Some(value)
 }
 
 impl<'de, T: Decode<'de>> Decode<'de> for Option<T> {

@@ -12,6 +12,8 @@ use crate::writer::padded;
 #[derive(Debug)]
 pub struct Reader<'de> {
     rest: &'de [u8],
+    /// The run that the last call has opened behind what it read.
+    opened: &'de [u8],
     /// All of the input, for who explains what is wrong with it.
     input: &'de [u8],
     /// The buffer that `rest` is a part of, where `Bytes` can be cut out of it.
@@ -28,6 +30,7 @@ impl<'de> Reader<'de> {
     pub(crate) const fn new(input: &'de [u8], buffer: Option<&'de Bytes>, limits: &Limits) -> Self {
         Self {
             rest: input,
+            opened: &[],
             input,
             buffer,
             heap: limits.heap(),
@@ -35,6 +38,12 @@ impl<'de> Reader<'de> {
             lenient_padding: limits.lenient_padding(),
             reason: None,
         }
+    }
+
+    /// [`new`](Self::new) as a function, for who calls others with the reader, which is in memory then.
+    #[inline(never)]
+    pub(crate) fn in_memory(input: &'de [u8], buffer: Option<&'de Bytes>, limits: Option<&Limits>) -> Self {
+        Self::new(input, buffer, limits.unwrap_or(&Limits::DEFAULT))
     }
 
     /// Notes why decoding stops.
@@ -138,10 +147,20 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// The next `len` bytes, or none where the input ends before.
+    /// Opens the run of the next `len` bytes, from a function that returns something else.
+    ///
+    /// # Errors
+    /// When the input ends before.
     #[inline(always)]
-    pub(crate) fn open(&mut self, len: usize) -> &'de [u8] {
-        self.take(len).unwrap_or_default()
+    pub(crate) fn open(&mut self, len: usize) -> Result<(), DecodeFault> {
+        self.opened = self.take(len)?;
+        Ok(())
+    }
+
+    /// The run that the last call has opened.
+    #[inline(always)]
+    pub(crate) const fn opened(&self) -> &'de [u8] {
+        self.opened
     }
 
     /// The next `N` bytes of the run, which is opened with `after` further bytes where none is.

@@ -8,11 +8,13 @@ pub struct Writer<'a> {
     rest: &'a mut [u8],
     /// What was noted for who does not look at each call's outcome.
     fault: Option<EncodeFault>,
+    /// What has been asked for so far, where nothing is written but only counted.
+    counted: Option<usize>,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) const fn new(rest: &'a mut [u8]) -> Self {
-        Self { rest, fault: None }
+        Self { rest, fault: None, counted: None }
     }
 
     /// The next `len` bytes, to be filled.
@@ -30,6 +32,31 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Without space: what calls ask of it is counted.
+    pub(crate) const fn counting() -> Self {
+        Self { rest: &mut [], fault: None, counted: Some(0) }
+    }
+
+    /// What calls have asked for.
+    pub(crate) const fn counted(&self) -> usize {
+        match self.counted {
+            Some(counted) => counted,
+            None => 0,
+        }
+    }
+
+    /// Whether `len` bytes are counted and not written.
+    #[inline(always)]
+    pub(crate) fn counts(&mut self, len: impl FnOnce() -> usize) -> bool {
+        match &mut self.counted {
+            Some(counted) => {
+                *counted = counted.saturating_add(len());
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The next `len` bytes, to be filled; no bytes where less space is left.
     #[inline(always)]
     pub(crate) fn open(&mut self, len: usize) -> &'a mut [u8] {
@@ -39,6 +66,9 @@ impl<'a> Writer<'a> {
 
     #[inline(never)]
     fn open_some(&mut self, len: usize) -> &'a mut [u8] {
+        if self.counts(|| len) {
+            return &mut [];
+        }
         self.take(len).unwrap_or_else(|fault| self.stop(fault))
     }
 
@@ -58,7 +88,8 @@ impl<'a> Writer<'a> {
     /// An opaque, its length word included, and the `next` bytes behind it.
     #[inline(never)]
     pub(crate) fn put_opaque(&mut self, body: &[u8], max: usize, next: usize) -> &'a mut [u8] {
-        put_each(body.len(), self, max, next, |writer| write_padded(body, writer.take(padded(body.len()))?))
+        let len = padded(body.len());
+        put_each(body.len(), || len, self, max, next, |writer| write_padded(body, writer.take(len)?))
     }
 
     /// An opaque's body and its padding.
@@ -186,21 +217,28 @@ pub(crate) const fn padded(len: usize) -> usize {
 /// An optional-data flag.
 #[inline(always)]
 pub(crate) fn put_flag(flag: bool, writer: &mut Writer<'_>) {
+    if writer.counts(|| 4) {
+        return;
+    }
     if let Err(fault) = writer.take(4).and_then(|word| write_word(u32::from(flag), word)) {
         writer.stop(fault);
     }
 }
 
-/// A length word and what `body` writes, as [`Encode::put`] does it.
+/// The length word of `count` elements and what `body` writes, `len` bytes, as [`Encode::put`] does it.
 #[inline(always)]
 pub(crate) fn put_each<'a>(
-    len: usize,
+    count: usize,
+    len: impl FnOnce() -> usize,
     writer: &mut Writer<'a>,
     max: usize,
     next: usize,
     body: impl FnOnce(&mut Writer<'a>) -> Result<(), EncodeFault>,
 ) -> &'a mut [u8] {
-    let written = writer.take(4).and_then(|word| length_word(len, max, word)).and_then(|()| body(writer));
+    if writer.counts(|| len().saturating_add(4).saturating_add(next)) {
+        return &mut [];
+    }
+    let written = writer.take(4).and_then(|word| length_word(count, max, word)).and_then(|()| body(writer));
     match written.and_then(|()| writer.take(next)) {
         Ok(run) => run,
         Err(fault) => writer.stop(fault),

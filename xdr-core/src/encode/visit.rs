@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use super::{Encode, EncodeBounded, head_of, tail_of};
-use crate::fault::EncodeFault;
+use crate::fault::{EncodeCause, EncodeFault};
 use crate::wire::{Run, Runs};
 use crate::writer::Writer;
 
@@ -81,18 +81,15 @@ impl Visit for Calls<'_, '_> {
     #[inline(always)]
     fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: &'static Run) -> bool {
         if const { T::WIRE.tail } {
-            self.run = field.put(self.writer, next.fixed());
-            // Where nothing is to be written before the next call, it is the next call that finds no space.
-            next.fixed() == 0 || self.run.len() == next.fixed()
-        } else {
-            match field.head_in(&mut self.run) {
-                Ok(()) => true,
-                Err(fault) => {
-                    self.writer.stop(fault);
-                    false
-                }
-            }
+            let run = field.put(self.writer, next.fixed());
+            self.run = if next.fixed() != 0 && run.len() == next.fixed() { run } else { &mut [] };
+        } else if let Err(fault) = field.head_in(&mut self.run)
+            && fault.cause() != EncodeCause::Full
+        {
+            self.writer.stop(fault);
         }
+        // Where no run is, the call that has not opened it has noted why, or nothing is written at all.
+        true
     }
 }
 
@@ -103,7 +100,7 @@ impl Visit for Length {
     #[inline(always)]
     fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: &'static Run) -> bool {
         if const { T::WIRE.tail } {
-            self.0 = self.0.saturating_add(field.tail_len());
+            self.0 = self.0.wrapping_add(field.tail_len());
         }
         true
     }
