@@ -280,3 +280,91 @@ fn a_check_may_be_a_generic_function_or_one_of_a_trait() {
     assert_eq!(refused(6, 7, 1), "Percent: value is rejected by <Self as Checked>::is_fine, at byte 0");
     assert_eq!(from_slice(&[0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0, 7]), Ok(Percent::<50> { whole: 9, part: 8, fine: 7 }));
 }
+
+/// Expressions that the derive need not understand, among them such with commas and braces.
+#[derive(Debug, PartialEq, Xdr)]
+struct Expressions {
+    #[xdr(max = { let half = 2; half * 2 }, item(max = if cfg!(any()) { 1 } else { [1, 2, 3].len() }))]
+    texts: Vec<String>,
+    #[xdr(max = [1, 2].len())]
+    words: Vec<u32>,
+    choice: Choice,
+}
+
+#[derive(Debug, PartialEq, Xdr)]
+enum Choice {
+    #[xdr(case = { let one = 1; one })]
+    One,
+    #[xdr(case = [match true { true => 2, false => 3 }, { 4 }])]
+    Others(#[xdr(tag)] i32),
+}
+
+#[test]
+fn a_maximum_and_a_label_may_be_any_expression() {
+    let value = Expressions { texts: vec!["abc".into(); 4], words: vec![7; 2], choice: Choice::Others(4) };
+    let wire = to_vec(&value).unwrap();
+    assert_eq!(from_slice(&wire), Ok(value));
+    let refused = |texts: &[&str], words: usize, path: &str| {
+        let texts = texts.iter().map(ToString::to_string).collect();
+        let value = Expressions { texts, words: vec![7; words], choice: Choice::One };
+        assert_eq!(to_vec(&value).unwrap_err().path, path);
+    };
+    refused(&["a"; 5], 0, "Expressions.texts");
+    refused(&["abcd"], 0, "Expressions.texts[0]");
+    refused(&[], 3, "Expressions.words");
+    assert_eq!(to_vec(&Choice::Others(2)).unwrap(), [0, 0, 0, 2]);
+    assert!(to_vec(&Choice::Others(3)).is_err());
+}
+
+/// Types whose check, maximum and labels a macro was given.
+macro_rules! given {
+    ($name:ident, $union:ident, $check:path, $max:expr, $label:expr, $type:ty) => {
+        #[derive(Debug, PartialEq, Xdr)]
+        struct $name {
+            #[xdr(validate = $check)]
+            checked: u32,
+            #[xdr(max = $max, item(max = $max * 2))]
+            texts: Vec<$type>,
+            choice: $union,
+        }
+
+        #[derive(Debug, PartialEq, Xdr)]
+        #[xdr(switch = u32)]
+        enum $union {
+            #[xdr(case = $label * 2)]
+            One,
+        }
+    };
+}
+
+/// An enum whose values a macro was given.
+macro_rules! given_values {
+    ($name:ident, $value:expr) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Xdr)]
+        #[repr(i32)]
+        enum $name {
+            Twice = $value * 2,
+            Next,
+            #[xdr(other)]
+            Other(i32),
+        }
+    };
+}
+
+given_values!(GivenValues, 1 + 1);
+
+given!(Given, GivenChoice, is_fine, 1 + 1, 2 + 3, String);
+given!(GivenMore, GivenMoreChoice, at_most::<7>, 2, 5, Vec<u8>);
+
+#[test]
+fn a_macro_may_be_given_what_a_key_takes() {
+    let (word, ten) = ([0, 0, 0, 7], [0, 0, 0, 10]);
+    let wire = [&word[..], &[0, 0, 0, 1, 0, 0, 0, 4], b"abcd", &ten].concat();
+    assert_eq!(from_slice(&wire), Ok(Given { checked: 7, texts: vec!["abcd".into()], choice: GivenChoice::One }));
+    assert_eq!(from_slice::<GivenMore>(&wire).map(|given| given.choice), Ok(GivenMoreChoice::One));
+    let refused = [&[0, 0, 0, 10][..], &wire[4..]].concat();
+    assert_eq!(from_slice::<Given>(&refused).unwrap_err().path, "Given.checked");
+    assert_eq!(from_slice::<GivenMore>(&refused).unwrap_err().path, "GivenMore.checked");
+    assert_eq!(to_vec(&[GivenValues::Twice, GivenValues::Next]).unwrap(), [0, 0, 0, 4, 0, 0, 0, 5]);
+    assert_eq!(from_slice(&[0, 0, 0, 3]), Ok(GivenValues::Other(3)));
+}

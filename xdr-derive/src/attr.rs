@@ -7,7 +7,10 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Expr, ExprPath, Fields, LitStr, Path, Token, Type, Variant, WherePredicate, parenthesized};
 
 use crate::errors::Errors;
-use crate::key::{self, Form, assigned, assigned_function, assigned_path, check_form, labels, rest_of_value, text_of};
+use crate::key::{
+    self, Form, assigned, assigned_expression, assigned_function, assigned_path, check_form, labels, rest_of_value,
+    text_of,
+};
 use crate::suggest::{instead, meant};
 
 /// A key's value with the key, so that errors point at it.
@@ -171,7 +174,7 @@ impl Bounds {
     fn value(&mut self, name: &str, key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
         match name {
             "max" => {
-                let value = assigned(input)?;
+                let value = assigned_expression(input)?;
                 check_max(&value, errors);
                 set_value(&mut self.max, value, key, errors);
             }
@@ -357,14 +360,14 @@ impl RpcKeys {
     /// Reads the value of the key `name`.
     fn value(&mut self, name: &str, key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
         match name {
-            "program" => set_value(&mut self.program, assigned(input)?, key, errors),
-            "version" => set_value(&mut self.version, assigned(input)?, key, errors),
-            "proc" => set_value(&mut self.procedure, assigned(input)?, key, errors),
+            "program" => set_value(&mut self.program, assigned_expression(input)?, key, errors),
+            "version" => set_value(&mut self.version, assigned_expression(input)?, key, errors),
+            "proc" => set_value(&mut self.procedure, assigned_expression(input)?, key, errors),
             "reply" => set_value(&mut self.reply, assigned(input)?, key, errors),
             "service" => set_value(&mut self.service, assigned(input)?, key, errors),
-            "since" => set_value(&mut self.since, assigned(input)?, key, errors),
-            "until" => set_value(&mut self.until, assigned(input)?, key, errors),
-            "time_limit" => set_value(&mut self.time_limit, assigned(input)?, key, errors),
+            "since" => set_value(&mut self.since, assigned_expression(input)?, key, errors),
+            "until" => set_value(&mut self.until, assigned_expression(input)?, key, errors),
+            "time_limit" => set_value(&mut self.time_limit, assigned_expression(input)?, key, errors),
             "auth" => set(&mut self.auth, key.clone(), key, errors),
             "read_only" => set(&mut self.read_only, key.clone(), key, errors),
             "idempotent" => set(&mut self.idempotent, key.clone(), key, errors),

@@ -207,7 +207,7 @@ fn no_path(form: Form, input: ParseStream<'_>) -> syn::Result<Option<NoPath>> {
     ahead.parse::<Token![=]>()?;
     if let Form::Function(_) = form {
         let path = ahead.fork().call(Path::parse_mod_style).map(|path| text_of(&path.to_token_stream()));
-        return Ok(match (ahead.parse::<Expr>(), path) {
+        return Ok(match (ahead.parse().map(fragment), path) {
             (Ok(Expr::Path(_)), _) => None,
             (Ok(Expr::Call(call)), _) => Some(NoPath::Call(text_of(&call.func.to_token_stream()))),
             (Ok(Expr::Binary(syn::ExprBinary { op: syn::BinOp::Lt(_), .. })) | Err(_), Ok(path)) => {
@@ -266,9 +266,65 @@ pub(crate) fn assigned_path(input: ParseStream<'_>) -> syn::Result<Path> {
 /// `= is_small::<4>`
 pub(crate) fn assigned_function(input: ParseStream<'_>) -> syn::Result<ExprPath> {
     input.parse::<Token![=]>()?;
-    match input.parse()? {
+    match fragment(input.parse()?) {
         Expr::Path(path) => Ok(path),
         other => Err(syn::Error::new_spanned(other, "not the path of a function")),
+    }
+}
+
+/// What a macro was given as `$path:path` or `$label:expr`, without the delimiters that cannot be seen.
+fn fragment(expression: Expr) -> Expr {
+    match expression {
+        Expr::Group(group) => fragment(*group.expr),
+        other => other,
+    }
+}
+
+/// `= N`
+pub(crate) fn assigned_expression(input: ParseStream<'_>) -> syn::Result<Expr> {
+    input.parse::<Token![=]>()?;
+    expression(input)
+}
+
+/// An expression up to the next comma. What it is matters to the compiler alone, so that it need not be one of those
+/// that are known here.
+fn expression(input: ParseStream<'_>) -> syn::Result<Expr> {
+    match input.fork().parse::<Expr>() {
+        Err(error) if error.to_string().starts_with("unsupported expression") => {
+            rest_of_value(input).map(Expr::Verbatim)
+        }
+        _ => {
+            let mut expression = input.parse()?;
+            in_parentheses(&mut expression);
+            Ok(expression)
+        }
+    }
+}
+
+/// Gives the operands that a macro was given as `$n:expr` parentheses: the compiler does not see the delimiters that they
+/// have, and would take `$n * 2` for `1 + 1 * 2` (rust-lang/rust#67062).
+pub(crate) fn in_parentheses(expression: &mut Expr) {
+    let operands: Vec<&mut Expr> = match expression {
+        Expr::Binary(binary) => vec![&mut binary.left, &mut binary.right],
+        Expr::Unary(unary) => vec![&mut unary.expr],
+        Expr::Cast(cast) => vec![&mut cast.expr],
+        Expr::MethodCall(call) => std::iter::once(&mut *call.receiver).chain(&mut call.args).collect(),
+        Expr::Call(call) => call.args.iter_mut().collect(),
+        Expr::Field(field) => vec![&mut field.base],
+        Expr::Index(index) => vec![&mut index.expr],
+        Expr::Paren(paren) => vec![&mut paren.expr],
+        Expr::Group(group) => vec![&mut group.expr],
+        _ => Vec::new(),
+    };
+    for operand in operands {
+        in_parentheses(operand);
+        if let Expr::Group(group) = operand
+            && matches!(*group.expr, Expr::Binary(_) | Expr::Unary(_) | Expr::Cast(_))
+        {
+            let paren_token = token::Paren(group.group_token.span);
+            let (attrs, expr) = (Vec::new(), group.expr.clone());
+            *operand = Expr::Paren(syn::ExprParen { attrs, paren_token, expr });
+        }
     }
 }
 
@@ -276,11 +332,11 @@ pub(crate) fn assigned_function(input: ParseStream<'_>) -> syn::Result<ExprPath>
 pub(crate) fn labels(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
     input.parse::<Token![=]>()?;
     if !input.peek(token::Bracket) {
-        return Ok(vec![label(input.parse()?)?]);
+        return Ok(vec![label(expression(input)?)?]);
     }
     let content;
     let bracket = bracketed!(content in input);
-    let labels = content.parse_terminated(Expr::parse, Token![,])?;
+    let labels = content.parse_terminated(expression, Token![,])?;
     if labels.is_empty() {
         return Err(syn::Error::new(bracket.span.join(), "a case needs at least one label: `case = [1, 2]`"));
     }
@@ -290,6 +346,7 @@ pub(crate) fn labels(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
 /// One label, and no pattern: `1 | 2` would be the number 3.
 fn label(label: Expr) -> syn::Result<Expr> {
     match &label {
+        Expr::Group(group) => self::label((*group.expr).clone()),
         Expr::Binary(binary) if matches!(binary.op, syn::BinOp::BitOr(_)) => {
             let (one, other) = (binary.left.to_token_stream(), binary.right.to_token_stream());
             let instead = format!(

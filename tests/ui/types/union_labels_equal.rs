@@ -12,4 +12,12 @@ enum Value {
     Text(#[xdr(max = 5)] String),
 }
 
+#[derive(Xdr)]
+enum InBraces {
+    #[xdr(case = 5)]
+    First,
+    #[xdr(case = { let five = 5; five })]
+    Second,
+}
+
 fn main() {}

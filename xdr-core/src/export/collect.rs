@@ -182,6 +182,8 @@ impl Collected {
         let label = |label: &i64| match (&switch, label) {
             (Specifier::Word("bool"), 0) => "case FALSE:\n".to_owned(),
             (Specifier::Word("bool"), _) => "case TRUE:\n".to_owned(),
+            // What is another name for it has its words as signed ones.
+            (Specifier::Word("unsigned int"), label) => format!("case {}:\n", label & i64::from(u32::MAX)),
             _ => format!("case {label}:\n"),
         };
         let labelled = arms.iter().map(|arm| (arm.labels.iter().map(label).collect::<String>(), arm));

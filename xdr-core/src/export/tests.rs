@@ -288,3 +288,18 @@ fn a_type_that_xdr_cannot_declare_is_an_error_that_names_it() {
         assert!(alloc::string::ToString::to_string(&error).starts_with("`Term` holds itself, and nothing on the wire"));
     }
 }
+
+type Word = u32;
+
+#[derive(Xdr)]
+#[xdr(switch = Word)]
+enum High {
+    #[xdr(case = 0x8000_0001)]
+    Only,
+}
+
+#[test]
+fn the_labels_of_a_union_over_another_name_of_unsigned_int_are_unsigned() {
+    let expected = "union High switch (unsigned int discriminant) {\ncase 2147483649:\n    void;\n};\n";
+    assert_eq!(export_x(&[<High as Encode>::schema]), expected);
+}

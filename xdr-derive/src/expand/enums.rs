@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 
 use super::{Context, DecodeParts, EncodeParts, replace_self, reported_at, respanned};
 use crate::ast::Enum;
+use crate::key::in_parentheses;
 
 /// `const VALUE0: i32 = RunState::Running as i32;` and so on, and their names.
 pub(crate) fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
@@ -17,7 +18,11 @@ pub(crate) fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Ve
         let value = match (&item.other, value.value) {
             (None, _) => quote!(#ident::#variant as #p::i32),
             // A name beside `other` cannot be cast: its value is what stands there, or one more than the last.
-            (Some(_), Some(value)) => replace_self(quote!(#value), &ident.to_token_stream()),
+            (Some(_), Some(value)) => {
+                let mut value = value.clone();
+                in_parentheses(&mut value);
+                replace_self(quote!(#value), &ident.to_token_stream())
+            }
             (Some(_), None) => match index.checked_sub(1).map(|before| &names[before]) {
                 Some(before) => quote!(#before + 1),
                 None => quote!(0),

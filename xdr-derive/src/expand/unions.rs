@@ -65,7 +65,7 @@ pub(crate) fn switch(context: &Context<'_>, union: &Union<'_>) -> Option<TokenSt
         Direction::Decode => quote_spanned!(span=> <#ty as #krate::Decode<'static>>),
         Direction::Encode | Direction::Both => quote_spanned!(span=> <#ty as #krate::Encode>),
     };
-    let text = ty.to_token_stream();
+    let text = unformatted(&ty.to_token_stream().to_string());
     let open = format!(
         "a union cannot switch on `{text}`, which keeps unknown values in `other`: write `switch = i32` and numbers as labels"
     );
@@ -85,6 +85,11 @@ pub(crate) fn switch(context: &Context<'_>, union: &Union<'_>) -> Option<TokenSt
     })
 }
 
+/// A text as a format string.
+fn unformatted(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
 /// Labels that are the same under two names, which the compiler sees only when it knows the constants.
 ///
 /// ```text
@@ -99,7 +104,7 @@ pub(crate) fn checks(context: &Context<'_>, union: &Union) -> TokenStream {
     let names: Vec<_> = of_arm.iter().flatten().collect();
     let labels = union.arms.iter().flat_map(|arm| &arm.labels);
     let checks = labels.enumerate().map(|(index, label)| {
-        let message = format!("label `{}` is the same as another of this union", label.to_token_stream());
+        let message = unformatted(&format!("label `{}` is the same as another of this union", label.to_token_stream()));
         let differs = quote!(!#p::repeats(__LABELS, #index));
         let p = respanned(p, label.span());
         quote_spanned!(label.span()=> const _: () = #p::assert!(#differs, #message);)
