@@ -228,7 +228,7 @@ fn a_condition_and_a_field_may_bind_a_lifetime_called_de() {
 }
 
 /// What is at most the constant's.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "a check is given what it looks at by reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "it is called with what the field holds")]
 fn at_most<const MOST: u32>(number: &u32) -> bool {
     *number <= MOST
 }
@@ -293,7 +293,7 @@ struct Expressions {
 
 #[derive(Debug, PartialEq, Xdr)]
 enum Choice {
-    #[xdr(case = { let one = 1; one })]
+    #[xdr(case = { let two = 2; two - 1 })]
     One,
     #[xdr(case = [match true { true => 2, false => 3 }, { 4 }])]
     Others(#[xdr(tag)] i32),
