@@ -1,13 +1,19 @@
 //! A connection that is lost at any byte of a call: whether the call may have run is known to the byte.
 
+mod wire;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rpc_frame::tokio::{CallError, CallOptions, Client};
 use rpc_frame::xdr::Xdr;
 use rpc_frame::{ProcedureTable, program};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use wire::success;
 
 #[derive(Debug, Clone, Xdr)]
 #[rpc(program = 9, version = 1, proc = 1)]
@@ -89,6 +95,44 @@ async fn a_call_may_have_run_if_and_only_if_its_last_byte_was_sent() {
             assert_eq!(first.may_have_run(), left >= CALL, "{left} bytes: {first}");
             assert_eq!(matches!(first, CallError::Closed(_)), left >= CALL, "{left} bytes: {first}");
             assert!(!second.may_have_run(), "{left} bytes: {second}");
+        }
+    }
+}
+
+/// A client by TCP with calls that wait for replies, those replies, and the other end.
+async fn answered(both_ways: bool) -> (Client, Vec<tokio::task::JoinHandle<Result<(), CallError>>>, TcpStream) {
+    const CALLS: usize = 1000;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut far, _) = listener.accept().await.unwrap();
+    let client = if both_ways { Client::serving(near, program::<Nothing, _>(Silent)) } else { Client::new(near) };
+    let client = client.with_options(CallOptions::default().with_timeout(None));
+    let calls = (0..CALLS).map(|_| {
+        let client = client.clone();
+        tokio::spawn(async move { client.call(&Ask { what: "x".repeat(40) }).await })
+    });
+    let calls = calls.collect();
+    let mut called = vec![0; CALLS * CALL];
+    far.read_exact(&mut called).await.unwrap();
+    let replies: Vec<u8> =
+        called.chunks(CALL).flat_map(|call| success(u32::from_be_bytes(call[4..8].try_into().unwrap()), &[])).collect();
+    // The client does not run before the next await: it finds all of it at once, and that it cannot write any more.
+    assert_eq!(far.try_write(&replies).unwrap(), replies.len());
+    (client, calls, far)
+}
+
+#[tokio::test]
+async fn replies_that_have_come_are_taken_though_nothing_more_can_be_sent() {
+    for both_ways in [false, true] {
+        let (client, calls, far) = answered(both_ways).await;
+        far.set_zero_linger().unwrap();
+        drop(far);
+        let ask = Ask { what: "x".repeat(40) };
+        let further = timeout(Duration::from_secs(20), client.call(&ask)).await;
+        let further = further.expect("the loss is seen").unwrap_err();
+        assert!(!further.may_have_run(), "{further}");
+        for call in calls {
+            call.await.unwrap().expect("its reply is here");
         }
     }
 }

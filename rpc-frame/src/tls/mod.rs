@@ -6,7 +6,7 @@
 //!
 //! ```no_run
 //! use rpc_frame::tls::{ClientTls, ServerTls, TlsAllow, TlsFiles, TlsListener};
-//! use rpc_frame::tokio::{Client, Server};
+//! use rpc_frame::tokio::{Client, SILENCE, Server, notice_silence};
 //!
 //! # async fn serve<P: rpc_frame::Programs>(programs: P) -> Result<(), Box<dyn std::error::Error>> {
 //! let files = TlsFiles::new("cacert.pem").with_certificate("servercert.pem", "serverkey.pem");
@@ -20,6 +20,7 @@
 //! let files = TlsFiles::new("cacert.pem").with_certificate("clientcert.pem", "clientkey.pem");
 //! let tls = ClientTls::builder(files).build()?;
 //! let stream = tokio::net::TcpStream::connect("server.example.org:16514").await?;
+//! notice_silence(&stream, SILENCE)?;
 //! let client = Client::new(tls.connect(stream, "server.example.org").await?);
 //! # Ok(())
 //! # }

@@ -7,6 +7,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
 use ::tokio::sync::Notify;
+use ::tokio::task::yield_now;
 use ::tokio::time::Instant;
 use atomic_waker::AtomicWaker;
 use hashbrown::HashMap;
@@ -15,7 +16,7 @@ use xdr_core::{Bytes, Encode};
 
 use super::error::{CallError, ClosedError};
 use super::farewell::Farewell;
-use super::{Alarm, Stream, poll_read, poll_write};
+use super::{Alarm, LAST_READS, Stream, poll_read, poll_write, read_last};
 use crate::connection::{Connection, ConnectionConfig, Event, IncomingReply, Outcome, OutgoingCall};
 use crate::message::AcceptStatus;
 
@@ -243,6 +244,15 @@ async fn drive<IO: Stream>(mut io: IO, mut alarm: Alarm, driver: Arc<Driver>) {
         polled
     })
     .await;
+    if let ClosedError::Io(_) = &why {
+        // The runtime says then what can be read.
+        yield_now().await;
+        poll_fn(|cx| {
+            driver.lock().take_the_last(cx, &mut io, alarm.now());
+            Poll::Ready(())
+        })
+        .await;
+    }
     driver.close(why);
     // Once: a peer that does not read would have it waited for without end. Behind a farewell it has been said.
     let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut io).poll_shutdown(cx))).await;
@@ -305,6 +315,17 @@ impl State {
             self.take_events(alarm.now())?;
         }
         Ok(Poll::Pending)
+    }
+
+    /// Takes the replies that have come on a stream that is lost, as may be seen where something was to be written to it.
+    fn take_the_last<IO: Stream>(&mut self, cx: &mut TaskContext<'_>, io: &mut IO, now: Duration) {
+        let mut reads = LAST_READS;
+        while self.closed.is_none() && self.take_events(now).is_ok() && reads > 0 && self.engine.wants_input() {
+            if !read_last(cx, io, &mut self.engine, now) {
+                return;
+            }
+            reads = reads.saturating_sub(1);
+        }
     }
 
     fn take_events(&mut self, now: Duration) -> Result<(), ClosedError> {

@@ -42,12 +42,13 @@ pub(crate) use udp::Call as UdpCall;
 pub use udp::UdpClient;
 
 use std::boxed::Box;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use ::tokio::task::unconstrained;
 use ::tokio::time::{Instant, Sleep};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -205,6 +206,16 @@ fn poll_write<IO: AsyncWrite + Unpin>(
         }
     }
     Pin::new(io).poll_flush(cx)
+}
+
+/// Most reads of what has come on a stream that cannot be written to any more: what a socket holds, and some more.
+const LAST_READS: usize = 4096;
+
+/// Reads what has come on a stream that cannot be written to any more, whatever its task has done in this turn. False where
+/// there is no more.
+fn read_last<IO: AsyncRead + Unpin>(cx: &mut Context<'_>, io: &mut IO, engine: &mut Connection, now: Duration) -> bool {
+    let read = pin!(unconstrained(poll_fn(|cx| poll_read(cx, io, engine, now))));
+    matches!(read.poll(cx), Poll::Ready(Ok(1..)))
 }
 
 /// Reads what has come into the engine's input; the number of bytes, 0 at the end.

@@ -10,6 +10,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 use std::vec::Vec;
 
+use ::tokio::task::yield_now;
 use ::tokio::time::Instant;
 use xdr_core::Bytes;
 
@@ -19,7 +20,7 @@ use super::mailbox::{Mailbox, Post};
 use super::shared::Shared;
 use super::slots::{Ended, Slots, Unreturned};
 use super::tally::Tally;
-use super::{Alarm, Stream, poll_read, poll_write};
+use super::{Alarm, LAST_READS, Stream, poll_read, poll_write, read_last};
 use crate::caller::KnownCaller;
 use crate::connection::{Connection, ConnectionError, Event, Outcome};
 use crate::context::Context;
@@ -90,6 +91,17 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         if polled.is_pending() { Poll::Pending } else { polled.map(Some) }
     })
     .await;
+    if let Some(Err(ClosedError::Io(_))) = &ended
+        && served.post.in_use()
+    {
+        // The runtime says then what can be read.
+        yield_now().await;
+        poll_fn(|cx| {
+            served.take_the_last(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
     let why = match &ended {
         None => ClosedError::ByUs,
         Some(Ok(())) if served.state == State::Finishing => ClosedError::ByUs,
@@ -277,6 +289,23 @@ where
             self.post.finish(xid, Err(CallError::DeadlineExceeded));
         }
         Poll::Pending
+    }
+
+    /// Takes the replies to calls of our own that have come on a stream that is lost, as may be seen where something was to
+    /// be written to it. Calls of the peer's are not taken up any more.
+    fn take_the_last(&mut self, cx: &mut TaskContext<'_>) {
+        let (mut reads, now) = (LAST_READS, self.alarm.now());
+        while self.listens && reads > 0 {
+            match self.engine.poll_event() {
+                Ok(Some(Event::Reply(reply))) => self.post.finish(reply.xid, Ok(reply)),
+                Ok(Some(Event::DeadlineExceeded { xid })) => self.post.finish(xid, Err(CallError::DeadlineExceeded)),
+                Ok(Some(Event::Call(_))) => self.engine.leave_unanswered(),
+                Ok(None) if self.state != State::Eof && read_last(cx, &mut self.io, &mut self.engine, now) => {
+                    reads = reads.saturating_sub(1);
+                }
+                Ok(None) | Err(_) => return,
+            }
+        }
     }
 
     /// What time it is, for handlers that begin as well.
