@@ -12,6 +12,7 @@ use rpc_frame::xdr::Xdr;
 use rpc_frame::{ProcedureTable, program};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use wire::success;
 
@@ -99,40 +100,60 @@ async fn a_call_may_have_run_if_and_only_if_its_last_byte_was_sent() {
     }
 }
 
-/// A client by TCP with calls that wait for replies, those replies, and the other end.
-async fn answered(both_ways: bool) -> (Client, Vec<tokio::task::JoinHandle<Result<(), CallError>>>, TcpStream) {
-    const CALLS: usize = 1000;
+/// A client by TCP, and the other end.
+async fn pair(both_ways: bool) -> (Client, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (mut far, _) = listener.accept().await.unwrap();
+    let (far, _) = listener.accept().await.unwrap();
     let client = if both_ways { Client::serving(near, program::<Nothing, _>(Silent)) } else { Client::new(near) };
-    let client = client.with_options(CallOptions::default().with_timeout(None));
-    let calls = (0..CALLS).map(|_| {
-        let client = client.clone();
-        tokio::spawn(async move { client.call(&Ask { what: "x".repeat(40) }).await })
-    });
-    let calls = calls.collect();
-    let mut called = vec![0; CALLS * CALL];
+    (client, far)
+}
+
+/// Calls once, in a task.
+fn ask(client: &Client) -> JoinHandle<Result<(), CallError>> {
+    let client = client.clone();
+    tokio::spawn(async move { client.call(&Ask { what: "x".repeat(40) }).await })
+}
+
+/// Reads calls, and writes the replies to them, before the client can look: it finds all of it at once.
+async fn answer(far: &mut TcpStream, calls: usize) {
+    let mut called = vec![0; calls * CALL];
     far.read_exact(&mut called).await.unwrap();
-    let replies: Vec<u8> =
-        called.chunks(CALL).flat_map(|call| success(u32::from_be_bytes(call[4..8].try_into().unwrap()), &[])).collect();
-    // The client does not run before the next await: it finds all of it at once, and that it cannot write any more.
+    let xid = |call: &[u8]| u32::from_be_bytes(call[4..8].try_into().unwrap());
+    let replies: Vec<u8> = called.chunks(CALL).flat_map(|call| success(xid(call), &[])).collect();
     assert_eq!(far.try_write(&replies).unwrap(), replies.len());
-    (client, calls, far)
 }
 
 #[tokio::test]
 async fn replies_that_have_come_are_taken_though_nothing_more_can_be_sent() {
     for both_ways in [false, true] {
-        let (client, calls, far) = answered(both_ways).await;
+        let (client, mut far) = pair(both_ways).await;
+        let client = client.with_options(CallOptions::default().with_timeout(None));
+        let calls: Vec<_> = (0..1000).map(|_| ask(&client)).collect();
+        answer(&mut far, calls.len()).await;
         far.set_zero_linger().unwrap();
         drop(far);
-        let ask = Ask { what: "x".repeat(40) };
-        let further = timeout(Duration::from_secs(20), client.call(&ask)).await;
-        let further = further.expect("the loss is seen").unwrap_err();
+        let further = timeout(Duration::from_secs(20), ask(&client)).await;
+        let further = further.expect("the loss is seen").unwrap().unwrap_err();
         assert!(!further.may_have_run(), "{further}");
         for call in calls {
             call.await.unwrap().expect("its reply is here");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_has_come_in_time_is_in_time_however_late_the_runtime_looks() {
+    for both_ways in [false, true] {
+        let (client, mut far) = pair(both_ways).await;
+        let timed = CallOptions::default().with_timeout(Some(Duration::from_millis(200)));
+        let call = ask(&client.clone().with_options(timed));
+        answer(&mut far, 1).await;
+        // Not a wait for anybody: this is the deadline passing while something else keeps the thread.
+        std::thread::sleep(Duration::from_millis(400));
+        // It has the client's task run before the runtime looks at its sockets.
+        let further = ask(&client);
+        call.await.unwrap().expect("its reply came in time");
+        further.abort();
     }
 }

@@ -396,6 +396,24 @@ async fn what_is_queued_when_the_last_client_is_dropped_still_goes_and_waits_for
 }
 
 #[tokio::test]
+async fn a_reply_that_has_come_in_time_is_in_time_however_late_the_runtime_looks() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let client = UdpClient::connect(server.local_addr().unwrap()).await.unwrap();
+    let timed = CallOptions::default().with_timeout(Some(Duration::from_millis(200)));
+    let call = |client: UdpClient| tokio::spawn(async move { client.call(&Double { number: 3 }).await });
+    let first = call(client.clone().with_options(timed));
+    let (datagram, from) = next(&server).await;
+    let sent = server.try_send_to(&success(xid(&datagram), &[6]), from);
+    assert_eq!(sent.unwrap(), 28);
+    // Not a wait for anybody: this is the deadline passing while something else keeps the thread.
+    std::thread::sleep(Duration::from_millis(400));
+    // It has the client's task run before the runtime looks at its sockets.
+    let further = call(client);
+    assert_eq!(first.await.unwrap().expect("its reply came in time"), 6);
+    further.abort();
+}
+
+#[tokio::test]
 async fn a_message_without_reply_that_is_too_long_is_not_sent() {
     let (_, server) = impatient_client().await;
     let mut config = DatagramClientConfig::default();

@@ -339,6 +339,13 @@ impl Connection {
         self.expired.pop_front()
     }
 
+    /// Whether a call of ours may have reached its deadline.
+    #[cfg(feature = "tokio")]
+    #[inline]
+    pub(crate) fn may_be_overdue(&self, now: Duration) -> bool {
+        self.client.nearest_deadline().is_some_and(|deadline| deadline <= now)
+    }
+
     /// Whether a call of ours that is in flight has been sent to its last byte.
     ///
     /// One of which the end is missing cannot have run, once the connection has ended and no more is sent.

@@ -16,7 +16,7 @@ use xdr_core::{Bytes, Encode};
 
 use super::error::{CallError, ClosedError};
 use super::farewell::Farewell;
-use super::{Alarm, LAST_READS, Stream, poll_read, poll_write, read_last};
+use super::{Alarm, LAST_READS, SecondLook, Stream, poll_read, poll_write, read_last};
 use crate::connection::{Connection, ConnectionConfig, Event, IncomingReply, Outcome, OutgoingCall};
 use crate::message::AcceptStatus;
 
@@ -35,6 +35,7 @@ struct State {
     waiting: HashMap<u32, Waiting>,
     closed: Option<ClosedError>,
     farewell: Farewell,
+    look: SecondLook,
     /// Oneway calls that wait for room.
     senders: usize,
     /// Replies passed over that the log has been told of.
@@ -51,8 +52,8 @@ impl Driver {
     pub(super) fn spawn<IO: Stream>(io: IO, config: ConnectionConfig) -> Arc<Self> {
         let alarm = Alarm::new();
         let engine = Connection::new(config);
-        let (waiting, farewell) = (HashMap::new(), Farewell::default());
-        let state = State { engine, waiting, closed: None, farewell, senders: 0, passed_over: 0 };
+        let (waiting, farewell, look) = (HashMap::new(), Farewell::default(), SecondLook::default());
+        let state = State { engine, waiting, closed: None, farewell, look, senders: 0, passed_over: 0 };
         let driver = Arc::new(Self {
             epoch: alarm.epoch(),
             state: Mutex::new(state),
@@ -309,6 +310,9 @@ impl State {
                 Poll::Ready(_) => {}
                 Poll::Pending => break,
             }
+        }
+        if self.look.is_due(cx, self.engine.may_be_overdue(alarm.now())) {
+            return Ok(Poll::Pending);
         }
         alarm.poll(cx, &mut self.engine, alarm.now()).map_err(ClosedError::Protocol)?;
         if self.closed.is_none() {

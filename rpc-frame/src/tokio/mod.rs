@@ -48,7 +48,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use ::tokio::task::unconstrained;
+use ::tokio::task::{unconstrained, yield_now};
 use ::tokio::time::{Instant, Sleep};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -187,6 +187,23 @@ impl Alarm {
             self.ends_rest = false;
         }
         gone
+    }
+}
+
+/// A second look at the socket before calls are told to be overdue. Their replies may have come in time, and the runtime not
+/// know of them, where another task has kept it from looking.
+#[derive(Default)]
+struct SecondLook(bool);
+
+impl SecondLook {
+    /// Whether it is due now. Where it is, this task is woken when the runtime has looked.
+    #[inline]
+    fn is_due(&mut self, cx: &mut Context<'_>, overdue: bool) -> bool {
+        self.0 = overdue && !self.0;
+        if self.0 {
+            let _ = pin!(yield_now()).poll(cx);
+        }
+        self.0
     }
 }
 

@@ -20,7 +20,7 @@ use super::mailbox::{Mailbox, Post};
 use super::shared::Shared;
 use super::slots::{Ended, Slots, Unreturned};
 use super::tally::Tally;
-use super::{Alarm, LAST_READS, Stream, poll_read, poll_write, read_last};
+use super::{Alarm, LAST_READS, SecondLook, Stream, poll_read, poll_write, read_last};
 use crate::caller::KnownCaller;
 use crate::connection::{Connection, ConnectionError, Event, Outcome};
 use crate::context::Context;
@@ -60,6 +60,7 @@ pub(super) async fn serve<P: Programs, IO: Stream>(
         post: Post::new(mailbox),
         state: State::Open,
         listens: true,
+        look: SecondLook::default(),
         tally,
         written: Poll::Ready(()),
         broken: None,
@@ -144,6 +145,7 @@ struct Served<'a, P: Programs, IO, S, F> {
     state: State,
     /// Whether anything is still read: while finishing, only for the replies to calls of our own.
     listens: bool,
+    look: SecondLook,
     tally: Arc<Tally>,
     /// Whether the peer has all that was to be sent, as far as the stream knows.
     written: Poll<()>,
@@ -282,6 +284,9 @@ where
         }
         self.tally.calls(self.engine.server().counters());
         self.engine.hold(self.post.is_held());
+        if self.look.is_due(cx, self.engine.may_be_overdue(now)) {
+            return Poll::Pending;
+        }
         if self.alarm.poll_with(cx, &mut self.engine, now, self.slots.next_deadline())?.is_ready() {
             cx.waker().wake_by_ref();
         }
