@@ -311,7 +311,7 @@ impl State {
                 Poll::Pending => break,
             }
         }
-        if self.look.is_due(cx, self.engine.may_be_overdue(alarm.now())) {
+        if self.engine.may_be_overdue(alarm.now()) && self.look.is_due(cx) {
             return Ok(Poll::Pending);
         }
         alarm.poll(cx, &mut self.engine, alarm.now()).map_err(ClosedError::Protocol)?;

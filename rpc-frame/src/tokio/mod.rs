@@ -196,10 +196,11 @@ impl Alarm {
 struct SecondLook(bool);
 
 impl SecondLook {
-    /// Whether it is due now. Where it is, this task is woken when the runtime has looked.
-    #[inline]
-    fn is_due(&mut self, cx: &mut Context<'_>, overdue: bool) -> bool {
-        self.0 = overdue && !self.0;
+    /// Whether it is due now, where calls may be overdue: it is each second time, since they stay so until they are told to be.
+    /// This task is woken then when the runtime has looked.
+    #[cold]
+    fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
+        self.0 = !self.0;
         if self.0 {
             let _ = pin!(yield_now()).poll(cx);
         }
