@@ -1,6 +1,8 @@
 //! A codec written by hand as the documentation of `Decode` says, beside fields of all kinds.
 
-use xdr_core::{Decode, DecodeFault, Reader, Schema, Shape, Wire, from_slice};
+use xdr_core::{
+    Decode, DecodeFault, Encode, EncodeFault, Reader, Schema, Shape, Wire, encode_to_slice, from_slice, to_vec,
+};
 
 /// Opaque of at most eight bytes.
 #[derive(Debug, PartialEq)]
@@ -47,4 +49,35 @@ fn a_tail_is_not_taken_for_the_fields_behind_it() {
     assert_eq!(from_slice(&wire), Ok(Between { number: 5, text: text(7), last: 9 }));
     assert_eq!(from_slice(&wire), Ok((5_u32, text(7), 9_u32)));
     assert_eq!(from_slice(&[0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 0, 1, 8, 0, 0, 0]), Ok([text(7), text(8)]));
+}
+
+/// A word that writes two.
+struct TooMuch;
+
+impl Encode for TooMuch {
+    const WIRE: Wire = Wire::fixed(4);
+    const MAX_WIRE: Option<usize> = Some(4);
+
+    fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
+        <u64 as Encode>::head(&7, out)
+    }
+
+    fn schema() -> &'static Schema {
+        <u32 as Encode>::schema()
+    }
+}
+
+#[derive(Encode)]
+struct Beside {
+    #[xdr(max = 8)]
+    text: String,
+    number: u32,
+    word: TooMuch,
+}
+
+#[test]
+fn a_front_that_is_not_written_is_no_success() {
+    let value = Beside { text: "text".into(), number: 9, word: TooMuch };
+    assert!(to_vec(&value).is_err());
+    assert!(encode_to_slice(&value, &mut [0; 64]).is_err());
 }

@@ -162,8 +162,7 @@ pub trait Encode {
             return put_whole::<Plain, Self>(self, writer, next);
         }
         let first = const { Self::RUNS.whole().first };
-        let run = writer.open(first);
-        self.visit(&mut Calls { run: if run.len() == first { run } else { &mut [] }, writer });
+        self.visit(&mut Calls::new(writer, first));
         writer.open(next)
     }
 

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use super::{Encode, EncodeBounded, head_of, tail_of};
-use crate::fault::{EncodeCause, EncodeFault};
+use crate::fault::EncodeFault;
 use crate::wire::{Run, Runs};
 use crate::writer::Writer;
 
@@ -75,20 +75,31 @@ impl Visit for Rest<'_, '_> {
 pub(super) struct Calls<'w, 'a> {
     pub(super) writer: &'w mut Writer<'a>,
     pub(super) run: &'a mut [u8],
+    /// Whether there is a run. Where none is, the call that has not opened it has noted why, or only counts.
+    pub(super) opened: bool,
+}
+
+impl<'w, 'a> Calls<'w, 'a> {
+    /// Begins with the struct's first run, of `len` bytes.
+    #[inline(always)]
+    pub(super) fn new(writer: &'w mut Writer<'a>, len: usize) -> Self {
+        let run = writer.open(len);
+        Self { opened: run.len() == len, run, writer }
+    }
 }
 
 impl Visit for Calls<'_, '_> {
     #[inline(always)]
     fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, next: &'static Run) -> bool {
         if const { T::WIRE.tail } {
-            let run = field.put(self.writer, next.fixed());
-            self.run = if next.fixed() != 0 && run.len() == next.fixed() { run } else { &mut [] };
-        } else if let Err(fault) = field.head_in(&mut self.run)
-            && fault.cause() != EncodeCause::Full
+            self.run = field.put(self.writer, next.fixed());
+            self.opened = next.fixed() == 0 || self.run.len() == next.fixed();
+        } else if self.opened
+            && let Err(fault) = field.head_in(&mut self.run)
         {
             self.writer.stop(fault);
+            self.opened = false;
         }
-        // Where no run is, the call that has not opened it has noted why, or nothing is written at all.
         true
     }
 }
