@@ -13,6 +13,8 @@ enum Value {
     Pattern(i32),
     #[xdr(case = 8..=9)]
     Range(i32),
+    #[xdr(case = [10, 11..=12])]
+    RangeInList(i32),
     #[xdr(case = _)]
     Anything(i32),
     #[xdr(case)]

@@ -8,6 +8,12 @@ struct Point {
     x: i32,
     #[xdr(rename)]
     y: i32,
+    #[xdr(rename = "")]
+    empty: i32,
+    #[xdr(rename = "z axis")]
+    space: i32,
+    #[xdr(rename = "2nd")]
+    digit: i32,
 }
 
 fn main() {}

@@ -7,10 +7,8 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Expr, ExprPath, Fields, LitStr, Path, Token, Type, Variant, WherePredicate, parenthesized};
 
 use crate::errors::Errors;
-use crate::key::{
-    self, Form, assigned, assigned_expression, assigned_function, assigned_path, check_form, labels, rest_of_value,
-    text_of,
-};
+use crate::expression::{assigned_expression, assigned_function, labels};
+use crate::key::{self, Form, assigned, assigned_path, check_form, rest_of_value, text_of};
 use crate::suggest::{instead, meant};
 
 /// A key's value with the key, so that errors point at it.
@@ -153,7 +151,11 @@ impl XdrKeys {
             "transparent" => set(&mut self.transparent, key.clone(), key, errors),
             "case" => set_value(&mut self.case, labels(input)?, key, errors),
             "switch" => set_value(&mut self.switch, assigned(input)?, key, errors),
-            "rename" => set_value(&mut self.rename, assigned(input)?, key, errors),
+            "rename" => {
+                let value = assigned(input)?;
+                check_name(&value, errors);
+                set_value(&mut self.rename, value, key, errors);
+            }
             "with" => set_value(&mut self.with, assigned_path(input)?, key, errors),
             "validate" => set_value(&mut self.validate, assigned_function(input)?, key, errors),
             "bound" => {
@@ -223,6 +225,16 @@ fn check_max(max: &Expr, errors: &mut Errors) {
         }
         Expr::Lit(syn::ExprLit { lit: syn::Lit::Float(_), .. }) => errors.at(max, "a maximum is a whole number"),
         _ => {}
+    }
+}
+
+/// An empty name would be none, and others are none in a `.x` file.
+fn check_name(name: &LitStr, errors: &mut Errors) {
+    let text = name.value();
+    let is_name = text.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_')
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    if !is_name {
+        errors.at(name, "a name in XDR is letters, digits and `_`, and begins with a letter (RFC 4506 §6.2)");
     }
 }
 

@@ -4,9 +4,10 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, ExprPath, LitStr, Path, Token, Type, bracketed, parenthesized, token};
+use syn::{Attribute, Expr, LitStr, Path, Token, Type, parenthesized, token};
 
 use crate::errors::Errors;
+use crate::expression::fragment;
 
 /// How a key is written.
 #[derive(Clone, Copy)]
@@ -206,13 +207,15 @@ fn no_path(form: Form, input: ParseStream<'_>) -> syn::Result<Option<NoPath>> {
     let ahead = input.fork();
     ahead.parse::<Token![=]>()?;
     if let Form::Function(_) = form {
-        let path = ahead.fork().call(Path::parse_mod_style).map(|path| text_of(&path.to_token_stream()));
-        return Ok(match (ahead.parse().map(fragment), path) {
-            (Ok(Expr::Path(_)), _) => None,
-            (Ok(Expr::Call(call)), _) => Some(NoPath::Call(text_of(&call.func.to_token_stream()))),
-            (Ok(Expr::Binary(syn::ExprBinary { op: syn::BinOp::Lt(_), .. })) | Err(_), Ok(path)) => {
-                Some(NoPath::Argument(path))
-            }
+        let path = ahead.fork();
+        if let Ok(name) = path.call(Path::parse_mod_style)
+            && path.peek(Token![<])
+        {
+            return Ok(Some(NoPath::Argument(text_of(&name.to_token_stream()))));
+        }
+        return Ok(match ahead.parse().map(fragment) {
+            Ok(Expr::Path(_)) => None,
+            Ok(Expr::Call(call)) => Some(NoPath::Call(text_of(&call.func.to_token_stream()))),
             _ => Some(NoPath::Other),
         });
     }
@@ -261,115 +264,6 @@ pub(crate) fn assigned<T: Parse>(input: ParseStream<'_>) -> syn::Result<T> {
 pub(crate) fn assigned_path(input: ParseStream<'_>) -> syn::Result<Path> {
     input.parse::<Token![=]>()?;
     input.call(Path::parse_mod_style)
-}
-
-/// `= is_small::<4>`
-pub(crate) fn assigned_function(input: ParseStream<'_>) -> syn::Result<ExprPath> {
-    input.parse::<Token![=]>()?;
-    match fragment(input.parse()?) {
-        Expr::Path(path) => Ok(path),
-        other => Err(syn::Error::new_spanned(other, "not the path of a function")),
-    }
-}
-
-/// What a macro was given as `$path:path` or `$label:expr`, without the delimiters that cannot be seen.
-fn fragment(expression: Expr) -> Expr {
-    match expression {
-        Expr::Group(group) => fragment(*group.expr),
-        other => other,
-    }
-}
-
-/// `= N`
-pub(crate) fn assigned_expression(input: ParseStream<'_>) -> syn::Result<Expr> {
-    input.parse::<Token![=]>()?;
-    expression(input)
-}
-
-/// An expression up to the next comma. What it is matters to the compiler alone, so that it need not be one of those
-/// that are known here.
-fn expression(input: ParseStream<'_>) -> syn::Result<Expr> {
-    match input.fork().parse::<Expr>() {
-        Err(error) if error.to_string().starts_with("unsupported expression") => {
-            rest_of_value(input).map(Expr::Verbatim)
-        }
-        _ => {
-            let mut expression = input.parse()?;
-            in_parentheses(&mut expression);
-            Ok(expression)
-        }
-    }
-}
-
-/// Gives the operands that a macro was given as `$n:expr` parentheses: the compiler does not see the delimiters that they
-/// have, and would take `$n * 2` for `1 + 1 * 2` (rust-lang/rust#67062).
-pub(crate) fn in_parentheses(expression: &mut Expr) {
-    let operands: Vec<&mut Expr> = match expression {
-        Expr::Binary(binary) => vec![&mut binary.left, &mut binary.right],
-        Expr::Unary(unary) => vec![&mut unary.expr],
-        Expr::Cast(cast) => vec![&mut cast.expr],
-        Expr::MethodCall(call) => std::iter::once(&mut *call.receiver).chain(&mut call.args).collect(),
-        Expr::Call(call) => call.args.iter_mut().collect(),
-        Expr::Field(field) => vec![&mut field.base],
-        Expr::Index(index) => vec![&mut index.expr],
-        Expr::Paren(paren) => vec![&mut paren.expr],
-        Expr::Group(group) => vec![&mut group.expr],
-        _ => Vec::new(),
-    };
-    for operand in operands {
-        in_parentheses(operand);
-        if let Expr::Group(group) = operand
-            && matches!(*group.expr, Expr::Binary(_) | Expr::Unary(_) | Expr::Cast(_))
-        {
-            let paren_token = token::Paren(group.group_token.span);
-            let (attrs, expr) = (Vec::new(), group.expr.clone());
-            *operand = Expr::Paren(syn::ExprParen { attrs, paren_token, expr });
-        }
-    }
-}
-
-/// `= label` or `= [label, …]`.
-pub(crate) fn labels(input: ParseStream<'_>) -> syn::Result<Vec<Expr>> {
-    input.parse::<Token![=]>()?;
-    if !input.peek(token::Bracket) {
-        return Ok(vec![label(expression(input)?)?]);
-    }
-    let content;
-    let bracket = bracketed!(content in input);
-    let labels = content.parse_terminated(expression, Token![,])?;
-    if labels.is_empty() {
-        return Err(syn::Error::new(bracket.span.join(), "a case needs at least one label: `case = [1, 2]`"));
-    }
-    labels.into_iter().map(label).collect()
-}
-
-/// One label, and no pattern: `1 | 2` would be the number 3.
-fn label(label: Expr) -> syn::Result<Expr> {
-    match &label {
-        Expr::Group(group) => self::label((*group.expr).clone()),
-        Expr::Binary(binary) if matches!(binary.op, syn::BinOp::BitOr(_)) => {
-            let (one, other) = (binary.left.to_token_stream(), binary.right.to_token_stream());
-            let instead = format!(
-                "several labels are a list: write `case = [{}]`; for the bits of both, `({one} | {other})`",
-                or_operands(&label).join(", ")
-            );
-            Err(syn::Error::new_spanned(&label, instead))
-        }
-        Expr::Range(_) => Err(syn::Error::new_spanned(&label, "a range is no label: write each, `case = [1, 2]`")),
-        Expr::Infer(_) => Err(syn::Error::new_spanned(&label, "the arm of all other labels is `#[xdr(default)]`")),
-        _ => Ok(label),
-    }
-}
-
-fn or_operands(label: &Expr) -> Vec<String> {
-    match label {
-        Expr::Binary(binary) if matches!(binary.op, syn::BinOp::BitOr(_)) => {
-            let mut operands = or_operands(&binary.left);
-            operands.push(binary.right.to_token_stream().to_string());
-            operands
-        }
-        _ => vec![label.to_token_stream().to_string()],
-    }
 }
 
 /// The keys in the parentheses of `item(…)`.

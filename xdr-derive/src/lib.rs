@@ -6,6 +6,7 @@
 
 mod attr; //   #[xdr(…)] and #[rpc(…)], keys and values
 mod key; //    how a key is written
+mod expression; // values that are expressions
 mod suggest; // what an unknown key may have meant
 mod errors; // all mistakes at once
 mod ast; //    what the item means

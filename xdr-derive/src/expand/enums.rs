@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 
 use super::{Context, DecodeParts, EncodeParts, replace_self, reported_at, respanned};
 use crate::ast::Enum;
-use crate::key::in_parentheses;
+use crate::expression::in_parentheses;
 
 /// `const VALUE0: i32 = RunState::Running as i32;` and so on, and their names.
 pub(crate) fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Vec<Ident>) {
