@@ -28,7 +28,7 @@ pub(crate) fn decode_error(
     let found = match cause {
         // Values inside may have passed checks of theirs, and end at the same byte; those around it begin at the same.
         DecodeCause::Rejected { by, begin, around } => {
-            Found::checked(schema, input, Role::CheckedEnd, Check { name: by, around }, |leaf| {
+            Found::checked(schema, input, Role::CheckedEnd, Check { name: by, around: around.into() }, |leaf| {
                 let ends = leaf.at.saturating_add(leaf.len) == target;
                 ends && leaf.at == input.len().saturating_sub(begin)
             })

@@ -64,7 +64,8 @@ pub(crate) enum DecodeCause {
     Rejected {
         by: u32,
         begin: usize,
-        around: u32,
+        /// As small as it is for the place that it takes in the reader.
+        around: u16,
     },
 }
 

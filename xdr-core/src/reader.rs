@@ -106,7 +106,7 @@ impl<'de> Reader<'de> {
     pub fn within(&mut self, fault: DecodeFault, checks: &[&'static str]) -> DecodeFault {
         if let Some(DecodeReason { cause: DecodeCause::Rejected { by, around, .. }, .. }) = &mut self.reason {
             let same = checks.iter().filter(|check| name_hash(check) == *by).count();
-            *around = around.saturating_add(u32::try_from(same).unwrap_or(u32::MAX));
+            *around = around.saturating_add(u16::try_from(same).unwrap_or(u16::MAX));
         }
         fault
     }

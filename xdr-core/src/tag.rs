@@ -24,6 +24,8 @@ pub enum Labels {
     Closed,
     /// Its names, beside which it keeps words without one.
     Open,
+    /// Its values, not all of which it accepts.
+    Checked,
 }
 
 impl Labels {
@@ -31,6 +33,12 @@ impl Labels {
     #[must_use]
     pub const fn are_open(self) -> bool {
         matches!(self, Self::Open)
+    }
+
+    /// Whether the type has a check of its own, which encoding would not ask.
+    #[must_use]
+    pub const fn are_checked(self) -> bool {
+        matches!(self, Self::Checked)
     }
 
     /// Whether there are any.

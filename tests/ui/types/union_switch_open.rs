@@ -18,4 +18,25 @@ enum Value {
     Rest(#[xdr(tag)] Kind),
 }
 
+/// Nor one that does not accept all of its values.
+#[derive(Xdr, Clone, Copy)]
+#[xdr(validate = is_text)]
+enum Checked {
+    Int = 1,
+    Text = 2,
+}
+
+fn is_text(kind: &Checked) -> bool {
+    matches!(kind, Checked::Text)
+}
+
+#[derive(Xdr)]
+#[xdr(switch = Checked)]
+enum Refused {
+    #[xdr(case = Checked::Int)]
+    Int(i32),
+    #[xdr(case = Checked::Text)]
+    Text,
+}
+
 fn main() {}

@@ -303,7 +303,11 @@ impl<'a> Context<'a> {
     fn labels(&self) -> Option<TokenStream> {
         let p = &self.private;
         let Shape::Enum(item) = &self.input.shape else { return None };
-        let labels = if item.other.is_some() { quote!(Open) } else { quote!(Closed) };
+        let labels = match (&item.other, &self.input.validate) {
+            (Some(_), _) => quote!(Open),
+            (None, Some(_)) => quote!(Checked),
+            (None, None) => quote!(Closed),
+        };
         Some(quote!(const LABELS: #p::Labels = #p::Labels::#labels;))
     }
 

@@ -69,10 +69,15 @@ pub(crate) fn switch(context: &Context<'_>, union: &Union<'_>) -> Option<TokenSt
     let open = format!(
         "a union cannot switch on `{text}`, which keeps unknown values in `other`: write `switch = i32` and numbers as labels"
     );
+    let refused = format!(
+        "a union cannot switch on `{text}`, which has a `validate`: leave it out there, and its refused values out of the \
+         labels here"
+    );
     let other = format!("a union cannot switch on `{text}`: write `i32`, `u32`, `bool` or an enum");
     let check = quote_spanned! {span=>
         const #checked: #p::bool = {
             #p::assert!(!#codec::LABELS.are_open(), #open);
+            #p::assert!(!#codec::LABELS.are_checked(), #refused);
             #p::assert!(#codec::LABELS.are_there(), #other);
             true
         };
