@@ -4,17 +4,15 @@ mod structs; // fields in runs
 mod enums; //   names for values
 mod unions; //  a discriminant and its arm
 mod schema; //  descriptions
+mod bounds; //  bounds as types
+mod checks; //  what accepts values
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{
-    Attribute, DeriveInput, Expr, ExprPath, GenericParam, Generics, Lifetime, Meta, Path, WherePredicate, parse_quote,
-};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Attribute, DeriveInput, Expr, Generics, Lifetime, Meta, WherePredicate, parse_quote};
 
 use crate::ast::{Field, Input, Shape};
-use crate::attr::{Bounds, mentions};
 use crate::errors::Errors;
-use crate::key::text_of;
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Direction {
@@ -351,169 +349,10 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The shape that a field's bounds make: `Plain`, `Max<…>`, `MaxOf<…>`, `Each<…>`, `List<…>`.
-    pub(crate) fn shape(&mut self, bounds: &Bounds) -> TokenStream {
-        let krate = self.krate;
-        let max = match (&bounds.max, &bounds.unbounded) {
-            (Some(max), _) => Some(self.bound(&max.value)),
-            (None, Some(_)) => Some(quote!(#krate::Unbounded)),
-            (None, None) => None,
-        };
-        let item = bounds.item.as_ref().map(|item| self.shape(&item.value));
-        match (max, item, &bounds.list) {
-            (Some(max), None, Some(_)) => quote!(#krate::List<#max>),
-            (Some(max), Some(item), Some(_)) => quote!(#krate::List<#max, #item>),
-            (Some(max), Some(item), None) => quote!(#krate::MaxOf<#max, #item>),
-            (Some(max), None, None) => quote!(#krate::Max<#max>),
-            (None, Some(item), _) => quote!(#krate::Each<#item>),
-            (None, None, _) => quote!(#krate::Plain),
-        }
-    }
-
-    /// A maximum as a type: `Len<{ N }>`, or a marker of its own where the expression uses generics.
-    fn bound(&mut self, max: &Expr) -> TokenStream {
-        let krate = self.krate;
-        let generics = &self.input.item.generics;
-        let tokens = max.to_token_stream();
-        let is_parameter = |ident: &Ident| {
-            generics.type_params().any(|parameter| parameter.ident == *ident)
-                || generics.const_params().any(|parameter| parameter.ident == *ident)
-                || (ident == "Self" && !generics.params.is_empty())
-        };
-        let span = syn::spanned::Spanned::span(max);
-        if !mentions(&tokens, &is_parameter) {
-            let tokens = replace_self(tokens, &self.ident.to_token_stream());
-            return self.named_bound(max, |name| quote_spanned!(span=> type #name = #krate::Len<{ #tokens }>;));
-        }
-        if matches!(max, Expr::Path(path) if path.path.get_ident().is_some_and(|ident| generics.const_params().any(|parameter| parameter.ident == *ident)))
-        {
-            return quote_spanned!(span=> #krate::Len<{ #tokens }>);
-        }
-        let p = self.private.clone();
-        let ident = &self.ident;
-        let (parameters, arguments, conditions) = generics.split_for_impl();
-        let held = generics.params.iter().filter_map(|parameter| match parameter {
-            GenericParam::Lifetime(lifetime) => {
-                let lifetime = &lifetime.lifetime;
-                Some(quote!(&#lifetime ()))
-            }
-            GenericParam::Type(parameter) => Some(parameter.ident.to_token_stream()),
-            GenericParam::Const(_) => None,
-        });
-        let tokens = replace_self(tokens, &quote!(<#ident #arguments>));
-        let marker = self.named_bound(max, |marker| {
-            quote! {
-                struct #marker #parameters (#p::PhantomData<(#(#held,)*)>) #conditions;
-                #[automatically_derived]
-                impl #parameters #krate::Bound for #marker #arguments #conditions {
-                    const MAX: #p::usize = #tokens;
-                }
-            }
-        });
-        quote!(#marker #arguments)
-    }
-
-    /// The name of the bound's type, which is declared once, however often the field is mentioned.
-    fn named_bound(&mut self, max: &Expr, declare: impl FnOnce(&Ident) -> TokenStream) -> TokenStream {
-        let place = std::ptr::from_ref(max);
-        let index = self.bounds.iter().position(|known| *known == place).unwrap_or(self.bounds.len());
-        let name = format_ident!("__Bound{index}");
-        if index == self.bounds.len() {
-            self.bounds.push(place);
-            self.markers.push(declare(&name));
-        }
-        name.into_token_stream()
-    }
-
-    /// `<Type as Encode>`, with the field's bounds.
-    pub(crate) fn codec(&mut self, field: &Field<'_>, side: Side) -> TokenStream {
-        let (krate, ty, de) = (self.krate, field.wire_type(), self.de.clone());
-        let plain = field.bounds.first().is_none();
-        let shape = self.shape(&field.bounds);
-        match (side, plain) {
-            (Side::Encode, true) => quote_spanned!(field.span()=> <#ty as #krate::Encode>),
-            (Side::Decode, true) => quote_spanned!(field.span()=> <#ty as #krate::Decode<#de>>),
-            (Side::Encode, false) => quote_spanned!(field.span()=> <#ty as #krate::EncodeBounded<#shape>>),
-            (Side::Decode, false) => quote_spanned!(field.span()=> <#ty as #krate::DecodeBounded<#de, #shape>>),
-        }
-    }
-
     /// What decoding puts into a field that is not on the wire. A type without a default is an error at the field.
     pub(crate) fn skipped(&self, field: &Field<'_>) -> TokenStream {
         let (p, ty) = (&self.private, field.ty);
         quote_spanned!(reported_at(field.span())=> <#ty as #p::Default>::default())
-    }
-
-    /// A reference to what is written for a field, given a reference to the field.
-    pub(crate) fn written(&self, field: &Field<'_>, reference: TokenStream) -> TokenStream {
-        match &field.with {
-            Some(module) => {
-                let (at, reference) = (at_path(module), moved(reference, module));
-                quote_spanned!(at=> &#module::to_wire(#reference))
-            }
-            None => reference,
-        }
-    }
-
-    /// ```text
-    /// if !is_even(&self.count) { return Err(EncodeFault::rejected("is_even")); }
-    /// ```
-    pub(crate) fn check_before(&self, validate: Option<&ExprPath>, reference: TokenStream) -> TokenStream {
-        let Some(validate) = validate else { return TokenStream::new() };
-        let (krate, p) = (self.krate, &self.private);
-        let by = path_text(validate);
-        let (at, reference) = (at_path(validate), moved(reference, validate));
-        quote_spanned!(at=> if !#validate(#reference) { return #p::Err(#krate::EncodeFault::rejected(#by)); })
-    }
-
-    /// ```text
-    /// <u32 as Encode>::encode_whole(&self.count, writer).map_err(|fault| fault.within(&["is_even"]))
-    /// ```
-    /// The writing of a value under checks, whose faults tell how many checks of their name it is under.
-    pub(crate) fn under(&self, with: Option<&Path>, validate: Option<&ExprPath>, written: TokenStream) -> TokenStream {
-        let by: Vec<_> = checks(with, validate).collect();
-        if by.is_empty() { written } else { quote!(#written.map_err(|__fault| __fault.within(&[#(#by),*]))) }
-    }
-
-    /// ```text
-    /// match <u32 as Decode>::member(…) { Ok(value) => value, Err(fault) => return Err(reader.within(fault, &["is_even"])) }
-    /// ```
-    /// What was read, as the field's value, if it is accepted.
-    pub(crate) fn accepted(
-        &self,
-        with: Option<&Path>,
-        validate: Option<&ExprPath>,
-        read: TokenStream,
-        run: TokenStream,
-    ) -> TokenStream {
-        let p = &self.private;
-        let rejected = |by: String| quote!(return #p::Err(__reader.rejected(__begin, #run, #by)));
-        let by: Vec<_> = checks(with, validate).collect();
-        let fault = if by.is_empty() { quote!(__fault) } else { quote!(__reader.within(__fault, &[#(#by),*])) };
-        let span = read.clone().into_iter().next().map_or_else(proc_macro2::Span::call_site, |first| first.span());
-        let read = quote_spanned! {reported_at(span)=>
-            match #read { #p::Ok(__value) => __value, #p::Err(__fault) => return #p::Err(#fault) }
-        };
-        if by.is_empty() {
-            return read;
-        }
-        let read = match with {
-            Some(module) => {
-                let (at, p, rejected) = (at_path(module), moved(p.clone(), module), rejected(path_text(module)));
-                quote_spanned! {at=>
-                    match #module::from_wire(#read) { #p::Some(__value) => __value, #p::None => #rejected }
-                }
-            }
-            None => read,
-        };
-        match validate {
-            Some(validate) => {
-                let rejected = rejected(path_text(validate));
-                let check = quote_spanned!(at_path(validate)=> if !#validate(&__value) { #rejected; });
-                quote!({ let __begin = __reader.place(#run); let __value = #read; #check __value })
-            }
-            None => quote!({ let __begin = __reader.place(#run); #read }),
-        }
     }
 
     /// The fields' greatest lengths, added up.
@@ -554,16 +393,6 @@ pub(crate) fn named_here(ident: &Ident) -> Ident {
     here
 }
 
-/// Where errors about a function or module of the user's are to be reported.
-fn at_path(path: &impl ToTokens) -> proc_macro2::Span {
-    reported_at(syn::spanned::Spanned::span(path))
-}
-
-/// Tokens that name what they named before, reported there as well.
-fn moved(tokens: TokenStream, path: &impl ToTokens) -> TokenStream {
-    located(tokens, syn::spanned::Spanned::span(path))
-}
-
 fn located(tokens: TokenStream, span: proc_macro2::Span) -> TokenStream {
     let located = tokens.into_iter().map(|mut token| {
         token.set_span(token.span().located_at(span));
@@ -577,16 +406,6 @@ fn located(tokens: TokenStream, span: proc_macro2::Span) -> TokenStream {
 pub(crate) enum Side {
     Encode,
     Decode,
-}
-
-/// The text of a path, as it stands in errors.
-pub(crate) fn path_text(path: &impl ToTokens) -> String {
-    text_of(&path.to_token_stream())
-}
-
-/// What decides on a field, from the inside out: what `with` makes is what `validate` looks at.
-pub(crate) fn checks(with: Option<&Path>, validate: Option<&ExprPath>) -> impl Iterator<Item = String> {
-    with.map(path_text).into_iter().chain(validate.map(path_text))
 }
 
 /// Whether there is a `for<'de>`.

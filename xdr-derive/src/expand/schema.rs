@@ -3,7 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Context, Side, checks, enums, path_text};
+use super::checks::{checks, path_text};
+use super::{Context, Side, enums};
 use crate::ast::{Arm, Enum, Field, Shape, Union};
 
 /// ```text
