@@ -42,6 +42,8 @@ impl Collected {
     /// How a member of this type is declared; none for a type without bytes. `place` names what has no name.
     fn declaration(&mut self, schema: &'static Schema, place: &str) -> Option<Declaration> {
         match schema.shape {
+            // C has no arrays without elements.
+            Shape::FixedOpaque(0) | Shape::FixedArray { len: 0, .. } => None,
             Shape::FixedOpaque(len) => Some(Declaration::word("opaque", Form::Fixed(len))),
             Shape::Quadruple => Some(Declaration::word("opaque", Form::Fixed(16))),
             Shape::Opaque { max } => Some(Declaration::word("opaque", Form::Variable(max))),

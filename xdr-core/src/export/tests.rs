@@ -303,3 +303,18 @@ fn the_labels_of_a_union_over_another_name_of_unsigned_int_are_unsigned() {
     let expected = "union High switch (unsigned int discriminant) {\ncase 2147483649:\n    void;\n};\n";
     assert_eq!(export_x(&[<High as Encode>::schema]), expected);
 }
+
+#[derive(Xdr)]
+struct Empty {
+    opaque: [u8; 0],
+    word: u32,
+    words: [u32; 0],
+    #[xdr(max = 2)]
+    count: Vec<[[u8; 0]; 3]>,
+}
+
+#[test]
+fn of_arrays_without_elements_nothing_is_defined() {
+    let expected = "struct Empty {\n    unsigned int word;\n    unsigned int count;\n};\n";
+    assert_eq!(export_x(&[<Empty as Encode>::schema]), expected);
+}
