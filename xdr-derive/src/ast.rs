@@ -329,7 +329,7 @@ fn label_of(item: &DeriveInput, label: &Expr) -> Expr {
         return label.clone();
     }
     let replaced = replace_self(label.to_token_stream(), &named_here(&item.ident).to_token_stream());
-    syn::parse2(replaced).unwrap_or_else(|_| label.clone())
+    syn::parse2(replaced.clone()).unwrap_or(Expr::Verbatim(replaced))
 }
 
 impl Switch {

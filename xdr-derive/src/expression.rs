@@ -1,6 +1,6 @@
 //! Values that are expressions: maxima, labels, numbers.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::ParseStream;
 use syn::{Expr, ExprPath, Token, bracketed, token};
@@ -35,41 +35,42 @@ pub(crate) fn assigned_expression(input: ParseStream<'_>) -> syn::Result<Expr> {
 fn expression(input: ParseStream<'_>) -> syn::Result<Expr> {
     match input.fork().parse::<Expr>() {
         Err(error) if error.to_string().starts_with("unsupported expression") => {
-            rest_of_value(input).map(Expr::Verbatim)
+            rest_of_value(input).map(Expr::Verbatim).map(in_parentheses)
         }
-        _ => {
-            let mut expression = input.parse()?;
-            in_parentheses(&mut expression);
-            Ok(expression)
+        _ => input.parse().map(in_parentheses),
+    }
+}
+
+/// Gives what a macro was given as `$n:expr` parentheses, wherever it stands: the compiler does not see the delimiters that
+/// it has, and would take `$n * 2` for `1 + 1 * 2` (rust-lang/rust#67062).
+pub(crate) fn in_parentheses(expression: Expr) -> Expr {
+    match fragment(expression) {
+        expression @ (Expr::Lit(_) | Expr::Path(_)) => expression,
+        expression => {
+            let tokens = operands(expression.to_token_stream());
+            syn::parse2(tokens.clone()).unwrap_or(Expr::Verbatim(tokens))
         }
     }
 }
 
-/// Gives the operands that a macro was given as `$n:expr` parentheses: the compiler does not see the delimiters that they
-/// have, and would take `$n * 2` for `1 + 1 * 2` (rust-lang/rust#67062).
-pub(crate) fn in_parentheses(expression: &mut Expr) {
-    let operands: Vec<&mut Expr> = match expression {
-        Expr::Binary(binary) => vec![&mut binary.left, &mut binary.right],
-        Expr::Unary(unary) => vec![&mut unary.expr],
-        Expr::Cast(cast) => vec![&mut cast.expr],
-        Expr::MethodCall(call) => std::iter::once(&mut *call.receiver).chain(&mut call.args).collect(),
-        Expr::Call(call) => call.args.iter_mut().collect(),
-        Expr::Field(field) => vec![&mut field.base],
-        Expr::Index(index) => vec![&mut index.expr],
-        Expr::Paren(paren) => vec![&mut paren.expr],
-        Expr::Group(group) => vec![&mut group.expr],
-        _ => Vec::new(),
+fn operands(tokens: TokenStream) -> TokenStream {
+    let operand = |token| {
+        let TokenTree::Group(group) = token else { return token };
+        let delimiter = match group.delimiter() {
+            Delimiter::None if is_operation(group.stream()) => Delimiter::Parenthesis,
+            delimiter => delimiter,
+        };
+        let mut operand = Group::new(delimiter, operands(group.stream()));
+        operand.set_span(group.span());
+        operand.into()
     };
-    for operand in operands {
-        in_parentheses(operand);
-        if let Expr::Group(group) = operand
-            && matches!(*group.expr, Expr::Binary(_) | Expr::Unary(_) | Expr::Cast(_))
-        {
-            let paren_token = token::Paren(group.group_token.span);
-            let (attrs, expr) = (Vec::new(), group.expr.clone());
-            *operand = Expr::Paren(syn::ExprParen { attrs, paren_token, expr });
-        }
-    }
+    tokens.into_iter().map(operand).collect()
+}
+
+/// Whether it is an operator with its operands. Types and what binds closer than any operator are not.
+fn is_operation(tokens: TokenStream) -> bool {
+    let read = syn::parse2(tokens).map(fragment);
+    matches!(read, Ok(Expr::Binary(_) | Expr::Unary(_) | Expr::Cast(_)))
 }
 
 /// `= label` or `= [label, …]`.

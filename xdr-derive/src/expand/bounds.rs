@@ -41,6 +41,12 @@ impl Context<'_> {
         let span = syn::spanned::Spanned::span(max);
         if !mentions(&tokens, &is_parameter) {
             let tokens = replace_self(tokens, &self.ident.to_token_stream());
+            // What begins with a block, and goes on, would be a statement in the braces.
+            let p = &self.private;
+            let tokens = match max {
+                Expr::Lit(_) | Expr::Path(_) => tokens,
+                _ => quote_spanned!(span=> const __MAX: #p::usize = #tokens; __MAX),
+            };
             return self.named_bound(max, |name| quote_spanned!(span=> type #name = #krate::Len<{ #tokens }>;));
         }
         if matches!(max, Expr::Path(path) if path.path.get_ident().is_some_and(|ident| generics.const_params().any(|parameter| parameter.ident == *ident)))

@@ -19,9 +19,8 @@ pub(crate) fn values(context: &Context<'_>, item: &Enum<'_>) -> (TokenStream, Ve
             (None, _) => quote!(#ident::#variant as #p::i32),
             // A name beside `other` cannot be cast: its value is what stands there, or one more than the last.
             (Some(_), Some(value)) => {
-                let mut value = value.clone();
-                in_parentheses(&mut value);
-                replace_self(quote!(#value), &ident.to_token_stream())
+                let value = in_parentheses(value.clone());
+                replace_self(value.to_token_stream(), &ident.to_token_stream())
             }
             (Some(_), None) => match index.checked_sub(1).map(|before| &names[before]) {
                 Some(before) => quote!(#before + 1),
