@@ -67,9 +67,14 @@ pub fn annotate(schema: &'static Schema, input: &[u8]) -> Vec<Annotation> {
 /// ```
 #[must_use]
 pub fn annotate_with(schema: &'static Schema, input: &[u8], limits: Limits) -> Vec<Annotation> {
-    let mut told = Told { annotations: Vec::new(), heap: limits.heap(), deepest: 0 };
+    let mut told = Told { annotations: Vec::new(), heap: limits.heap(), checks: 0, deepest: 0 };
     let _ = Walk::over(schema, input, &mut |place, leaf| {
         if leaf.role.is_mark() {
+            match leaf.role {
+                Role::CheckedBegin => told.checks = told.checks.saturating_add(1),
+                Role::CheckedEnd => told.checks = told.checks.saturating_sub(1),
+                _ => {}
+            }
             return ControlFlow::Continue(());
         }
         if told.tell(place, leaf).is_some() {
@@ -77,7 +82,7 @@ pub fn annotate_with(schema: &'static Schema, input: &[u8], limits: Limits) -> V
         }
         let meaning =
             format!("the annotations end: more of them take more than the {} bytes of the heap limit", limits.heap());
-        // The room for one more is what was kept back.
+        // The room for one more is what was kept back, but for the first, which is there in any case.
         told.annotations.push(Annotation {
             offset: leaf.at,
             bytes: Vec::new(),
@@ -93,7 +98,9 @@ pub fn annotate_with(schema: &'static Schema, input: &[u8], limits: Limits) -> V
 struct Told {
     annotations: Vec<Annotation>,
     heap: usize,
-    /// The most names on the way to a leaf, which the walk has had to remember.
+    /// Checks that are around.
+    checks: usize,
+    /// The most names and checks on the way to a leaf, which the walk has had to remember.
     deepest: usize,
 }
 
@@ -101,7 +108,7 @@ impl Told {
     /// Annotates a leaf, if there is heap for it.
     fn tell(&mut self, place: &Place, leaf: &Leaf<'_>) -> Option<()> {
         self.make_room()?;
-        let deeper = place.depth().saturating_sub(self.deepest);
+        let deeper = place.depth().saturating_add(self.checks).saturating_sub(self.deepest);
         self.deepest = self.deepest.saturating_add(deeper);
         self.heap = self.heap.checked_sub(deeper.saturating_mul(LEVEL))?;
         let meaning = meaning(leaf);

@@ -84,7 +84,7 @@ enum Step {
     NameEnd,
 }
 
-/// Bytes that one more name on the way takes at most: its own and those of the steps behind it, of which two stay, each in
+/// Bytes that one more name or check on the way takes at most: its own and those of the steps behind it, of which two stay, each in
 /// a vector that has twice its room and is being moved.
 pub(crate) const LEVEL: usize = 3 * (size_of::<Name>() + 2 * size_of::<Step>());
 

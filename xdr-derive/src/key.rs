@@ -103,7 +103,7 @@ pub(crate) fn check_form(key: &Ident, form: Form, input: ParseStream<'_>) -> syn
         let ahead = input.fork();
         ahead.parse::<Token![=]>()?;
         let empty = ahead.is_empty() || ahead.peek(Token![,]);
-        let text = ahead.parse::<LitStr>().ok();
+        let text = ahead.parse::<LitStr>().ok().filter(|_| ahead.is_empty() || ahead.peek(Token![,]));
         let wanted = match (form, text) {
             (
                 Form::Value(example)

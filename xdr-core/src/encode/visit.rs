@@ -111,7 +111,7 @@ impl Visit for Length {
     #[inline(always)]
     fn field<S, T: EncodeBounded<S> + ?Sized>(&mut self, field: &T, _next: &'static Run) -> bool {
         if const { T::WIRE.tail } {
-            self.0 = self.0.wrapping_add(field.tail_len());
+            self.0 = self.0.saturating_add(field.tail_len());
         }
         true
     }
