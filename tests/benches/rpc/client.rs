@@ -54,6 +54,8 @@ pub(crate) const CALL: usize = 44;
 pub(crate) const REPLY: usize = 28;
 
 pub(crate) struct Client {
+    /// Of the server.
+    name: &'static str,
     streams: Vec<TcpStream>,
     calls: Vec<u8>,
     replies: Vec<u8>,
@@ -79,7 +81,7 @@ impl Client {
         }
         assert_eq!(calls.len(), CALL * in_a_round as usize);
         let replies = vec![0; REPLY * in_a_round as usize];
-        let mut client = Self { streams, calls, replies, in_a_round, xid: 0 };
+        let mut client = Self { name: server.name, streams, calls, replies, in_a_round, xid: 0 };
         client.round();
         client.look_at_replies(server);
         client
@@ -105,10 +107,10 @@ impl Caller for Client {
             call[4..8].copy_from_slice(&self.xid.to_be_bytes());
         }
         for stream in &mut self.streams {
-            stream.write_all(&self.calls).expect("the server takes calls");
+            stream.write_all(&self.calls).unwrap_or_else(|error| panic!("{} takes calls: {error}", self.name));
         }
         for stream in &mut self.streams {
-            stream.read_exact(&mut self.replies).expect("the server replies");
+            stream.read_exact(&mut self.replies).unwrap_or_else(|error| panic!("{} replies: {error}", self.name));
         }
         self.in_a_round * u32::try_from(self.streams.len()).expect("few connections")
     }
