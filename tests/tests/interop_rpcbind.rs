@@ -20,10 +20,8 @@ use rpc_frame::rpcbind::{
     version3, version4,
 };
 use rpc_frame::tokio::{Client, ServerConfig};
-use xdr_tests::foreign_tool::{missing, require};
-
-/// Set inside of the namespaces.
-const INSIDE: &str = "XDR_TESTS_RPCBIND_INSIDE";
+use xdr_tests::foreign_tool::require;
+use xdr_tests::namespace::Namespaces;
 
 /// Set for a process of another user, inside as well.
 const NOBODY: &str = "XDR_TESTS_RPCBIND_NOBODY";
@@ -31,56 +29,21 @@ const NOBODY: &str = "XDR_TESTS_RPCBIND_NOBODY";
 /// rpcbind's socket.
 const SOCKET: &str = "/run/rpcbind.sock";
 
-/// Longest time for one test inside, in seconds.
-const PATIENCE: &str = "60";
-
-/// What happens first inside: a network of its own, and a `/run` that nobody else sees.
-const PREPARE: &str = r#"
+/// As root, as a user with subordinate ids (rpcbind changes its user), as one with sudo. There is a `/run` that nobody else
+/// sees.
+const NETWORK: Namespaces = Namespaces {
+    ways: &[
+        &["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"],
+        &["unshare", "--map-root-user", "--map-auto", "--net", "--mount", "--pid", "--fork", "--kill-child"],
+        &["sudo", "-n", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"],
+    ],
+    tools: &["rpcbind", "rpcinfo", "mount"],
+    prepare: r#"
 ip link set lo up && mount -t tmpfs -o mode=755 tmpfs /run && mkdir -m 777 /run/rpcbind && exec "$@"
-"#;
-
-/// The ways into new namespaces: as root, as a user with subordinate ids (rpcbind changes its user), as one with sudo.
-const WAYS: [&[&str]; 3] = [
-    &["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"],
-    &["unshare", "--map-root-user", "--map-auto", "--net", "--mount", "--pid", "--fork", "--kill-child"],
-    &["sudo", "-n", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"],
-];
-
-/// True inside of the namespaces. Outside it runs the test `name` inside, and the caller is to return.
-#[track_caller]
-fn inside(name: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    for tool in ["rpcbind", "rpcinfo", "unshare", "ip", "mount", "timeout"] {
-        if require(tool).is_none() {
-            return false;
-        }
-    }
-    let works = |way: &&&[&str]| {
-        let mut attempt = Command::new(way[0]);
-        attempt.args(&way[1..]).args(["ip", "link", "set", "lo", "up"]).stdin(Stdio::null());
-        attempt.output().is_ok_and(|output| output.status.success())
-    };
-    let Some(way) = WAYS.iter().find(works) else {
-        missing("rpcbind needs a network and a `/run` of its own, from root, newuidmap with subordinate ids, or sudo");
-        return false;
-    };
-    let output = Command::new("timeout")
-        .args(["--kill-after=5", PATIENCE])
-        .args(*way)
-        .args(["sh", "-c", PREPARE, "sh", "env"])
-        .arg(format!("{INSIDE}=1"))
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "inside of the namespaces ({}):\n{told}", output.status);
-    assert!(told.contains("1 passed"), "no test inside is called {name}:\n{told}");
-    false
-}
+"#,
+    works: &["true"],
+    wanted: "rpcbind needs a network and a `/run` of its own, from root, newuidmap with subordinate ids, or sudo",
+};
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -130,7 +93,7 @@ fn at(text: &str) -> SocketAddr {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registered_server_is_found_and_reached_by_rpcinfo_until_it_unregisters() {
-    if !inside("a_registered_server_is_found_and_reached_by_rpcinfo_until_it_unregisters") {
+    if !NETWORK.are_around("a_registered_server_is_found_and_reached_by_rpcinfo_until_it_unregisters") {
         return;
     }
     let _daemon = Running::start().await;
@@ -165,7 +128,7 @@ async fn a_registered_server_is_found_and_reached_by_rpcinfo_until_it_unregister
 
 #[tokio::test]
 async fn every_transport_is_kept_apart_and_stale_entries_are_replaced() {
-    if !inside("every_transport_is_kept_apart_and_stale_entries_are_replaced") {
+    if !NETWORK.are_around("every_transport_is_kept_apart_and_stale_entries_are_replaced") {
         return;
     }
     let _daemon = Running::start().await;
@@ -224,7 +187,7 @@ async fn an_entry_of_another_user_can_neither_be_replaced_nor_removed() {
         rpcbind.set(&other).await.unwrap();
         return;
     }
-    if require("setpriv").is_none() || !inside(name) {
+    if require("setpriv").is_none() || !NETWORK.are_around(name) {
         return;
     }
     let _daemon = Running::start().await;
@@ -252,7 +215,7 @@ async fn an_entry_of_another_user_can_neither_be_replaced_nor_removed() {
 
 #[tokio::test]
 async fn lookups_go_by_tcp_where_there_is_no_socket_and_registrations_do_not() {
-    if !inside("lookups_go_by_tcp_where_there_is_no_socket_and_registrations_do_not") {
+    if !NETWORK.are_around("lookups_go_by_tcp_where_there_is_no_socket_and_registrations_do_not") {
         return;
     }
     let daemon = Running::start().await;
@@ -274,7 +237,7 @@ async fn lookups_go_by_tcp_where_there_is_no_socket_and_registrations_do_not() {
 
 #[tokio::test]
 async fn a_registration_from_elsewhere_than_the_loopback_interface_is_refused() {
-    if !inside("a_registration_from_elsewhere_than_the_loopback_interface_is_refused") {
+    if !NETWORK.are_around("a_registration_from_elsewhere_than_the_loopback_interface_is_refused") {
         return;
     }
     let address = Command::new("ip").args(["addr", "add", "10.9.9.9/24", "dev", "lo"]).status().unwrap();
@@ -291,7 +254,7 @@ async fn a_registration_from_elsewhere_than_the_loopback_interface_is_refused() 
 
 #[tokio::test]
 async fn every_other_procedure_is_understood_in_both_directions() {
-    if !inside("every_other_procedure_is_understood_in_both_directions") {
+    if !NETWORK.are_around("every_other_procedure_is_understood_in_both_directions") {
         return;
     }
     async fn call<P: Procedure>(client: &Client, args: P::Args) -> P::Reply {

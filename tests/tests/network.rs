@@ -14,59 +14,20 @@ use rpc_frame::{Context, DatagramClientConfig, ProcedureTable, program};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use xdr_tests::foreign_tool::{missing, require};
+use xdr_tests::foreign_tool::require;
+use xdr_tests::namespace::Namespaces;
 
-/// Set inside of the namespace.
-const INSIDE: &str = "XDR_TESTS_NETWORK_INSIDE";
-
-/// Longest time for one test inside, in seconds.
-const PATIENCE: &str = "60";
-
-/// What happens first inside: two addresses beside the usual ones.
-const PREPARE: &str = r#"
+/// As root, as a user who is root inside, as one with sudo. There are two addresses beside the usual ones.
+const NETWORK: Namespaces = Namespaces {
+    ways: &[&["unshare", "--net"], &["unshare", "--map-root-user", "--net"], &["sudo", "-n", "unshare", "--net"]],
+    tools: &["nft"],
+    prepare: r#"
 ip link set lo up && ip address add 192.0.2.1/32 dev lo && ip address add 192.0.2.2/32 dev lo &&
 ip address add 2001:db8::1/128 dev lo nodad && ip address add 2001:db8::2/128 dev lo nodad && exec "$@"
-"#;
-
-/// The ways into a new namespace: as root, as a user who is root inside, as one with sudo.
-const WAYS: [&[&str]; 3] =
-    [&["unshare", "--net"], &["unshare", "--map-root-user", "--net"], &["sudo", "-n", "unshare", "--net"]];
-
-/// True inside of the namespace. Outside it runs the test `name` inside, and the caller is to return.
-#[track_caller]
-fn inside(name: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    for tool in ["unshare", "ip", "nft", "timeout"] {
-        if require(tool).is_none() {
-            return false;
-        }
-    }
-    let works = |way: &&&[&str]| {
-        let mut attempt = Command::new(way[0]);
-        attempt.args(&way[1..]).args(["sh", "-c", PREPARE, "sh", "nft", "list", "ruleset"]).stdin(Stdio::null());
-        attempt.output().is_ok_and(|output| output.status.success())
-    };
-    let Some(way) = WAYS.iter().find(works) else {
-        missing("a network of its own needs root, user namespaces, or sudo");
-        return false;
-    };
-    let output = Command::new("timeout")
-        .args(["--kill-after=5", PATIENCE])
-        .args(*way)
-        .args(["sh", "-c", PREPARE, "sh", "env"])
-        .arg(format!("{INSIDE}=1"))
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "inside of the namespace ({}):\n{told}", output.status);
-    assert!(told.contains("1 passed"), "no test inside is called {name}:\n{told}");
-    false
-}
+"#,
+    works: &["nft", "list", "ruleset"],
+    wanted: "a network of its own needs root, user namespaces, or sudo",
+};
 
 /// Makes rules of the packets that arrive, or takes them away again.
 fn nft(rules: &[&str]) {
@@ -142,7 +103,7 @@ fn assert_given_up(why: &ClosedError) {
 
 #[tokio::test]
 async fn a_network_that_swallows_everything_is_missed_while_a_call_waits() {
-    if !inside("a_network_that_swallows_everything_is_missed_while_a_call_waits") {
+    if !NETWORK.are_around("a_network_that_swallows_everything_is_missed_while_a_call_waits") {
         return;
     }
     let (client, mut held) = connected().await;
@@ -163,7 +124,7 @@ async fn a_network_that_swallows_everything_is_missed_while_a_call_waits() {
 
 #[tokio::test]
 async fn a_call_that_a_network_has_swallowed_is_made_again_when_there_is_another_connection() {
-    if !inside("a_call_that_a_network_has_swallowed_is_made_again_when_there_is_another_connection") {
+    if !NETWORK.are_around("a_call_that_a_network_has_swallowed_is_made_again_when_there_is_another_connection") {
         return;
     }
     let (client, _held) = connected().await;
@@ -183,7 +144,7 @@ fn null() -> Vec<u8> {
 
 #[tokio::test]
 async fn a_call_by_udp_is_answered_from_the_address_that_it_came_to() {
-    if !inside("a_call_by_udp_is_answered_from_the_address_that_it_came_to") {
+    if !NETWORK.are_around("a_call_by_udp_is_answered_from_the_address_that_it_came_to") {
         return;
     }
     // Where the server listens, the client, and what it calls. To be answered from elsewhere is what the way back to the
@@ -212,7 +173,7 @@ async fn a_call_by_udp_is_answered_from_the_address_that_it_came_to() {
 /// As the datagram does for which a socket was handed to a new server.
 #[tokio::test]
 async fn a_call_by_udp_that_came_before_its_socket_was_served_is_answered_from_where_it_came_to() {
-    if !inside("a_call_by_udp_that_came_before_its_socket_was_served_is_answered_from_where_it_came_to") {
+    if !NETWORK.are_around("a_call_by_udp_that_came_before_its_socket_was_served_is_answered_from_where_it_came_to") {
         return;
     }
     for (everywhere, own, called) in [
@@ -235,7 +196,7 @@ async fn a_call_by_udp_that_came_before_its_socket_was_served_is_answered_from_w
 
 #[tokio::test]
 async fn a_call_to_everybody_is_answered_by_udp_from_an_address_that_somebody_has() {
-    if !inside("a_call_to_everybody_is_answered_by_udp_from_an_address_that_somebody_has") {
+    if !NETWORK.are_around("a_call_to_everybody_is_answered_by_udp_from_an_address_that_somebody_has") {
         return;
     }
     for everywhere in ["0.0.0.0:0", "[::]:0"] {
