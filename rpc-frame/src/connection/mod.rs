@@ -339,11 +339,11 @@ impl Connection {
         self.expired.pop_front()
     }
 
-    /// Whether a call of ours may have reached its deadline.
+    /// The deadline that a call of ours may have reached.
     #[cfg(feature = "tokio")]
     #[inline]
-    pub(crate) fn may_be_overdue(&self, now: Duration) -> bool {
-        self.client.nearest_deadline().is_some_and(|deadline| deadline <= now)
+    pub(crate) fn overdue(&self, now: Duration) -> Option<Duration> {
+        self.client.nearest_deadline().filter(|deadline| *deadline <= now)
     }
 
     /// Whether a call of ours that is in flight has been sent to its last byte.

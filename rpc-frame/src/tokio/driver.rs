@@ -311,7 +311,9 @@ impl State {
                 Poll::Pending => break,
             }
         }
-        if self.engine.may_be_overdue(alarm.now()) && self.look.is_due(cx) {
+        if let Some(deadline) = self.engine.overdue(alarm.now())
+            && self.look.is_due(cx, deadline)
+        {
             return Ok(Poll::Pending);
         }
         alarm.poll(cx, &mut self.engine, alarm.now()).map_err(ClosedError::Protocol)?;

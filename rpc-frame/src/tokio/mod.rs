@@ -193,18 +193,21 @@ impl Alarm {
 /// A second look at the socket before calls are told to be overdue. Their replies may have come in time, and the runtime not
 /// know of them, where another task has kept it from looking.
 #[derive(Default)]
-struct SecondLook(bool);
+struct SecondLook {
+    /// The last deadline before which there was one.
+    before: Option<Duration>,
+}
 
 impl SecondLook {
-    /// Whether it is due now, where calls may be overdue: it is each second time, since they stay so until they are told to be.
-    /// This task is woken then when the runtime has looked.
+    /// Whether it is due now, where a call may have reached this deadline: once for each. This task is woken then when the
+    /// runtime has looked.
     #[cold]
-    fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
-        self.0 = !self.0;
-        if self.0 {
+    fn is_due(&mut self, cx: &mut Context<'_>, deadline: Duration) -> bool {
+        let is_due = self.before.replace(deadline) != Some(deadline);
+        if is_due {
             let _ = pin!(yield_now()).poll(cx);
         }
-        self.0
+        is_due
     }
 }
 

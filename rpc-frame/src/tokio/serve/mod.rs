@@ -284,7 +284,9 @@ where
         }
         self.tally.calls(self.engine.server().counters());
         self.engine.hold(self.post.is_held());
-        if self.engine.may_be_overdue(now) && self.look.is_due(cx) {
+        if let Some(deadline) = self.engine.overdue(now)
+            && self.look.is_due(cx, deadline)
+        {
             return Poll::Pending;
         }
         if self.alarm.poll_with(cx, &mut self.engine, now, self.slots.next_deadline())?.is_ready() {
