@@ -8,7 +8,7 @@ use core::ops::ControlFlow;
 
 use crate::limits::Limits;
 use crate::schema::{Schema, Shape};
-use crate::walk::{LEVEL, Leaf, Place, Role, Walk, selected};
+use crate::walk::{LEVEL, Leaf, Place, Role, Visitor, Walk, selected};
 
 /// Most bytes that are shown of one value.
 const SHOWN: usize = 48;
@@ -67,41 +67,43 @@ pub fn annotate(schema: &'static Schema, input: &[u8]) -> Vec<Annotation> {
 /// ```
 #[must_use]
 pub fn annotate_with(schema: &'static Schema, input: &[u8], limits: Limits) -> Vec<Annotation> {
-    let mut told = Told { annotations: Vec::new(), heap: limits.heap(), checks: 0, deepest: 0 };
-    let _ = Walk::over(schema, input, &mut |place, leaf| {
-        if leaf.role.is_mark() {
-            match leaf.role {
-                Role::CheckedBegin => told.checks = told.checks.saturating_add(1),
-                Role::CheckedEnd => told.checks = told.checks.saturating_sub(1),
-                _ => {}
-            }
-            return ControlFlow::Continue(());
-        }
-        if told.tell(place, leaf).is_some() {
-            return ControlFlow::Continue(());
-        }
-        let meaning =
-            format!("the annotations end: more of them take more than the {} bytes of the heap limit", limits.heap());
-        // The room for one more is what was kept back, but for the first, which is there in any case.
-        told.annotations.push(Annotation {
-            offset: leaf.at,
-            bytes: Vec::new(),
-            path: schema.name.to_string(),
-            meaning,
-        });
-        ControlFlow::Break(())
-    });
+    let mut told =
+        Told { root: schema.name, limits, annotations: Vec::new(), heap: limits.heap(), checks: 0, deepest: 0 };
+    let _ = Walk::over(schema, input, &mut told);
     told.annotations
 }
 
 /// The annotations, and what is left of the heap limit.
 struct Told {
+    root: &'static str,
+    limits: Limits,
     annotations: Vec<Annotation>,
     heap: usize,
     /// Checks that are around.
     checks: usize,
     /// The most names and checks on the way to a leaf, which the walk has had to remember.
     deepest: usize,
+}
+
+impl Visitor for Told {
+    fn leaf(&mut self, place: &Place, leaf: &Leaf<'_>) -> ControlFlow<()> {
+        if leaf.role.is_mark() {
+            match leaf.role {
+                Role::CheckedBegin => self.checks = self.checks.saturating_add(1),
+                Role::CheckedEnd => self.checks = self.checks.saturating_sub(1),
+                _ => {}
+            }
+            return ControlFlow::Continue(());
+        }
+        if self.tell(place, leaf).is_some() {
+            return ControlFlow::Continue(());
+        }
+        let limit = self.limits.heap();
+        let meaning = format!("the annotations end: more of them take more than the {limit} bytes of the heap limit");
+        // The room for one more is what was kept back, but for the first, which is there in any case.
+        self.annotations.push(Annotation { offset: leaf.at, bytes: Vec::new(), path: self.root.to_string(), meaning });
+        ControlFlow::Break(())
+    }
 }
 
 impl Told {
@@ -112,9 +114,12 @@ impl Told {
         self.deepest = self.deepest.saturating_add(deeper);
         self.heap = self.heap.checked_sub(deeper.saturating_mul(LEVEL))?;
         let meaning = meaning(leaf);
-        let cost = leaf.bytes.len().saturating_add(place.path_len()).saturating_add(meaning.capacity());
+        let path_len = place.path_len();
+        let cost = leaf.bytes.len().saturating_add(path_len).saturating_add(meaning.capacity());
         self.heap = self.heap.checked_sub(cost)?;
-        self.annotations.push(Annotation { offset: leaf.at, bytes: leaf.bytes.to_vec(), path: place.path(), meaning });
+        let mut path = String::with_capacity(path_len);
+        place.write_path(&mut path);
+        self.annotations.push(Annotation { offset: leaf.at, bytes: leaf.bytes.to_vec(), path, meaning });
         Some(())
     }
 

@@ -7,7 +7,7 @@ use crate::error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, L
 use crate::fault::{DecodeCause, DecodeReason, EncodeCause, EncodeFault, name_hash};
 use crate::limits::Limits;
 use crate::schema::{Schema, Shape};
-use crate::walk::{Leaf, Role, Walk};
+use crate::walk::{Leaf, Place, Role, Visitor, Walk};
 
 /// The whole error of a decoding that stopped.
 #[cold]
@@ -25,21 +25,22 @@ pub(crate) fn decode_error(
         DecodeCause::Truncated => usize::MAX,
         _ => input.len().saturating_sub(position),
     };
-    let found = match cause {
-        // Values inside may have passed checks of theirs, and end at the same byte; those around it begin at the same.
-        DecodeCause::Rejected { by, begin, around } => {
-            Found::checked(schema, input, Role::CheckedEnd, Check { name: by, around: around.into() }, |leaf| {
-                let ends = leaf.at.saturating_add(leaf.len) == target;
-                ends && leaf.at == input.len().saturating_sub(begin)
-            })
-        }
-        // An array of no bytes is no leaf of the walk.
-        DecodeCause::HeapOfNothing { len } => Found::first(schema, input, |leaf| {
-            let this = matches!(leaf.shape, Shape::FixedArray { len: of, .. } if of == len);
-            leaf.role == Role::Items && this && leaf.at == target
-        }),
-        _ => Found::by_walk(schema, input, target),
-    };
+    let found = Found::by_walk(
+        schema,
+        input,
+        match cause {
+            // Values inside may have passed checks of theirs, and end at the same byte; those around it begin at the same.
+            DecodeCause::Rejected { by, begin, around } => Wanted::Checked {
+                check: Check { name: by, around: around.into() },
+                role: Role::CheckedEnd,
+                begin: input.len().saturating_sub(begin),
+                end: target,
+            },
+            // An array of no bytes is no leaf of the walk.
+            DecodeCause::HeapOfNothing { len } => Wanted::Items { len, at: target },
+            _ => Wanted::At(target),
+        },
+    );
     let word = found.word(input);
     let kind = match cause {
         // No field crosses the end: the value is whole, and what is wrong comes behind it.
@@ -75,13 +76,20 @@ pub(crate) fn decode_error(
 /// The whole error of an encoding that stopped after it had written `written`.
 #[cold]
 pub(crate) fn encode_error(fault: EncodeFault, schema: &'static Schema, written: &[u8], needed: usize) -> EncodeError {
-    let found = match fault.cause() {
-        EncodeCause::Rejected => {
-            let check = Check { name: fault.check(), around: fault.around() };
-            Found::checked(schema, written, Role::CheckedBegin, check, |leaf| leaf.at == written.len())
-        }
-        _ => Found::by_walk(schema, written, written.len()),
-    };
+    let end = written.len();
+    let found = Found::by_walk(
+        schema,
+        written,
+        match fault.cause() {
+            EncodeCause::Rejected => Wanted::Checked {
+                check: Check { name: fault.check(), around: fault.around() },
+                role: Role::CheckedBegin,
+                begin: end,
+                end,
+            },
+            _ => Wanted::At(end),
+        },
+    );
     let kind = match fault.cause() {
         EncodeCause::Full => EncodeErrorKind::NoSpace { needed },
         EncodeCause::TagOfAnotherArm => {
@@ -113,11 +121,68 @@ fn too_long(shape: &Shape, word: usize) -> Option<(Lengthy, usize, usize)> {
     }
 }
 
+/// Which leaf is looked for.
+enum Wanted {
+    /// The one that holds this byte, or that crosses the end of the input.
+    At(usize),
+    /// A fixed array of so many elements that begins at this byte.
+    Items { len: usize, at: usize },
+    /// A value with this check, by the mark before it or behind it.
+    Checked { check: Check, role: Role, begin: usize, end: usize },
+}
+
 /// A check by its name's hash, in so many values that checks of the same name look at as well.
-#[derive(Clone, Copy)]
 struct Check {
     name: u32,
     around: u32,
+}
+
+/// The search for a leaf, in input that is well formed up to it.
+struct Search {
+    wanted: Wanted,
+    /// Checks of the wanted one's name that are around.
+    around: u32,
+    found: Option<Found>,
+}
+
+impl Search {
+    fn is_it(&mut self, leaf: &Leaf<'_>) -> bool {
+        let leaf_end = leaf.at.saturating_add(leaf.len);
+        match &self.wanted {
+            Wanted::At(target) => !leaf.role.is_mark() && (*target < leaf_end || leaf.bytes.len() < leaf.len),
+            Wanted::Items { len, at } => {
+                let this = matches!(leaf.shape, Shape::FixedArray { len: of, .. } if of == *len);
+                leaf.role == Role::Items && this && leaf.at == *at
+            }
+            Wanted::Checked { check, role, begin, end } => {
+                if !matches!(leaf.shape, Shape::Checked { by, .. } if name_hash(by) == check.name) {
+                    return false;
+                }
+                if leaf.role == Role::CheckedEnd {
+                    self.around = self.around.saturating_sub(1);
+                }
+                let around = self.around;
+                if leaf.role == Role::CheckedBegin {
+                    self.around = self.around.saturating_add(1);
+                }
+                leaf.role == *role && around == check.around && leaf.at == *begin && leaf_end == *end
+            }
+        }
+    }
+}
+
+impl Visitor for Search {
+    fn leaf(&mut self, place: &Place, leaf: &Leaf<'_>) -> ControlFlow<()> {
+        if !self.is_it(leaf) {
+            return ControlFlow::Continue(());
+        }
+        // The path is made for the one leaf that is wanted: making it for each would cost more than the walk.
+        let missing = leaf.len.saturating_sub(leaf.bytes.len());
+        let mut path = String::new();
+        place.write_path(&mut path);
+        self.found = Some(Found { path, at: leaf.at, missing, shape: leaf.shape });
+        ControlFlow::Break(())
+    }
 }
 
 /// Where the walk stopped.
@@ -129,71 +194,16 @@ struct Found {
 }
 
 impl Found {
-    fn at_root(schema: &'static Schema, at: usize) -> Self {
-        Self { path: schema.name.to_string(), at, missing: 0, shape: schema.shape }
-    }
-
-    /// Walks over input that is well formed up to `target`, and stops at the leaf that holds it or that crosses
-    /// the end of the input.
-    fn by_walk(schema: &'static Schema, input: &[u8], target: usize) -> Self {
-        let mut last = 0;
-        let mut found = None;
-        // The path is made for the one leaf that is wanted: making it for each would cost more than the walk.
-        let walked = Walk::over(schema, input, &mut |walk, leaf| {
-            if leaf.role.is_mark() {
-                return ControlFlow::Continue(());
-            }
-            let end = leaf.at.saturating_add(leaf.len);
-            last = end;
-            if target >= end && leaf.bytes.len() == leaf.len {
-                return ControlFlow::Continue(());
-            }
-            let missing = leaf.len.saturating_sub(leaf.bytes.len());
-            found = Some(Self { path: walk.path(), at: leaf.at, missing, shape: leaf.shape });
-            ControlFlow::Break(())
-        });
-        let end = match walked {
-            ControlFlow::Continue(end) => end,
-            ControlFlow::Break(_) => last,
-        };
-        found.unwrap_or_else(|| Self::at_root(schema, end))
-    }
-
-    /// The first value with this check that `is_it`.
-    fn checked(
-        schema: &'static Schema,
-        input: &[u8],
-        role: Role,
-        check: Check,
-        is_it: impl Fn(&Leaf<'_>) -> bool,
-    ) -> Self {
-        let mut around = 0_u32;
-        Self::first(schema, input, |leaf| {
-            if !matches!(leaf.shape, Shape::Checked { by, .. } if name_hash(by) == check.name) {
-                return false;
-            }
-            if leaf.role == Role::CheckedEnd {
-                around = around.saturating_sub(1);
-            }
-            let found = leaf.role == role && around == check.around && is_it(leaf);
-            if leaf.role == Role::CheckedBegin {
-                around = around.saturating_add(1);
-            }
-            found
+    /// The first leaf that is wanted, or the end of the whole value.
+    fn by_walk(schema: &'static Schema, input: &[u8], wanted: Wanted) -> Self {
+        let mut search = Search { wanted, around: 0, found: None };
+        let walked = Walk::over(schema, input, &mut search);
+        search.found.unwrap_or_else(|| Self {
+            path: schema.name.to_string(),
+            at: walked.continue_value().unwrap_or_default(),
+            missing: 0,
+            shape: schema.shape,
         })
-    }
-
-    /// The first leaf that `is_it`.
-    fn first(schema: &'static Schema, input: &[u8], mut is_it: impl FnMut(&Leaf<'_>) -> bool) -> Self {
-        let mut found = None;
-        let _ = Walk::over(schema, input, &mut |place, leaf| {
-            if !is_it(leaf) {
-                return ControlFlow::Continue(());
-            }
-            found = Some(Self { path: place.path(), at: leaf.at, missing: 0, shape: leaf.shape });
-            ControlFlow::Break(())
-        });
-        found.unwrap_or_else(|| Self::at_root(schema, 0))
     }
 
     /// What decides on the checked value.

@@ -1,6 +1,5 @@
 //! A walk over encoded bytes along the schema of what they hold.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -46,7 +45,12 @@ impl Role {
     }
 }
 
-/// The walk. `visit` sees each leaf in order and says whether to go on.
+/// Who is shown each leaf, in order, and says whether to go on.
+pub(crate) trait Visitor {
+    fn leaf(&mut self, place: &Place, leaf: &Leaf<'_>) -> ControlFlow<()>;
+}
+
+/// The walk.
 ///
 /// What is still to be walked lies on a stack of its own: values may nest as deep as they like without
 /// taking the thread's.
@@ -55,7 +59,7 @@ pub(crate) struct Walk<'v, 'a> {
     at: usize,
     place: Place,
     steps: Vec<Step>,
-    visit: &'v mut dyn FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>,
+    visitor: &'v mut dyn Visitor,
 }
 
 /// Something that is still to be walked.
@@ -108,10 +112,10 @@ impl<'a> Walk<'_, 'a> {
     pub(crate) fn over(
         schema: &'static Schema,
         input: &'a [u8],
-        visit: &mut dyn FnMut(&Place, &Leaf<'a>) -> ControlFlow<()>,
+        visitor: &mut dyn Visitor,
     ) -> ControlFlow<Stopped, usize> {
         let place = Place { root: schema.name, names: Vec::new() };
-        let mut walk = Walk { input, at: 0, place, steps: Vec::new(), visit };
+        let mut walk = Walk { input, at: 0, place, steps: Vec::new(), visitor };
         walk.value(schema)?;
         while let Some(step) = walk.steps.pop() {
             walk.step(step)?;
@@ -154,16 +158,19 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// Goes on with what has this name.
+    #[inline(never)]
     fn named(&mut self, name: Name, step: Step) {
         self.place.names.push(name);
-        self.steps.extend([Step::NameEnd, step]);
+        self.steps.push(Step::NameEnd);
+        self.steps.push(step);
     }
 
+    #[inline(never)]
     fn leaf(&mut self, len: usize, shape: Shape, role: Role) -> ControlFlow<Stopped, &'a [u8]> {
         let end = self.at.saturating_add(len);
         let bytes = self.input.get(self.at..end.min(self.input.len())).unwrap_or_default();
         let leaf = Leaf { at: self.at, len, bytes, shape, role };
-        if len > 0 && (self.visit)(&self.place, &leaf).is_break() || bytes.len() < len {
+        if len > 0 && self.visitor.leaf(&self.place, &leaf).is_break() || bytes.len() < len {
             return ControlFlow::Break(Stopped);
         }
         self.at = end;
@@ -171,14 +178,16 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// A leaf of no bytes of its own, that tells of others.
+    #[inline(never)]
     fn mark(&mut self, start: usize, shape: Shape, role: Role) -> ControlFlow<Stopped> {
         let bytes = self.input.get(start..self.at).unwrap_or_default();
-        match (self.visit)(&self.place, &Leaf { at: start, len: bytes.len(), bytes, shape, role }) {
+        match self.visitor.leaf(&self.place, &Leaf { at: start, len: bytes.len(), bytes, shape, role }) {
             ControlFlow::Continue(()) => ControlFlow::Continue(()),
             ControlFlow::Break(()) => ControlFlow::Break(Stopped),
         }
     }
 
+    #[inline(never)]
     fn word(&mut self, shape: Shape, role: Role) -> ControlFlow<Stopped, u32> {
         let bytes = self.leaf(4, shape, role)?;
         ControlFlow::Continue(bytes.first_chunk::<4>().map_or(0, |word| u32::from_be_bytes(*word)))
@@ -226,7 +235,8 @@ impl<'a> Walk<'_, 'a> {
             Shape::Checked { inner, .. } => {
                 let start = self.at;
                 self.mark(start, shape, Role::CheckedBegin)?;
-                self.steps.extend([Step::CheckedEnd { start, checked: schema }, Step::Value(inner)]);
+                self.steps.push(Step::CheckedEnd { start, checked: schema });
+                self.steps.push(Step::Value(inner));
             }
             _ => {
                 self.leaf(4, shape, Role::Value)?;
@@ -235,24 +245,30 @@ impl<'a> Walk<'_, 'a> {
         ControlFlow::Continue(())
     }
 
+    #[inline(never)]
     fn items(&mut self, count: usize, item: Type) {
         self.steps.push(Step::Items { item, next: 0, count, before: usize::MAX });
     }
 }
 
 impl Place {
-    /// `Page.entries[3].name`
-    pub(crate) fn path(&self) -> String {
-        let mut path = String::with_capacity(self.path_len());
-        path.push_str(self.root);
+    /// `Page.entries[3].name`, behind what is in `path`.
+    pub(crate) fn write_path(&self, path: &mut String) {
+        add(path, self.root);
         for name in &self.names {
             match name {
                 Name::Part("") => {}
-                Name::Part(part) => path.extend([".", part]),
-                Name::Item(index) => path.push_str(&format!("[{index}]")),
+                Name::Part(part) => {
+                    add(path, ".");
+                    add(path, part);
+                }
+                Name::Item(index) => {
+                    add(path, "[");
+                    add_number(path, *index);
+                    add(path, "]");
+                }
             }
         }
-        path
     }
 
     /// How many names are on the way.
@@ -272,6 +288,20 @@ impl Place {
         });
         parts.fold(self.root.len(), usize::saturating_add)
     }
+}
+
+#[inline(never)]
+fn add(path: &mut String, piece: &str) {
+    path.push_str(piece);
+}
+
+/// What formatting would do as well, with all that it brings into each program.
+fn add_number(path: &mut String, number: usize) {
+    if let rest @ 1.. = number / 10 {
+        add_number(path, rest);
+    }
+    let digit = number % 10;
+    add(path, "0123456789".get(digit..=digit).unwrap_or_default());
 }
 
 /// The arm of a discriminant, whether its labels are signed or not.
