@@ -10,7 +10,7 @@ use crate::encode::{Encode, EncodeBounded, encode_each, encode_whole, head_of, i
 use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::reader::{Reader, unit};
 use crate::schema::{Schema, Shape};
-use crate::wire::{Run, Wire, max_of_items};
+use crate::wire::{Code, Run, Wire, max_of_items};
 use crate::writer::{Writer, length_word, write_word};
 
 /// The members of an array of fixed length, for elements of shape `$item`.
@@ -18,7 +18,7 @@ macro_rules! fixed_array_encode {
     ($item:ty) => {
         const WIRE: Wire = <T as EncodeBounded<$item>>::WIRE.times(N);
         const MAX_WIRE: Option<usize> = max_of_items(0, N, <T as EncodeBounded<$item>>::MAX_WIRE);
-        const OWNS: bool = <T as EncodeBounded<$item>>::OWNS;
+        const CODE: Code = <T as EncodeBounded<$item>>::CODE;
         #[inline(always)]
         fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
             let mut out = out;
@@ -104,6 +104,7 @@ macro_rules! array_encode {
     ($item:ty) => {
         const WIRE: Wire = Wire::word_and_tail();
         const MAX_WIRE: Option<usize> = max_of_items(4, B::MAX, <T as EncodeBounded<$item>>::MAX_WIRE);
+        const CODE: Code = <T as EncodeBounded<$item>>::CODE;
         #[inline(always)]
         fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
             length_word(self.len(), B::MAX, out)
@@ -196,6 +197,7 @@ impl<B: Bound, I, T: EncodeBounded<I>> EncodeBounded<List<B, I>> for [T] {
         Some(item) => max_of_items(4, B::MAX, item.checked_add(4)),
         None => None,
     };
+    const CODE: Code = T::CODE;
     #[inline(always)]
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
         length_word(self.len(), B::MAX, out)?;

@@ -29,12 +29,16 @@ use crate::writer::Writer;
 /// # }
 /// ```
 pub fn to_vec<T: Encode + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    vec_of(&Value(value), T::schema())
+    if const { T::CODE.quiet } { quiet::vec_of(&Value(value), T::schema()) } else { vec_of(&Value(value), T::schema()) }
 }
 
 /// One function for all types: beside the allocation, a call through the object costs nothing.
 fn vec_of(value: &dyn Object, schema: &'static Schema) -> Result<Vec<u8>, EncodeError> {
-    let mut out = vec![0; announced(value)];
+    let announced = announced(value);
+    if announced > MOST {
+        return Err(beyond_memory(schema, announced));
+    }
+    let mut out = vec![0; announced];
     match encode(value, &mut out) {
         Ok(0) => Ok(out),
         other => Err(not_filled(value, schema, out.len(), other)),
@@ -78,19 +82,47 @@ pub fn encode_into<T: Encode + ?Sized>(value: &T, buffer: &mut BytesMut) -> Resu
     if const { T::WIRE.head == 0 && !T::WIRE.tail } {
         return encode_to_slice(value, &mut []).map(drop);
     }
-    append(&Value(value), T::schema(), buffer)
+    if const { T::CODE.quiet } {
+        quiet::append(&Value(value), T::schema(), buffer)
+    } else {
+        append(&Value(value), T::schema(), buffer)
+    }
 }
 
 fn append(value: &dyn Object, schema: &'static Schema, buffer: &mut BytesMut) -> Result<(), EncodeError> {
     let before = buffer.len();
     let announced = self::announced(value);
-    buffer.resize(before.saturating_add(announced), 0);
+    let len = before.saturating_add(announced);
+    if len > MOST {
+        return Err(beyond_memory(schema, announced));
+    }
+    buffer.resize(len, 0);
     match encode(value, buffer.get_mut(before..).unwrap_or_default()) {
         Ok(0) => Ok(()),
         other => {
             buffer.truncate(before);
             Err(not_filled(value, schema, announced, other))
         }
+    }
+}
+
+/// The same for values whose encoding does not panic ([`Code`](crate::Code)): what calls these needs no code to clean up behind
+/// them. A panic would abort.
+mod quiet {
+    use super::{BytesMut, EncodeError, Object, Schema, Vec};
+
+    #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
+    pub(super) extern "C" fn vec_of(value: &dyn Object, schema: &'static Schema) -> Result<Vec<u8>, EncodeError> {
+        super::vec_of(value, schema)
+    }
+
+    #[expect(improper_ctypes_definitions, reason = "called from Rust alone: so that it cannot unwind")]
+    pub(super) extern "C" fn append(
+        value: &dyn Object,
+        schema: &'static Schema,
+        buffer: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
+        super::append(value, schema, buffer)
     }
 }
 
@@ -148,6 +180,16 @@ fn encode(value: &dyn Object, space: &mut [u8]) -> Result<usize, EncodeFault> {
         None => Ok(writer.remaining()),
         Some(fault) => Err(fault),
     }
+}
+
+/// Most bytes that a buffer can hold: asked for more, it would panic.
+const MOST: usize = isize::MAX.cast_unsigned();
+
+/// Parts of a value may be shared, so that it is longer on the wire than memory is.
+#[cold]
+#[inline(never)]
+fn beyond_memory(schema: &'static Schema, needed: usize) -> EncodeError {
+    EncodeError { kind: EncodeErrorKind::NoSpace { needed }, path: schema.name.into() }
 }
 
 /// Why a value did not fill the space that it announced.
@@ -318,10 +360,10 @@ fn whole<'de, T: Decode<'de>>(
     if const { T::FIXED_WIRE.is_some() } && T::FIXED_WIRE != Some(input.len()) {
         return Err(of_other_length::<T>(input, buffer, limits));
     }
-    let mut reader = if const { T::OWNS } {
-        Reader::in_memory(input, buffer, limits)
-    } else {
-        Reader::new(input, buffer, limits.unwrap_or(&Limits::DEFAULT))
+    let mut reader = match (buffer, limits) {
+        _ if const { !T::OWNS } => Reader::new(input, buffer, limits.unwrap_or(&Limits::DEFAULT)),
+        (None, None) => Reader::of_slice(input),
+        _ => Reader::in_memory(input, buffer, limits),
     };
     // What is not a derived struct has not looked whether it is at the end.
     if let Ok(value) = T::decode_here(&mut reader, &mut &[][..], 0, true)
@@ -331,7 +373,10 @@ fn whole<'de, T: Decode<'de>>(
     }
     if const { T::OWNS } {
         // The reader is in memory already.
-        Err(error_of(&reader, T::schema(), limits))
+        match limits {
+            None => Err(error_of(&reader, T::schema())),
+            Some(limits) => Err(error_within(&reader, T::schema(), limits)),
+        }
     } else {
         Err(decode_error(reader.reason(), T::schema(), input, limits))
     }
@@ -339,8 +384,14 @@ fn whole<'de, T: Decode<'de>>(
 
 #[cold]
 #[inline(never)]
-fn error_of(reader: &Reader<'_>, schema: &'static Schema, limits: Option<&Limits>) -> DecodeError {
-    decode_error(reader.reason(), schema, reader.input(), limits)
+fn error_of(reader: &Reader<'_>, schema: &'static Schema) -> DecodeError {
+    error_within(reader, schema, &Limits::DEFAULT)
+}
+
+#[cold]
+#[inline(never)]
+fn error_within(reader: &Reader<'_>, schema: &'static Schema, limits: &Limits) -> DecodeError {
+    decode_error(reader.reason(), schema, reader.input(), Some(limits))
 }
 
 /// What is wrong with input that is too short or too long; what is wrong in its beginning comes first.

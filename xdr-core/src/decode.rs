@@ -8,7 +8,7 @@ use crate::fault::DecodeFault;
 use crate::reader::Reader;
 use crate::schema::{Field, Schema};
 use crate::tag::Labels;
-use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, wire_of};
+use crate::wire::{Code, Run, Runs, Wire, fields_of, max_wire_of, wire_of};
 
 /// A type that can be read from its XDR form, which is complete in itself.
 ///
@@ -57,7 +57,7 @@ pub trait Decode<'de>: Sized {
 
     /// Whether it is read by calls, because it is copied to the heap.
     #[doc(hidden)]
-    const OWNS: bool = Self::RUNS.whole().owns;
+    const OWNS: bool = Self::RUNS.whole().code.owns;
 
     #[doc(hidden)]
     const FIELD: Field = Field {
@@ -66,7 +66,7 @@ pub trait Decode<'de>: Sized {
         schema: Self::schema,
         wire: Self::WIRE,
         max_wire: Self::MAX_WIRE,
-        owns: Self::OWNS,
+        code: Code::UNKNOWN.owning(Self::OWNS),
     };
 
     /// A field of a derived struct: `next` of the struct follows it in its run, and `after` more bytes.
@@ -182,7 +182,7 @@ pub trait DecodeBounded<'de, S>: Sized {
         schema: Self::schema,
         wire: Self::WIRE,
         max_wire: Self::MAX_WIRE,
-        owns: Self::OWNS,
+        code: Code::UNKNOWN.owning(Self::OWNS),
     };
 
     /// A field of a derived struct: `next` of the struct follows it in its run, and `after` more bytes.

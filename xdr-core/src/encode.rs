@@ -9,7 +9,7 @@ use crate::bound::Plain;
 use crate::fault::EncodeFault;
 use crate::schema::{Field, Schema};
 use crate::tag::Labels;
-use crate::wire::{Run, Runs, Wire, fields_of, max_wire_of, wire_of};
+use crate::wire::{Code, Run, Runs, Wire, fields_of, max_wire_of, wire_of};
 use crate::writer::{Writer, full, put_each};
 
 /// A type whose XDR form is complete in itself.
@@ -65,9 +65,9 @@ pub trait Encode {
         false
     }
 
-    /// What decoding would say: where both are derived the description is made once, here.
+    /// What is known of the code of a value.
     #[doc(hidden)]
-    const OWNS: bool = Self::RUNS.whole().owns;
+    const CODE: Code = Self::RUNS.whole().code;
 
     #[doc(hidden)]
     const FIELD: Field = Field {
@@ -76,7 +76,7 @@ pub trait Encode {
         schema: Self::schema,
         wire: Self::WIRE,
         max_wire: Self::MAX_WIRE,
-        owns: Self::OWNS,
+        code: Self::CODE,
     };
 
     #[doc(hidden)]
@@ -233,9 +233,9 @@ pub trait EncodeBounded<S> {
     /// The most bytes that a value can take, or `None` where there is no such number.
     const MAX_WIRE: Option<usize>;
 
-    /// What decoding would say: where both are derived the description is made once, here.
+    /// What is known of the code of a value.
     #[doc(hidden)]
-    const OWNS: bool = false;
+    const CODE: Code = Code::UNKNOWN;
 
     #[doc(hidden)]
     const FIELD: Field = Field {
@@ -244,7 +244,7 @@ pub trait EncodeBounded<S> {
         schema: Self::schema,
         wire: Self::WIRE,
         max_wire: Self::MAX_WIRE,
-        owns: Self::OWNS,
+        code: Self::CODE,
     };
 
     #[doc(hidden)]
@@ -354,7 +354,7 @@ pub trait EncodeBounded<S> {
 impl<T: Encode + ?Sized> EncodeBounded<Plain> for T {
     const WIRE: Wire = T::WIRE;
     const MAX_WIRE: Option<usize> = T::MAX_WIRE;
-    const OWNS: bool = T::OWNS;
+    const CODE: Code = T::CODE;
     #[inline(always)]
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
         T::head(self, out)

@@ -199,7 +199,7 @@ pub enum EncodeErrorKind {
         /// The path of what decides: the `validate` function.
         by: &'static str,
     },
-    /// The space given is too small.
+    /// The space given is too small, or no buffer can be so large.
     NoSpace {
         /// Bytes that the value takes.
         needed: usize,

@@ -10,7 +10,7 @@ use crate::fault::{DecodeCause, DecodeFault, EncodeFault};
 use crate::reader::{Reader, next_of};
 use crate::schema::{Schema, Shape};
 use crate::tag::Labels;
-use crate::wire::{Run, Wire};
+use crate::wire::{Code, Run, Wire};
 use crate::writer::{Writer, full, put_each, write_array, write_in, write_word};
 
 macro_rules! number {
@@ -19,6 +19,7 @@ macro_rules! number {
             const LABELS: Labels = Labels::$labels;
             const WIRE: Wire = Wire::fixed($bytes);
             const MAX_WIRE: Option<usize> = Some($bytes);
+            const CODE: Code = Code::QUIET;
             #[inline(always)]
             fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
                 write_array(self.to_be_bytes(), out)
@@ -133,6 +134,7 @@ macro_rules! small_integer {
         impl Encode for $integer {
             const WIRE: Wire = Wire::fixed(4);
             const MAX_WIRE: Option<usize> = Some(4);
+            const CODE: Code = Code::QUIET;
             #[inline(always)]
             fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
                 write_array(<$word>::from(*self).to_be_bytes(), out)
@@ -210,6 +212,7 @@ pub struct Quadruple(pub [u8; 16]);
 impl Encode for Quadruple {
     const WIRE: Wire = Wire::fixed(16);
     const MAX_WIRE: Option<usize> = Some(16);
+    const CODE: Code = Code::QUIET;
     #[inline(always)]
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
         write_array(self.0, out)
@@ -235,6 +238,7 @@ impl Encode for bool {
     const LABELS: Labels = Labels::Closed;
     const WIRE: Wire = Wire::fixed(4);
     const MAX_WIRE: Option<usize> = Some(4);
+    const CODE: Code = Code::QUIET;
     #[inline(always)]
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
         write_word(u32::from(*self), out)
@@ -275,6 +279,7 @@ impl<'de> Decode<'de> for bool {
 impl Encode for () {
     const WIRE: Wire = Wire::fixed(0);
     const MAX_WIRE: Option<usize> = Some(0);
+    const CODE: Code = Code::QUIET;
     #[inline(always)]
     fn head(&self, _out: &mut [u8]) -> Result<(), EncodeFault> {
         Ok(())
@@ -299,6 +304,7 @@ impl<'de> Decode<'de> for () {
 impl<const N: usize> Encode for [u8; N] {
     const WIRE: Wire = Wire::fixed(crate::writer::padded(N));
     const MAX_WIRE: Option<usize> = Some(crate::writer::padded(N));
+    const CODE: Code = Code::QUIET;
     #[inline(always)]
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
         match out.split_at_mut_checked(const { crate::writer::padded(N) }) {

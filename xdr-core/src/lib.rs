@@ -109,7 +109,7 @@ pub use limits::Limits;
 pub use opaque::{XdrStr, XdrString};
 pub use reader::Reader;
 pub use schema::{Arm, EnumValue, Field, Schema, Shape, Type};
-pub use wire::{Wire, max_of_arms, max_of_fields};
+pub use wire::{Code, Wire, max_of_arms, max_of_fields};
 pub use writer::Writer;
 
 /// What derived code calls, and nobody else.

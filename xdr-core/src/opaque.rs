@@ -15,7 +15,7 @@ use crate::encode::EncodeBounded;
 use crate::fault::{DecodeCause, DecodeFault, DecodeReason, EncodeFault};
 use crate::reader::Reader;
 use crate::schema::{Schema, Shape};
-use crate::wire::{Run, Wire, max_of_opaque};
+use crate::wire::{Code, Run, Wire, max_of_opaque};
 use crate::writer::{Writer, length_word, padded, write_padded};
 
 /// A `string` that need not be UTF-8, borrowed from the input: RFC 4506 §4.11 knows only bytes.
@@ -117,6 +117,7 @@ macro_rules! opaque_like {
         impl<B: Bound> EncodeBounded<Max<B>> for $type {
             const WIRE: Wire = Wire::word_and_tail();
             const MAX_WIRE: Option<usize> = max_of_opaque(B::MAX);
+            const CODE: Code = Code::QUIET;
             #[inline(always)]
             fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
                 length_word(self.len(), B::MAX, out)

@@ -12,14 +12,14 @@ use crate::encode::{Encode, EncodeBounded, encode_whole, len_of};
 use crate::fault::{DecodeFault, EncodeFault};
 use crate::reader::{Reader, unit};
 use crate::schema::{Arm, Schema, Shape};
-use crate::wire::{Run, Wire, max_of_arms, max_of_items};
+use crate::wire::{Code, Run, Wire, max_of_arms, max_of_items};
 use crate::writer::{Writer, put_flag, write_word};
 
 macro_rules! option_encode {
     ($shape:ty) => {
         const WIRE: Wire = Wire::word_and_tail();
         const MAX_WIRE: Option<usize> = max_of_items(4, 1, <T as EncodeBounded<$shape>>::MAX_WIRE);
-        const OWNS: bool = <T as EncodeBounded<$shape>>::OWNS;
+        const CODE: Code = <T as EncodeBounded<$shape>>::CODE;
         #[inline(always)]
         fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
             write_word(u32::from(self.is_some()), out)
@@ -117,10 +117,10 @@ impl<'de, S: BoundShape, T: DecodeBounded<'de, S>> DecodeBounded<'de, S> for Opt
 
 /// The members of a type that is written as what it points to.
 macro_rules! pointee {
-    ($trait:ty, $target:ty, $max:expr, $owns:expr, |$self:ident| $value:expr) => {
+    ($trait:ty, $target:ty, $max:expr, $code:expr, |$self:ident| $value:expr) => {
         const WIRE: Wire = <$target as $trait>::WIRE;
         const MAX_WIRE: Option<usize> = $max;
-        const OWNS: bool = $owns;
+        const CODE: Code = $code;
         #[inline(always)]
         fn head(&$self, out: &mut [u8]) -> Result<(), EncodeFault> {
             <$target as $trait>::head($value, out)
@@ -144,38 +144,45 @@ macro_rules! pointee {
 }
 
 impl<T: Encode + ?Sized> Encode for &T {
-    pointee!(Encode, T, T::MAX_WIRE, false, |self| self);
+    pointee!(Encode, T, T::MAX_WIRE, T::CODE.owning(false), |self| self);
 }
 
 impl<S: BoundShape, T: EncodeBounded<S> + ?Sized> EncodeBounded<S> for &T {
-    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, false, |self| self);
+    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, T::CODE.owning(false), |self| self);
 }
 
-// A box is where types recurse: its maximum is not asked for, or it would never end.
+// A box is where types recurse: nothing is asked of what is in it, or it would never end.
 impl<T: Encode + ?Sized> Encode for Box<T> {
-    pointee!(Encode, T, None, true, |self| self);
+    pointee!(Encode, T, None, Code::UNKNOWN.owning(true), |self| self);
 }
 
 impl<S: BoundShape, T: EncodeBounded<S> + ?Sized> EncodeBounded<S> for Box<T> {
-    pointee!(EncodeBounded<S>, T, None, true, |self| self);
+    pointee!(EncodeBounded<S>, T, None, Code::UNKNOWN.owning(true), |self| self);
 }
 
 impl<S: BoundShape, T> EncodeBounded<S> for Vec<T>
 where
     [T]: EncodeBounded<S>,
 {
-    pointee!(EncodeBounded<S>, [T], <[T] as EncodeBounded<S>>::MAX_WIRE, true, |self| self);
+    pointee!(
+        EncodeBounded<S>,
+        [T],
+        <[T] as EncodeBounded<S>>::MAX_WIRE,
+        <[T] as EncodeBounded<S>>::CODE.owning(true),
+        |self| self
+    );
 }
 
 impl<S: BoundShape> EncodeBounded<S> for String
 where
     str: EncodeBounded<S>,
 {
-    pointee!(EncodeBounded<S>, str, <str as EncodeBounded<S>>::MAX_WIRE, true, |self| self);
+    pointee!(EncodeBounded<S>, str, <str as EncodeBounded<S>>::MAX_WIRE, Code::QUIET.owning(true), |self| self);
 }
 
+// How an owned form of a user's gives its borrowed one is code of the user's.
 impl<S: BoundShape, T: EncodeBounded<S> + ToOwned + ?Sized> EncodeBounded<S> for Cow<'_, T> {
-    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, false, |self| self);
+    pointee!(EncodeBounded<S>, T, T::MAX_WIRE, Code::UNKNOWN, |self| self);
 }
 
 macro_rules! box_decode {
@@ -243,6 +250,7 @@ boxed_slice! {
 impl<T: Encode, E: Encode> Encode for Result<T, E> {
     const WIRE: Wire = Wire::word_and_tail();
     const MAX_WIRE: Option<usize> = max_of_arms(&[T::MAX_WIRE, E::MAX_WIRE]);
+    const CODE: Code = Code::of(&[T::CODE, E::CODE]);
     #[inline(always)]
     fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
         write_word(u32::from(self.is_err()), out)

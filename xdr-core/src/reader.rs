@@ -46,6 +46,12 @@ impl<'de> Reader<'de> {
         Self::new(input, buffer, limits.unwrap_or(&Limits::DEFAULT))
     }
 
+    /// [`in_memory`](Self::in_memory) of nothing but the input.
+    #[inline(never)]
+    pub(crate) fn of_slice(input: &'de [u8]) -> Self {
+        Self::new(input, None, &Limits::DEFAULT)
+    }
+
     /// Notes why decoding stops.
     #[inline(always)]
     pub(crate) const fn stop(&mut self, reason: DecodeReason) -> DecodeFault {

@@ -1,6 +1,6 @@
 //! Descriptions of types: what errors, exports and dissectors read instead of the types themselves.
 
-use crate::wire::Wire;
+use crate::wire::{Code, Wire};
 
 /// A reference to another type's description. A function, so that recursive types can refer to themselves.
 pub type Type = fn() -> &'static Schema;
@@ -150,8 +150,8 @@ pub struct Field {
     pub wire: Wire,
     /// The most bytes that it can take, or `None` where there is no such number.
     pub max_wire: Option<usize>,
-    /// Whether decoding reads it by a call of its own, as what is copied to the heap. `false` is never wrong.
-    pub owns: bool,
+    /// What is known of its code.
+    pub code: Code,
 }
 
 /// A named value of an enum.

@@ -6,7 +6,7 @@ use crate::encode::{Encode, head_of, len_of, tail_of};
 use crate::fault::{DecodeFault, EncodeFault};
 use crate::reader::Reader;
 use crate::schema::{Field, Schema, Shape};
-use crate::wire::{Wire, max_of_fields};
+use crate::wire::{Code, Wire, max_of_fields};
 use crate::writer::Writer;
 
 /// `$name $index $next`: `$next` holds the bytes of the run that begins behind the member.
@@ -15,6 +15,7 @@ macro_rules! tuple {
         impl<$($name: Encode),+> Encode for ($($name,)+) {
             const WIRE: Wire = Wire::of_fields(&[$($name::WIRE),+]);
             const MAX_WIRE: Option<usize> = max_of_fields(&[$($name::MAX_WIRE),+]);
+            const CODE: Code = Code::of(&[$($name::CODE),+]);
             #[inline(always)]
             fn head(&self, out: &mut [u8]) -> Result<(), EncodeFault> {
                 let mut run = out;

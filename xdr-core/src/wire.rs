@@ -91,6 +91,44 @@ pub const fn fields_of(derived: &Option<Schema>) -> &'static [Field] {
     }
 }
 
+/// What is known of the code of a type's values. [`UNKNOWN`](Self::UNKNOWN) is never wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// Decoding reads it by calls, because it is copied to the heap.
+    pub(crate) owns: bool,
+    /// Encoding runs no code of a user's. Nothing else of it panics.
+    pub(crate) quiet: bool,
+}
+
+impl Code {
+    /// Nothing is known: the code may be a user's.
+    pub const UNKNOWN: Self = Self { owns: false, quiet: false };
+    pub(crate) const QUIET: Self = Self { owns: false, quiet: true };
+
+    pub(crate) const fn owning(self, owns: bool) -> Self {
+        Self { owns, ..self }
+    }
+
+    /// With a conversion or check of the user's.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn checked(self) -> Self {
+        Self { quiet: false, ..self }
+    }
+
+    /// One after the other, or one of them.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of(mut parts: &[Self]) -> Self {
+        let mut all = Self::QUIET;
+        while let [part, rest @ ..] = parts {
+            all.quiet &= part.quiet;
+            parts = rest;
+        }
+        all
+    }
+}
+
 /// What all fields of a derived struct are together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whole {
@@ -100,8 +138,8 @@ pub(crate) struct Whole {
     pub(crate) heads: usize,
     /// Bytes before the first field with a tail.
     pub(crate) first: usize,
-    /// One of the fields is read by calls, because it is copied to the heap.
-    pub(crate) owns: bool,
+    /// Of all fields.
+    pub(crate) code: Code,
 }
 
 /// A sum that stays at the greatest number. Each derived struct computes some dozens of these, and for the compiler that
@@ -115,7 +153,13 @@ macro_rules! sum {
 impl Whole {
     #[expect(clippy::arithmetic_side_effects, reason = "`sum!` looks before it adds")]
     const fn of(mut fields: &[Field]) -> Self {
-        let mut all = Self { wire: Wire::fixed(0), max_wire: Some(0), heads: 0, first: 0, owns: false };
+        let mut all = Self {
+            wire: Wire::fixed(0),
+            max_wire: Some(0),
+            heads: 0,
+            first: 0,
+            code: if fields.is_empty() { Code::UNKNOWN } else { Code::QUIET },
+        };
         while let [field, rest @ ..] = fields {
             let Wire { head, tail, min } = field.wire;
             if !all.wire.tail {
@@ -131,7 +175,8 @@ impl Whole {
                 (Some(sum), Some(max)) if max <= usize::MAX - sum => Some(sum + max),
                 _ => None,
             };
-            all.owns |= field.owns;
+            all.code.owns |= field.code.owns;
+            all.code.quiet &= field.code.quiet;
             fields = rest;
         }
         all
@@ -212,7 +257,7 @@ pub const fn runs<const N: usize>(fields: &[Field]) -> [Run; N] {
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which reports what is out of bounds")]
 #[expect(clippy::arithmetic_side_effects, reason = "`sum!` looks before it adds")]
 const fn runs_in<const N: usize>(mut fields: &[Field], all: &Whole) -> (Run, [Run; N]) {
-    let kind = if all.owns { OF_OWNER } else { 0 } | if all.wire.tail { OF_TAIL } else { 0 };
+    let kind = if all.code.owns { OF_OWNER } else { 0 } | if all.wire.tail { OF_TAIL } else { 0 };
     let (mut whole, mut fixed, mut owned) = (0, 0, 0);
     let mut runs = [Run([0, 0, 0, kind]); N];
     while let [rest @ .., field] = fields {
@@ -224,7 +269,7 @@ const fn runs_in<const N: usize>(mut fields: &[Field], all: &Whole) -> (Run, [Ru
         if tail {
             whole = head;
             fixed = 0;
-            owned = if field.owns { 0 } else { head };
+            owned = if field.code.owns { 0 } else { head };
         } else {
             whole = sum!(whole, head);
             fixed = sum!(fixed, head);
@@ -262,6 +307,10 @@ first_runs!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
 impl Runs {
     pub(crate) const fn whole(&self) -> Whole {
         self.16
+    }
+
+    pub const fn code(&self) -> Code {
+        self.16.code
     }
 
     /// The run that the struct begins with.

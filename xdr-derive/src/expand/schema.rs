@@ -79,8 +79,8 @@ fn fields(context: &mut Context<'_>, fields: &[Field<'_>], side: Side, alone: bo
             let p = &context.private;
             let sizes = match field.recursive {
                 // What else is known of it would be asked of the type itself.
-                true => quote!(wire: #codec::WIRE, max_wire: #p::None, owns: false),
-                false => quote!(..#codec::FIELD),
+                true => quote!(wire: #codec::WIRE, max_wire: #p::None, code: #krate::Code::UNKNOWN),
+                false => quote!(code: #codec::FIELD.code.checked(), ..#codec::FIELD),
             };
             quote!(#krate::Field { name: #name, docs: #docs, schema: #schema, #sizes })
         })
