@@ -8,6 +8,7 @@ use syn::{Attribute, Data, DeriveInput, Expr, ExprPath, Fields, Member, Path, Ty
 use crate::attr::{Bounds, Place, XdrKeys, crate_path, docs};
 use crate::errors::Errors;
 use crate::expand::{named_here, replace_self};
+
 use crate::valid::{check_bounds, check_labels, check_tag};
 
 /// The whole input.
@@ -36,6 +37,8 @@ pub(crate) struct Field<'a> {
     pub(crate) name: String,
     pub(crate) docs: String,
     pub(crate) ty: &'a Type,
+    /// Where the type is written, at which errors are reported.
+    pub(crate) span: Span,
     pub(crate) bounds: Bounds,
     pub(crate) role: Role,
     pub(crate) recursive: bool,
@@ -194,6 +197,7 @@ fn read_fields<'a>(fields: &'a Fields, in_union: bool, errors: &mut Errors) -> V
             name,
             docs: docs(&field.attrs),
             ty: &field.ty,
+            span: field.ty.span(),
             bounds: keys.bounds,
             role,
             recursive: keys.recursive.is_some(),
@@ -371,10 +375,6 @@ impl Field<'_> {
             Some(module) => quote_spanned!(Span::call_site().located_at(module.span())=> #module::Wire),
             None => self.ty.to_token_stream(),
         }
-    }
-
-    pub(crate) fn span(&self) -> Span {
-        self.ty.span()
     }
 
     pub(crate) fn on_wire(&self) -> bool {

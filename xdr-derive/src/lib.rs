@@ -60,19 +60,19 @@ use crate::expand::Direction;
 /// `type Wire`, `fn to_wire(&T) -> Wire` and `fn from_wire(Wire) -> Option<T>`; bounds beside it are those of `Wire`.
 #[proc_macro_derive(Xdr, attributes(xdr, rpc))]
 pub fn derive_xdr(input: TokenStream) -> TokenStream {
-    expand::derive(&parse_macro_input!(input as DeriveInput), Direction::Both).into()
+    expand::derive(input.into(), Direction::Both).into()
 }
 
 /// Only `Encode`; the attributes are those of `Xdr`.
 #[proc_macro_derive(Encode, attributes(xdr))]
 pub fn derive_encode(input: TokenStream) -> TokenStream {
-    expand::derive(&parse_macro_input!(input as DeriveInput), Direction::Encode).into()
+    expand::derive(input.into(), Direction::Encode).into()
 }
 
 /// Only `Decode`; the attributes are those of `Xdr`.
 #[proc_macro_derive(Decode, attributes(xdr))]
 pub fn derive_decode(input: TokenStream) -> TokenStream {
-    expand::derive(&parse_macro_input!(input as DeriveInput), Direction::Decode).into()
+    expand::derive(input.into(), Direction::Decode).into()
 }
 
 /// The table of a program's procedures: its service trait and its dispatch.

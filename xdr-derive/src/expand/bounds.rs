@@ -91,14 +91,21 @@ impl Context<'_> {
 
     /// `<Type as Encode>`, with the field's bounds.
     pub(crate) fn codec(&mut self, field: &Field<'_>, side: Side) -> TokenStream {
+        let place = std::ptr::from_ref(field.ty);
+        if let Some((.., codec)) = self.codecs.iter().find(|(known, of, _)| *known == place && *of == side) {
+            return codec.clone();
+        }
         let (krate, ty, de) = (self.krate, field.wire_type(), self.de.clone());
         let plain = field.bounds.first().is_none();
         let shape = self.shape(&field.bounds);
-        match (side, plain) {
-            (Side::Encode, true) => quote_spanned!(field.span()=> <#ty as #krate::Encode>),
-            (Side::Decode, true) => quote_spanned!(field.span()=> <#ty as #krate::Decode<#de>>),
-            (Side::Encode, false) => quote_spanned!(field.span()=> <#ty as #krate::EncodeBounded<#shape>>),
-            (Side::Decode, false) => quote_spanned!(field.span()=> <#ty as #krate::DecodeBounded<#de, #shape>>),
-        }
+        let codec = match (side, plain) {
+            (Side::Encode, true) => quote_spanned!(field.span=> <#ty as #krate::Encode>),
+            (Side::Decode, true) => quote_spanned!(field.span=> <#ty as #krate::Decode<#de>>),
+            (Side::Encode, false) => quote_spanned!(field.span=> <#ty as #krate::EncodeBounded<#shape>>),
+            (Side::Decode, false) => quote_spanned!(field.span=> <#ty as #krate::DecodeBounded<#de, #shape>>),
+        };
+        let codec = codec;
+        self.codecs.push((place, side, codec.clone()));
+        codec
     }
 }

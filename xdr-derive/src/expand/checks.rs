@@ -1,6 +1,6 @@
 //! What `with` and `validate` do to a value on its way to the wire and back.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ExprPath, Path};
 
@@ -44,24 +44,25 @@ impl Context<'_> {
     /// match <u32 as Decode>::member(…) { Ok(value) => value, Err(fault) => return Err(reader.within(fault, &["is_even"])) }
     /// ```
     /// What was read, as the field's value, if it is accepted.
+    /// `at` is where it is read for.
     pub(crate) fn accepted(
         &self,
+        at: Span,
         with: Option<&Path>,
         validate: Option<&ExprPath>,
         read: TokenStream,
         run: TokenStream,
     ) -> TokenStream {
         let p = &self.private;
-        let rejected = |by: String| quote!(return #p::Err(__reader.rejected(__begin, #run, #by)));
         let by: Vec<_> = checks(with, validate).collect();
         let fault = if by.is_empty() { quote!(__fault) } else { quote!(__reader.within(__fault, &[#(#by),*])) };
-        let span = read.clone().into_iter().next().map_or_else(proc_macro2::Span::call_site, |first| first.span());
-        let read = quote_spanned! {reported_at(span)=>
+        let read = quote_spanned! {reported_at(at)=>
             match #read { #p::Ok(__value) => __value, #p::Err(__fault) => return #p::Err(#fault) }
         };
         if by.is_empty() {
             return read;
         }
+        let rejected = |by: String| quote!(return #p::Err(__reader.rejected(__begin, #run, #by)));
         let read = match with {
             Some(module) => {
                 let (at, p, rejected) = (at_path(module), moved(p.clone(), module), rejected(path_text(module)));
@@ -83,7 +84,7 @@ impl Context<'_> {
 }
 
 /// Where errors about a function or module of the user's are to be reported.
-fn at_path(path: &impl ToTokens) -> proc_macro2::Span {
+fn at_path(path: &impl ToTokens) -> Span {
     reported_at(syn::spanned::Spanned::span(path))
 }
 

@@ -7,7 +7,7 @@ mod schema; //  descriptions
 mod bounds; //  bounds as types
 mod checks; //  what accepts values
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, DeriveInput, Expr, Generics, Lifetime, Meta, WherePredicate, parse_quote};
 
@@ -40,14 +40,23 @@ pub(crate) struct DecodeParts {
     pub(crate) decode: TokenStream,
 }
 
-pub(crate) fn derive(item: &DeriveInput, direction: Direction) -> TokenStream {
+pub(crate) fn derive(item: TokenStream, direction: Direction) -> TokenStream {
+    // The compiler writes out what it has faster than what is made of it can be.
+    let binds_de = binds_de(&item.to_string());
+    match syn::parse2(item) {
+        Ok(item) => derive_for(&item, direction, binds_de),
+        Err(error) => error.into_compile_error(),
+    }
+}
+
+fn derive_for(item: &DeriveInput, direction: Direction, binds_de: bool) -> TokenStream {
     let mut errors = Errors::default();
     let input = Input::read(item, &mut errors);
     let (procedure, procedure_stub) = match direction {
         Direction::Both => crate::rpc::procedure(item, &mut errors),
         _ => Default::default(),
     };
-    let mut context = Context::new(&input, direction);
+    let mut context = Context::new(&input, direction, binds_de);
     if let Shape::Union(union) = &input.shape {
         context.markers.extend(unions::switch(&context, union));
     }
@@ -91,25 +100,25 @@ pub(crate) struct Context<'a> {
     markers: Vec<TokenStream>,
     /// The maxima that have a marker, in its order.
     bounds: Vec<*const Expr>,
+    /// The codecs of fields, which are written several times.
+    codecs: Vec<(*const syn::Type, Side, TokenStream)>,
 }
 
 impl<'a> Context<'a> {
-    fn new(input: &'a Input<'a>, direction: Direction) -> Self {
+    fn new(input: &'a Input<'a>, direction: Direction, binds_de: bool) -> Self {
         let krate = &input.krate;
         let generics = &input.item.generics;
-        let item = input.item.to_token_stream();
-        let bound = input.bound.iter().flatten().map(ToTokens::to_token_stream);
-        let taken = generics.lifetimes().any(|lifetime| lifetime.lifetime.ident == "de")
-            || std::iter::once(item).chain(bound).any(|tokens| binds_de(&tokens));
+        let taken = binds_de || generics.lifetimes().any(|lifetime| lifetime.lifetime.ident == "de");
         Self {
             input,
             krate,
             private: quote!(#krate::__private),
             direction,
             ident: named_here(&input.item.ident),
-            de: Lifetime::new(if taken { "'__de" } else { "'de" }, proc_macro2::Span::call_site()),
+            de: Lifetime::new(if taken { "'__de" } else { "'de" }, Span::call_site()),
             markers: Vec::new(),
             bounds: Vec::new(),
+            codecs: Vec::new(),
         }
     }
 
@@ -191,7 +200,7 @@ impl<'a> Context<'a> {
         let outlined = consts.is_some();
         if self.input.validate.is_some() {
             let read = quote!((|| -> #p::Result<Self, #krate::DecodeFault> { #decode })());
-            let accepted = self.accepted(None, self.input.validate.as_ref(), read, quote!(__run));
+            let accepted = self.accepted(Span::call_site(), None, self.input.validate.as_ref(), read, quote!(__run));
             decode = quote!(#p::Ok(#accepted));
         }
         let encodes = self.encodes();
@@ -268,7 +277,8 @@ impl<'a> Context<'a> {
             Shape::Union(union) => union.arms.iter().flat_map(|arm| &arm.fields).collect(),
             Shape::Enum(_) => Vec::new(),
         };
-        let on_wire = fields.into_iter().filter(|field| field.on_wire() && field.bounds.first().is_none());
+        let missing = |field: &&Field<'_>| field.on_wire() && field.bounds.first().is_none() && !is_word(field.ty);
+        let on_wire = fields.into_iter().filter(missing);
         let codecs: Vec<_> = on_wire.map(|field| self.codec(field, Side::Encode)).collect();
         if codecs.is_empty() { TokenStream::new() } else { quote!(let _ = (#(#codecs::schema,)*);) }
     }
@@ -375,7 +385,7 @@ impl<'a> Context<'a> {
     /// What decoding puts into a field that is not on the wire. A type without a default is an error at the field.
     pub(crate) fn skipped(&self, field: &Field<'_>) -> TokenStream {
         let (p, ty) = (&self.private, field.ty);
-        quote_spanned!(reported_at(field.span())=> <#ty as #p::Default>::default())
+        quote_spanned!(reported_at(field.span)=> <#ty as #p::Default>::default())
     }
 
     /// The fields' greatest lengths, added up.
@@ -394,8 +404,8 @@ impl<'a> Context<'a> {
 }
 
 /// A path at another place, so that a failing assertion is reported there and not at the derive.
-pub(crate) fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStream {
-    let moved = path.clone().into_iter().map(|mut token| {
+pub(crate) fn respanned(path: &impl ToTokens, span: Span) -> TokenStream {
+    let moved = path.to_token_stream().into_iter().map(|mut token| {
         token.set_span(span);
         token
     });
@@ -404,8 +414,8 @@ pub(crate) fn respanned(path: &TokenStream, span: proc_macro2::Span) -> TokenStr
 
 /// Where errors are to be reported, for code that has local variables: their names must not be looked
 /// up there, or types that a `macro_rules!` makes could not derive.
-fn reported_at(span: proc_macro2::Span) -> proc_macro2::Span {
-    proc_macro2::Span::call_site().located_at(span)
+fn reported_at(span: Span) -> Span {
+    Span::call_site().located_at(span)
 }
 
 /// The name of the type that derives, as a word of the derive's: its use is none of the user's, whom lints would tell
@@ -416,7 +426,7 @@ pub(crate) fn named_here(ident: &Ident) -> Ident {
     here
 }
 
-fn located(tokens: TokenStream, span: proc_macro2::Span) -> TokenStream {
+fn located(tokens: TokenStream, span: Span) -> TokenStream {
     let located = tokens.into_iter().map(|mut token| {
         token.set_span(token.span().located_at(span));
         token
@@ -431,9 +441,21 @@ pub(crate) enum Side {
     Decode,
 }
 
+/// Whether it is a type that needs no maximum, by the name of the standard library's.
+fn is_word(ty: &syn::Type) -> bool {
+    let name = match ty {
+        syn::Type::Path(path) if path.qself.is_none() => path.path.get_ident(),
+        _ => None,
+    };
+    name.is_some_and(|name| ["u32", "i32", "bool", "u64", "i64"].iter().any(|word| name == word))
+}
+
 /// Whether there is a `for<'de>`.
-fn binds_de(tokens: &TokenStream) -> bool {
-    let text: String = tokens.to_string().split_whitespace().collect();
+fn binds_de(text: &str) -> bool {
+    if !text.contains("'de") {
+        return false;
+    }
+    let text: String = text.split_whitespace().collect();
     let mut binders = text.split("for<").skip(1).filter_map(|rest| rest.split_once('>'));
     binders.any(|(lifetimes, _)| lifetimes.split(',').any(|lifetime| lifetime == "'de"))
 }

@@ -169,8 +169,8 @@ pub(crate) fn decode(context: &mut Context<'_>, fields: &[Field<'_>]) -> DecodeP
                 let codec = context.codec(field, Side::Decode);
                 let next = next.next();
                 // A field that cannot borrow from the input is an error at the field.
-                let read = quote_spanned!(reported_at(field.span())=> #codec::member(__reader, __run, #next, __after));
-                context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run))
+                let read = quote_spanned!(reported_at(field.span)=> #codec::member(__reader, __run, #next, __after));
+                context.accepted(field.span, field.with.as_ref(), field.validate.as_ref(), read, quote!(__run))
             }
             Role::Skip | Role::Tag => context.skipped(field),
         })
@@ -210,7 +210,7 @@ pub(crate) fn decode_transparent(context: &mut Context<'_>, fields: &[Field<'_>]
         quote!(#member: #value)
     });
     let read = quote!(#codec::decode(__reader, __run, __after));
-    let value = context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(__run));
+    let value = context.accepted(field.span, field.with.as_ref(), field.validate.as_ref(), read, quote!(__run));
     DecodeParts {
         consts: Some((quote!(#codec::WIRE), max)),
         decode: quote!(#p::Ok(Self { #member: #value, #(#skipped),* })),

@@ -120,8 +120,7 @@ pub(crate) fn checks(context: &Context<'_>, union: &Union) -> TokenStream {
 /// `Self::Flag { tag: field0, bits: field1 }`, and the names that are bound.
 fn pattern(arm: &Arm<'_>) -> (TokenStream, Vec<Ident>) {
     let ident = arm.ident;
-    let binding =
-        |(index, field): (usize, &Field<'_>)| format_ident!("__field{index}", span = reported_at(field.span()));
+    let binding = |(index, field): (usize, &Field<'_>)| format_ident!("__field{index}", span = reported_at(field.span));
     let bindings: Vec<_> = arm.fields.iter().enumerate().map(binding).collect();
     let members = arm.fields.iter().map(|field| &field.member);
     let pattern = if arm.fields.is_empty() {
@@ -160,7 +159,7 @@ pub(crate) fn encode(context: &mut Context<'_>, union: &Union) -> EncodeParts {
                 let tag = union.switch.to_word(&p, quote!(__kept));
                 let (kept_as, ty) = (field.ty, union.switch.ty(&p));
                 // A tag of another type is an error here, at the field, and the same error when decoding.
-                let kept = quote_spanned! {reported_at(field.span())=>
+                let kept = quote_spanned! {reported_at(field.span)=>
                     let __kept = <#kept_as as #p::Tag<#ty>>::discriminant(#binding);
                 };
                 let others = labels.of_others(index);
@@ -239,13 +238,13 @@ pub(crate) fn decode(context: &mut Context<'_>, union: &Union) -> DecodeParts {
                 let value = match field.role {
                     Role::Wire => {
                         let codec = context.codec(field, Side::Decode);
-                        let read = quote_spanned!(reported_at(field.span())=> #codec::decode_whole(__reader));
-                        context.accepted(field.with.as_ref(), field.validate.as_ref(), read, quote!(&[]))
+                        let read = quote_spanned!(reported_at(field.span)=> #codec::decode_whole(__reader));
+                        context.accepted(field.span, field.with.as_ref(), field.validate.as_ref(), read, quote!(&[]))
                     }
                     Role::Skip => context.skipped(field),
                     Role::Tag => {
                         let (kept_as, ty) = (field.ty, union.switch.ty(&p));
-                        quote_spanned!(reported_at(field.span())=> <#kept_as as #p::Tag<#ty>>::keep(&__tag))
+                        quote_spanned!(reported_at(field.span)=> <#kept_as as #p::Tag<#ty>>::keep(&__tag))
                     }
                 };
                 quote!(#member: #value)
