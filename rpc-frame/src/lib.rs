@@ -106,7 +106,7 @@
 //! | unknown procedure, or one that is not active in this session | PROC_UNAVAIL |
 //! | procedure 0 | success, no results |
 //! | arguments that do not decode | GARBAGE_ARGS |
-//! | handler panics or takes too long, or its reply exceeds a bound, or a layer in front of it refuses | SYSTEM_ERR |
+//! | handler or the encoder of its reply panics, or it takes too long, or its reply exceeds a bound, or a layer in front of it refuses | SYSTEM_ERR |
 //! | `oneway`, from the arguments on | nothing |
 //!
 //! The connection survives all of these. It is closed for broken framing, a message too short for an xid

@@ -267,7 +267,8 @@ impl Connection {
     /// Calls the peer and returns the call's xid. The reply comes as an event.
     ///
     /// # Errors
-    /// When the arguments have no XDR form, or are too long for a record. Nothing is sent then.
+    /// When the arguments have no XDR form, or are too long for a record. Nothing is sent then, nor where their encoder
+    /// panics.
     pub fn call<T: Encode + ?Sized>(
         &mut self,
         now: Duration,
@@ -381,7 +382,8 @@ impl Connection {
     /// Answers a call of the peer's with its results.
     ///
     /// # Errors
-    /// When the results have no XDR form, or are too long for a record. The peer gets SYSTEM_ERR then.
+    /// When the results have no XDR form, or are too long for a record. The peer gets SYSTEM_ERR then; so it does where their
+    /// encoder panics, and whoever catches that can go on with the connection.
     pub fn reply_with<R: EncodeReply + ?Sized>(
         &mut self,
         now: Duration,

@@ -1,7 +1,7 @@
 //! What has to be sent, record by record.
 
-use core::fmt;
 use core::time::Duration;
+use core::{fmt, mem};
 
 use xdr_core::{BytesMut, EncodeError};
 
@@ -40,8 +40,8 @@ impl Output {
         }
     }
 
-    /// Writes one record that begins with `front`, whose first four bytes become the mark. After an error the output is
-    /// as it was.
+    /// Writes one record that begins with `front`, whose first four bytes become the mark. After an error, and where `write`
+    /// panics, the output is as it was.
     #[inline]
     pub(super) fn record<const FRONT: usize>(
         &mut self,
@@ -51,24 +51,32 @@ impl Output {
     ) -> Result<(), RecordNotWritten> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(front);
-        let written = write(&mut self.bytes).map_err(RecordNotWritten::Encode).and_then(|()| {
-            let len = self.bytes.len().saturating_sub(start).saturating_sub(MARK);
-            let mark = write_record_mark(len).filter(|_| len <= self.max_record);
-            mark.ok_or(RecordNotWritten::TooLong { len, max: self.max_record })
-        });
-        match (written, self.bytes.get_mut(start..).and_then(|record| record.first_chunk_mut::<MARK>())) {
-            (Ok(mark), Some(space)) => {
-                *space = mark;
-                self.waiting_since.get_or_insert(now);
-                Ok(())
-            }
-            (Err(error), _) => {
-                self.bytes.truncate(start);
-                self.give_back();
-                Err(error)
-            }
-            (Ok(_), None) => Err(RecordNotWritten::TooLong { len: 0, max: self.max_record }),
-        }
+        let unfinished = Unfinished { output: self, start };
+        let Self { bytes, max_record, waiting_since, .. } = &mut *unfinished.output;
+        let max = *max_record;
+        write(bytes).map_err(RecordNotWritten::Encode)?;
+        let len = bytes.len().saturating_sub(start).saturating_sub(MARK);
+        let mark = write_record_mark(len).filter(|_| len <= max);
+        let space = bytes.get_mut(start..).and_then(|record| record.first_chunk_mut::<MARK>());
+        let (Some(mark), Some(space)) = (mark, space) else { return Err(RecordNotWritten::TooLong { len, max }) };
+        *space = mark;
+        waiting_since.get_or_insert(now);
+        mem::forget(unfinished);
+        Ok(())
+    }
+}
+
+/// A record that is being written. Dropped, it was not to be.
+struct Unfinished<'a> {
+    output: &'a mut Output,
+    /// Where it begins.
+    start: usize,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.output.bytes.truncate(self.start);
+        self.output.give_back();
     }
 }
 

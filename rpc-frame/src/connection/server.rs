@@ -1,6 +1,7 @@
 //! The half of a connection that answers: calls in flight, and replies without and with results.
 
 use alloc::collections::VecDeque;
+use core::mem;
 use core::time::Duration;
 
 use bytes::Buf as _;
@@ -231,9 +232,10 @@ impl ServerConnection {
         verifier: Option<&OpaqueAuth>,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
+        let owed = Owed { server: self, output, now, xid };
         let written = match verifier {
-            None => output.record(now, &success(xid), |out| reply.encode_reply(&mut ReplyEncoder::new(out))),
-            Some(verifier) => output.record(now, &[0; MARK], |out| {
+            None => owed.output.record(now, &success(xid), |out| reply.encode_reply(&mut ReplyEncoder::new(out))),
+            Some(verifier) => owed.output.record(now, &[0; MARK], |out| {
                 let status = AcceptStatus::Success;
                 let body = ReplyBody::Accepted(AcceptedReply { verifier: verifier.clone(), status });
                 xdr_core::encode_into(&(xid, REPLY, body), out)?;
@@ -241,11 +243,24 @@ impl ServerConnection {
             }),
         };
         if written.is_ok() {
-            self.counters.succeed();
-        } else {
-            self.reply(output, now, xid, Outcome::Accepted(AcceptStatus::SystemErr));
+            owed.server.counters.succeed();
+            mem::forget(owed);
         }
         written
+    }
+}
+
+/// A call that is owed a reply. Dropped, it gets SYSTEM_ERR: also where the reply's encoder panics.
+struct Owed<'a> {
+    server: &'a mut ServerConnection,
+    output: &'a mut Output,
+    now: Duration,
+    xid: u32,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        self.server.reply(self.output, self.now, self.xid, Outcome::Accepted(AcceptStatus::SystemErr));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use core::hash::BuildHasher;
+use core::mem;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
@@ -140,7 +141,8 @@ impl<S: BuildHasher> DatagramServer<S> {
     /// Answers a call with its results.
     ///
     /// # Errors
-    /// When the results have no XDR form, or are too long for a datagram. The peer gets SYSTEM_ERR then.
+    /// When the results have no XDR form, or are too long for a datagram. The peer gets SYSTEM_ERR then, and where their
+    /// encoder panics.
     pub fn reply_with<R: EncodeReply + ?Sized>(
         &mut self,
         now: Duration,
@@ -161,24 +163,22 @@ impl<S: BuildHasher> DatagramServer<S> {
         verifier: &OpaqueAuth,
         reply: &R,
     ) -> Result<(), RecordNotWritten> {
-        self.scratch.clear();
+        let owed = Owed { server: self, now, id };
+        let (scratch, max) = (&mut owed.server.scratch, owed.server.config.max_datagram);
+        scratch.clear();
         let accepted = AcceptedReply { verifier: verifier.clone(), status: AcceptStatus::Success };
         let header = (id.xid(), REPLY, ReplyBody::Accepted(accepted));
-        let encoded = xdr_core::encode_into(&header, &mut self.scratch)
-            .and_then(|()| reply.encode_reply(&mut ReplyEncoder::new(&mut self.scratch)));
-        let (len, max) = (self.scratch.len(), self.config.max_datagram);
-        let written = match encoded {
-            Err(error) => Err(RecordNotWritten::Encode(error)),
-            Ok(()) if len > max => Err(RecordNotWritten::TooLong { len, max }),
-            Ok(()) => Ok(()),
-        };
-        if written.is_ok() {
-            self.counters.succeed();
-            self.finish(now, id);
-        } else {
-            self.reply(now, id, Outcome::Accepted(AcceptStatus::SystemErr));
+        xdr_core::encode_into(&header, scratch)
+            .and_then(|()| reply.encode_reply(&mut ReplyEncoder::new(scratch)))
+            .map_err(RecordNotWritten::Encode)?;
+        let len = scratch.len();
+        if len > max {
+            return Err(RecordNotWritten::TooLong { len, max });
         }
-        written
+        mem::forget(owed);
+        self.counters.succeed();
+        self.finish(now, id);
+        Ok(())
     }
 
     /// Ends a call without any reply. The same call again is dropped, as long as it is remembered.
@@ -247,6 +247,19 @@ impl<S: BuildHasher> DatagramServer<S> {
     #[must_use]
     pub fn kept(&self) -> usize {
         self.cache.kept()
+    }
+}
+
+/// A call that is owed a reply. Dropped, it gets SYSTEM_ERR: also where the reply's encoder panics.
+struct Owed<'a, H: BuildHasher> {
+    server: &'a mut DatagramServer<H>,
+    now: Duration,
+    id: &'a CallId,
+}
+
+impl<H: BuildHasher> Drop for Owed<'_, H> {
+    fn drop(&mut self) {
+        self.server.reply(self.now, self.id, Outcome::Accepted(AcceptStatus::SystemErr));
     }
 }
 

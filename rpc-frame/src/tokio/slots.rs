@@ -2,7 +2,7 @@
 
 use std::boxed::Box;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,6 +59,8 @@ pub(super) struct Ended<'a, T, K = u32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unreturned {
     Panicked,
+    /// It has, but the encoder of its reply, or the drop of what it returned, panicked.
+    NotEncoded,
     /// It has not ended by its deadline.
     GivenUp,
 }
@@ -112,7 +114,7 @@ impl<F: Future, K: Copy> Slots<F, K> {
         id: K,
         context: Context,
         make: impl FnOnce(Context) -> F,
-        ended: impl FnOnce(Ended<'_, F::Output, K>),
+        ended: impl FnMut(Ended<'_, F::Output, K>),
     ) {
         let procedure = context.procedure();
         let deadline = context.time_limit().and_then(|limit| now.checked_add(limit));
@@ -197,9 +199,9 @@ impl<F: Future, K: Copy> Slots<F, K> {
         any
     }
 
-    fn poll(&mut self, index: usize, ended: impl FnOnce(Ended<'_, F::Output, K>)) -> Poll<()> {
+    fn poll(&mut self, index: usize, mut ended: impl FnMut(Ended<'_, F::Output, K>)) -> Poll<()> {
         self.attend();
-        let mut ended = Some(ended);
+        let mut has_ended = false;
         // The output is used where it was returned: to move what was just written makes the processor wait.
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.runs) else { return Poll::Ready(()) };
@@ -210,24 +212,30 @@ impl<F: Future, K: Copy> Slots<F, K> {
                 span => span.in_scope(|| handler.poll(&mut context)),
             };
             let Poll::Ready(output) = &mut polled else { return Poll::Pending };
-            if let Some(ended) = ended.take() {
-                self.end(index, Ok(output), ended);
-            }
+            has_ended = true;
+            self.end(index, Ok(output), &mut ended);
             Poll::Ready(())
         }));
-        match (polled, ended) {
-            (Ok(polled), _) => polled,
-            (Err(_), Some(ended)) => {
-                self.abandon(index, Unreturned::Panicked, ended);
-                Poll::Ready(())
-            }
-            // It was not the handler but the encoder of its reply, which ends the connection.
-            (Err(panic), None) => resume_unwind(panic),
+        polled.unwrap_or_else(|_| {
+            self.panicked(index, has_ended, ended);
+            Poll::Ready(())
+        })
+    }
+
+    /// Ends a call where its handler has panicked, or what is done with the output of one that has ended.
+    #[cold]
+    fn panicked(&mut self, index: usize, has_ended: bool, mut ended: impl FnMut(Ended<'_, F::Output, K>)) {
+        if !has_ended {
+            self.abandon(index, Unreturned::Panicked, ended);
+        } else if let Some(Slot { id, procedure, .. }) = self.slots.get(index) {
+            // The slot is free already.
+            let (id, procedure) = (*id, *procedure);
+            ended(Ended { id, procedure, verifier: None, output: Err(Unreturned::NotEncoded) });
         }
     }
 
     /// Drops a handler that has not ended by itself.
-    fn abandon(&mut self, index: usize, why: Unreturned, ended: impl FnOnce(Ended<'_, F::Output, K>)) {
+    fn abandon(&mut self, index: usize, why: Unreturned, ended: impl FnMut(Ended<'_, F::Output, K>)) {
         if let Some(slot) = self.slots.get_mut(index) {
             let (mut handler, span) = (slot.handler.as_mut(), &slot.span);
             let _ = catch_unwind(AssertUnwindSafe(move || span.in_scope(|| handler.set(None))));
@@ -241,7 +249,7 @@ impl<F: Future, K: Copy> Slots<F, K> {
         &mut self,
         index: usize,
         output: Result<&mut F::Output, Unreturned>,
-        ended: impl FnOnce(Ended<'_, F::Output, K>),
+        mut ended: impl FnMut(Ended<'_, F::Output, K>),
     ) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.runs = false;

@@ -25,6 +25,7 @@ use crate::caller::KnownCaller;
 use crate::connection::{Connection, ConnectionError, Event, Outcome};
 use crate::context::Context;
 use crate::message::AcceptStatus;
+use crate::procedure::ProcedureInfo;
 use crate::program::Programs;
 use crate::session::Session;
 use crate::table::Undispatched;
@@ -384,7 +385,8 @@ fn finish_call<R: crate::EncodeReply>(
                 Some(verifier) => engine.reply_with_verifier(now, xid, verifier, reply),
             };
             if let Err(error) = written {
-                tracing::error!(xid, procedure = procedure.name, %error, "cannot send a reply");
+                let ProcedureInfo { program, name: procedure, .. } = *procedure;
+                tracing::error!(xid, program, procedure, %error, "cannot send a reply");
             }
             return;
         }
@@ -393,8 +395,13 @@ fn finish_call<R: crate::EncodeReply>(
             undispatched.status()
         }
         Err(Unreturned::Panicked) => {
-            tracing::error!(xid, procedure = procedure.name, "handler panicked");
+            tracing::error!(xid, program = procedure.program, procedure = procedure.name, "handler panicked");
             AcceptStatus::SystemErr
+        }
+        // The engine has answered.
+        Err(Unreturned::NotEncoded) => {
+            let ProcedureInfo { program, name: procedure, .. } = *procedure;
+            return tracing::error!(xid, program, procedure, "encoding of a reply panicked");
         }
         Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
     };

@@ -229,19 +229,14 @@ fn finish_call<R: EncodeReply>(
     call: Ended<'_, Result<R, Undispatched>, CallId>,
 ) {
     let Ended { id, procedure, verifier, output } = call;
-    let (peer, xid, oneway, procedure) = (id.peer(), id.xid(), procedure.oneway, procedure.name);
+    let (peer, xid, oneway) = (id.peer(), id.xid(), procedure.oneway);
+    let (program, procedure) = (procedure.program, procedure.name);
     let status = match output {
         Ok(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
         Ok(Ok(reply)) => {
-            // An encoder of the user's may panic as well.
             let verifier = verifier.map(|verifier| *verifier).unwrap_or_default();
-            match catch_unwind(AssertUnwindSafe(|| engine.reply_with_verifier(now, &id, &verifier, reply))) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%peer, xid, procedure, %error, "cannot send a reply"),
-                Err(_) => {
-                    tracing::error!(%peer, xid, procedure, "encoding of a reply panicked");
-                    engine.reply(now, &id, Outcome::Accepted(AcceptStatus::SystemErr));
-                }
+            if let Err(error) = engine.reply_with_verifier(now, &id, &verifier, reply) {
+                tracing::error!(%peer, xid, program, procedure, %error, "cannot send a reply");
             }
             return;
         }
@@ -254,8 +249,12 @@ fn finish_call<R: EncodeReply>(
             undispatched.status()
         }
         Err(Unreturned::Panicked) => {
-            tracing::error!(%peer, xid, procedure, "handler panicked");
+            tracing::error!(%peer, xid, program, procedure, "handler panicked");
             AcceptStatus::SystemErr
+        }
+        // The engine has answered.
+        Err(Unreturned::NotEncoded) => {
+            return tracing::error!(%peer, xid, program, procedure, "encoding of a reply panicked");
         }
         Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
     };
