@@ -6,7 +6,7 @@ mod subscriber; // events on their way to a client
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use rpc_frame::tokio::{Server, ServerConfig};
+use rpc_frame::tokio::{LogLimit, Server, ServerConfig};
 use rpc_frame::xdr;
 use rpc_frame::{
     ActivationPolicy, Context, Peer, Policy, Procedure, ProcedureInfo, ProcedureTable, Program, Session, Verdict,
@@ -77,7 +77,8 @@ impl Daemon {
         sessions: impl Fn(Peer) -> Session + Send + Sync + 'static,
     ) -> GuestServer {
         let sessions = move |peer| sessions(peer).with_state(Opened::default());
-        let policy = GuestPolicy { activation: self.activation.clone() };
+        let refusals = LogLimit::new("calls were refused on read-only channels");
+        let policy = GuestPolicy { activation: self.activation.clone(), refusals };
         Server::builder(rpc_frame::program::<Guest, _>(self)).policy(policy).config(config).sessions(sessions).build()
     }
 }
@@ -143,6 +144,8 @@ impl std::error::Error for UnknownProcedure {}
 #[derive(Debug)]
 struct GuestPolicy {
     activation: ActivationPolicy,
+    /// In the log. What changes something is told of each time; what does not cannot fill it.
+    refusals: LogLimit,
 }
 
 impl Policy for GuestPolicy {
@@ -153,7 +156,10 @@ impl Policy for GuestPolicy {
             && self.activation.is_active(procedure, cx.session().minor())
         {
             let message = format!("{} is not allowed on a read-only channel", procedure.name);
-            tracing::info!(procedure = procedure.name, xid = cx.xid(), caller = %cx.identity(), "refused: read-only");
+            self.refusals.line(|left_out| {
+                let (procedure, xid, caller) = (procedure.name, cx.xid(), cx.identity());
+                tracing::info!(procedure, xid, %caller, left_out, "refused: read-only");
+            });
             // The failure's arm is the same whatever the procedure returns.
             let refusal: Reply<()> = Err(Failure::new(Code::OperationDenied, message));
             return xdr::to_bytes(&refusal).map_or(Verdict::ProcUnavail, Verdict::Reply);

@@ -113,6 +113,22 @@
 //! and a message type, a message that is neither call nor reply, and a reply to a call that was never made.
 //! Why a call got SYSTEM_ERR is told to the server's `tracing` log only.
 //!
+//! # The log
+//!
+//! With the feature `tokio` a server writes to `tracing`, in a span of its connection (`connection`, with the peer, at INFO)
+//! and of its call (`call`, with xid, procedure, peer and caller, at DEBUG):
+//!
+//! | what | level |
+//! |---|---|
+//! | handlers that panic or take too long, replies that exceed a bound or whose encoders panic, connections whose TLS handshake panics | ERROR |
+//! | connections that are refused (by a `PeerLimit`, or because TLS did not begin as it has to) or cannot be accepted, sockets that cannot be read, calls that a layer refuses | WARN |
+//! | what a shutdown has cut off | WARN |
+//! | connections that open and close and why, calls that are refused with another answer than SYSTEM_ERR, replies that nobody waits for | DEBUG |
+//!
+//! Of the lines that peers can cause as often as they like, those at ERROR and WARN are bounded: the first of a kind is
+//! written at once, and then one a second, with the number of those that were left out. `tokio::LogLimit` does that for
+//! lines of your own. What Rust says of each panic on stderr is the panic hook's, and not bounded.
+//!
 //! # UDP
 //!
 //! The same programs are served to datagrams, one message in each, by `Server::serve_udp`, and called by `UdpClient`;
@@ -186,6 +202,10 @@ pub mod tls; //    certificates, and channels that they protect
 pub mod rpcbind; // who listens where
 #[cfg(feature = "tower")]
 pub mod tower; //  both as services, for other people's layers
+
+#[cfg(all(test, feature = "tokio"))]
+#[path = "../tests/log/mod.rs"]
+mod log; // what tests see of the log
 
 /// The codec that messages are made with.
 pub use xdr_core as xdr;

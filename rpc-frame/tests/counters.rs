@@ -1,15 +1,17 @@
 //! What can be watched of a server: numbers for every way in which a call can end, and the log of each call.
 #![cfg(feature = "tokio")]
 
+mod log;
 mod wire;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use log::Log;
 use rpc_frame::tokio::{Server, ServerCounters};
 use rpc_frame::xdr::Xdr;
 use rpc_frame::{CallCounters, Context, Peer, ProcedureTable, Program, program};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tracing::Level;
 use wire::{Call, auth, auth_sys, words};
 
 const COUNTED: u32 = 0x2000_0048;
@@ -154,38 +156,14 @@ async fn calls_whose_connection_ends_are_in_flight_no_more_however_it_ends() {
     assert_eq!((counters.calls.in_flight(), counters.calls.unanswered), (0, 1));
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn what_a_handler_logs_stands_in_the_span_of_its_call() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _logging) = Log::begin(Level::DEBUG);
     let (server, mut io) = server();
     let sys = auth(1, &auth_sys(b"host", 0));
     io.write_all(&call(4).credential(sys).record()).await.unwrap();
     settled(&server, |counters| counters.calls.unanswered == 1).await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let line = log.lines().find(|line| line.contains("was told")).expect("the handler logs");
+    let lines = log.lines_with("was told");
     let span = r#"call{xid=7 procedure="Tell" peer=unknown caller=claims uid 1000, gid 100}"#;
-    assert!(line.contains(span), "{line}");
+    assert!(lines.len() == 1 && lines[0].contains(span), "{lines:?}");
 }

@@ -2,14 +2,16 @@
 //! anything, an argument's only who calls.
 #![cfg(feature = "tokio")]
 
+mod log;
 mod wire;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use log::Log;
 use rpc_frame::tokio::{CallError, Client, Server, UdpClient};
 use rpc_frame::xdr::{Bytes, BytesMut, EncodeError, Xdr};
 use rpc_frame::{
@@ -19,6 +21,7 @@ use rpc_frame::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
+use tracing::Level;
 use wire::{Call, record, success, words};
 
 const KILN: u32 = 0x2000_004b;
@@ -278,34 +281,14 @@ fn a_call_whose_arguments_panic_leaves_nothing_in_the_engine() {
 
 // ---- the log ----
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn the_log_tells_which_procedure_it_was() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _logging) = Log::begin(Level::INFO);
     let (server, _) = server();
     let client = Client::new(server.connect_in_memory());
     client.call(&Fire { blows_at: 1, waits: false }).await.unwrap_err();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines: Vec<_> = log.lines().collect();
-    assert_eq!(lines.len(), 1, "{log}");
-    assert!(lines[0].contains("ERROR") && lines[0].contains("encoding of a reply panicked xid="), "{log}");
-    assert!(lines[0].ends_with(r#"program=536870987 procedure="Fire""#), "{log}");
+    let lines = log.lines_with("");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("ERROR") && lines[0].contains("encoding of a reply panicked xid="), "{lines:?}");
+    assert!(lines[0].ends_with(r#"program=536870987 procedure="Fire""#), "{lines:?}");
 }

@@ -6,6 +6,7 @@
 //! - `bounds`: values at their bounds and one beyond
 //! - `events`: what the daemon tells of its own accord
 //! - `load`: several clients, many calls at a time
+//! - `log`: what is logged
 
 #![cfg(feature = "programs")]
 
@@ -14,6 +15,8 @@ mod events;
 #[path = "../every_call/mod.rs"]
 mod every_call;
 mod load;
+#[path = "../../../rpc-frame/tests/log/mod.rs"]
+mod log;
 mod negotiation;
 mod read_only;
 mod wire;

@@ -1,12 +1,17 @@
 //! Read-only channels: exactly the procedures that the table marks as read-only are allowed.
 
+use std::time::Duration;
+
 use qemud_proto::daemon::{Daemon, GuestServer};
 use qemud_proto::failure::{Code, Failure, Reply};
 use qemud_proto::messages::*;
 use rpc_frame::tokio::{CallError, Client, ServerConfig};
 use rpc_frame::{Peer, Procedure, ProcedureTable, Session, xdr};
 
+use tracing::Level;
+
 use crate::every_call::call_each;
+use crate::log::Log;
 use crate::wire::{GARBAGE_ARGS, PROC_UNAVAIL, Raw, SUCCESS, words};
 use crate::{daemon, guests};
 
@@ -47,6 +52,22 @@ async fn a_refusal_has_the_number_that_the_protocol_gives_it() {
     let mut raw = Raw::connect(&read_only(daemon()));
     let (status, results) = raw.outcome(DomainDestroy::INFO.number, &1_i32.to_be_bytes()).await;
     assert_eq!((status, &results[..8]), (SUCCESS, &[0, 0, 0, 1, 0, 0, 0, 29][..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_without_end_are_a_line_of_the_log_a_second() {
+    let (log, _logging) = Log::begin(Level::INFO);
+    let client = Client::new(read_only(daemon()).connect_in_memory());
+    for _ in 0..300 {
+        assert_eq!(client.call(&DomainDestroy { id: 1 }).await.unwrap(), Err(denied("DomainDestroy")));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let lines = log.lines_with("refused: read-only");
+    assert!(lines.len() == 3 && lines[0].contains("DomainDestroy"), "{lines:?}");
+    let left_out = |line: &String| line.split("left_out=").nth(1).map_or(0, |count| count.parse::<usize>().unwrap());
+    let summary = log.lines_with("calls were refused on read-only channels");
+    assert_eq!(lines.len() + lines.iter().chain(&summary).map(left_out).sum::<usize>(), 300);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use ::tokio::task::JoinSet;
 
 use super::TlsError;
 use crate::session::Peer;
-use crate::tokio::{Listener, PeerLimit, Place};
+use crate::tokio::{Listener, LogLimit, PeerLimit, Place};
 
 /// Most beginnings at a time, unless you say otherwise.
 pub(super) const BEGINNINGS: usize = 64;
@@ -27,6 +27,9 @@ pub(super) struct Beginnings<IO, T> {
     room: PeerLimit,
     /// The first at the front, each with its place in the room.
     waiting: VecDeque<(IO, Peer, Place)>,
+    /// What the log has of those that failed, and of those that were sent away.
+    failures: LogLimit,
+    refusals: LogLimit,
 }
 
 impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
@@ -34,10 +37,12 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
     pub(super) fn new(most: usize) -> Self {
         let most = most.max(1);
         let (shares, room) = (PeerLimit::new(most), PeerLimit::new(most.saturating_mul(2)));
-        Self { most, shares, begun: JoinSet::new(), room, waiting: VecDeque::new() }
+        let failures = LogLimit::new("connections were refused: they did not begin as they have to");
+        let refusals = LogLimit::new("connections were refused: too many handshakes of their peers were not done");
+        Self { most, shares, begun: JoinSet::new(), room, waiting: VecDeque::new(), failures, refusals }
     }
 
-    /// The next connection that has begun as `begin` has it. What is wrong with others is logged.
+    /// The next connection that has begun as `begin` has it. What is wrong with others is logged, for one a second.
     pub(super) async fn next<L, F>(&mut self, listener: &mut L, begin: impl Fn(IO, Peer) -> F) -> io::Result<(T, Peer)>
     where
         L: Listener<Io = IO>,
@@ -51,8 +56,12 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
                     }
                     match done {
                         Ok((_, Ok(begun))) => return Ok(begun),
-                        Ok((peer, Err(error))) => tracing::warn!(%peer, %error, "refused a connection"),
-                        Err(error) => tracing::error!(%error, "a handshake was cut off"),
+                        Ok((peer, Err(error))) => self.failures.line(|left_out| {
+                            tracing::warn!(%peer, %error, left_out, "refused a connection");
+                        }),
+                        Err(error) => self.failures.line(|left_out| {
+                            tracing::error!(%error, left_out, "a handshake was cut off");
+                        }),
                     }
                 },
                 accepted = listener.accept(), if self.begun.len() < self.most => {
@@ -62,7 +71,10 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
                     } else if let Some(place) = self.room.place_beside(self.waiting.len(), &peer) {
                         self.waiting.push_back((io, peer, place));
                     } else {
-                        tracing::warn!(%peer, "refused a connection: too many of the peer's handshakes are not done");
+                        self.refusals.line(|left_out| {
+                            let why = "too many of the peer's handshakes are not done";
+                            tracing::warn!(%peer, left_out, "refused a connection: {why}");
+                        });
                     }
                 }
             }
@@ -88,13 +100,17 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
     use std::time::Duration;
     use std::vec::Vec;
 
     use ::tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use ::tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+    use tracing::Level;
+
     use super::*;
+    use crate::log::Log;
 
     struct Arriving(UnboundedReceiver<(DuplexStream, Peer)>);
 
@@ -208,6 +224,24 @@ mod tests {
         assert_eq!((taken_up, closed(&mut crowd).await), (32, 200 - 32 - 64));
         let (mut others, taken_up) = door.silent(2, 16 + 32 + 7).await;
         assert_eq!((taken_up, closed(&mut others).await), (16, 7));
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn a_crowd_and_beginnings_that_fail_are_a_line_of_the_log_a_second() {
+        let (log, _logging) = Log::begin(Level::WARN);
+        let mut door = Door::open(64);
+        // The 32 places and the room are taken; 104 are sent away, and the others fail.
+        drop(door.silent(1, 200).await);
+        ::tokio::time::sleep(Duration::from_secs(3)).await;
+        for (line, summary, count) in [
+            ("refused a connection: too many", "handshakes of their peers", 103),
+            ("refused a connection peer", "did not begin", 95),
+        ] {
+            let (lines, summary) = (log.lines_with(line), log.lines_with(summary));
+            assert!(lines.len() == 1 && !lines[0].contains("left_out"), "{lines:?}");
+            assert!(summary.len() == 1 && summary[0].ends_with(&format!("left_out={count}")), "{summary:?}");
+        }
+        assert_eq!(log.lines_with("").len(), 4);
     }
 
     #[::tokio::test(start_paused = true)]

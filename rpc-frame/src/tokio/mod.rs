@@ -10,6 +10,7 @@ mod negotiate; // which version of a program both sides have
 mod listener; // where connections come from
 mod silence; //  peers that go without a word
 mod peer_limit; // connections of one peer
+mod log_limit; // lines of the log that a peer can cause
 mod shared; //   what the connections of a server share
 mod tally; //    what each connection has done
 mod slots; //    handlers that wait
@@ -27,6 +28,7 @@ pub use error::{CallError, ClosedError};
 #[cfg(feature = "tower")]
 pub(crate) use link::Call;
 pub use listener::Listener;
+pub use log_limit::LogLimit;
 pub(crate) use mailbox::Mailbox;
 pub use negotiate::NegotiateError;
 #[cfg(feature = "tls")]

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Listener, Stream};
+use super::{Listener, LogLimit, Stream};
 use crate::session::Peer;
 
 /// A cap on the connections of one peer, over several listeners: of one certificate, of one user of this machine, of one
@@ -31,6 +31,8 @@ pub struct PeerLimit {
     /// The places of all peers together, where it is those that are counted.
     of_all: Option<Arc<Semaphore>>,
     open: Arc<Mutex<HashMap<Key, usize>>>,
+    /// Refusals in the log.
+    refusals: LogLimit,
 }
 
 /// Who is counted as one.
@@ -68,7 +70,8 @@ impl PeerLimit {
     /// At most so many connections of each peer at a time.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { most, of_all: None, open: Arc::default() }
+        let refusals = LogLimit::new("connections were refused: their peers had too many");
+        Self { most, of_all: None, open: Arc::default(), refusals }
     }
 
     /// At most so many connections of all peers together at a time, so that what these listeners accept leaves room for the
@@ -78,7 +81,8 @@ impl PeerLimit {
         Self { of_all: Some(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))), ..Self::new(usize::MAX) }
     }
 
-    /// A listener that closes a connection at once if its peer has as many as it may have, and says so in the log.
+    /// A listener that closes a connection at once if its peer has as many as it may have, and says so in the log, once a
+    /// second at most ([`LogLimit`]).
     /// Under a limit [`of_all`](Self::of_all) the connection waits.
     #[must_use]
     pub fn listener<L: Listener>(&self, listener: L) -> LimitedListener<L> {
@@ -157,7 +161,10 @@ impl<L: Listener> Listener for LimitedListener<L> {
             let Some((io, peer)) = self.accepted.take() else { continue };
             match self.limit.place(&peer) {
                 Some(place) => return Ok((LimitedStream { io, _place: place, _one_of_all: one_of_all }, peer)),
-                None => tracing::warn!(%peer, most = self.limit.most, "refused a connection: the peer has too many"),
+                None => self.limit.refusals.line(|left_out| {
+                    let most = self.limit.most;
+                    tracing::warn!(%peer, most, left_out, "refused a connection: the peer has too many");
+                }),
             }
         }
     }

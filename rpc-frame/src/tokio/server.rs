@@ -16,10 +16,10 @@ use tracing::{Instrument as _, Level, Span};
 use super::client::Client;
 use super::mailbox::Mailbox;
 use super::serve::serve;
-use super::shared::{Phase, ServerConfig, ServerCounters, Shared, reached};
+use super::shared::{Lines, Phase, ServerConfig, ServerCounters, Shared, reached};
 use super::tally::{Counted, Tallies};
 use super::woken::MOST_HANDLERS;
-use super::{Listener, Stream, is_heard, udp};
+use super::{Listener, LogLimit, Stream, is_heard, udp};
 use crate::answer::Rules;
 use crate::authenticate::Authenticator;
 use crate::program::Programs;
@@ -111,10 +111,10 @@ impl<P: Programs> ServerBuilder<P> {
         rules.limits = config.limits;
         rules.time_limit = config.time_limit;
         let places = Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS)));
-        let tallies = Tallies::default();
+        let (tallies, lines) = (Tallies::default(), Lines::default());
         let (open, phase) = (watch::Sender::new(0), watch::Sender::new(Phase::Serving));
         Server {
-            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, tallies }),
+            shared: Arc::new(Shared { programs, rules, config, sessions, places, open, phase, tallies, lines }),
             read_only: false,
         }
     }
@@ -156,9 +156,10 @@ impl<P: Programs> Server<P> {
 
     /// Accepts and serves connections until [`shutdown`](Self::shutdown).
     ///
-    /// A failure to accept is logged and tried again: it is mostly a want of file descriptors.
+    /// A failure to accept is logged, once a second at most, and tried again: it is mostly a want of file descriptors.
     pub async fn serve<L: Listener>(&self, mut listener: L) {
         let mut phase = self.shared.phase.subscribe();
+        let failures = LogLimit::new("connections could not be accepted");
         loop {
             let accepted = async {
                 let (io, peer) = listener.accept().await?;
@@ -176,7 +177,7 @@ impl<P: Programs> Server<P> {
                     drop(self.spawn(io, peer, Held { place: Some(place), offers_tls, ..Held::default() }));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
+                    failures.line(|left_out| tracing::warn!(%error, left_out, "cannot accept a connection"));
                     ::tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }

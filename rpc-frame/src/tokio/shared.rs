@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::tokio::sync::{Semaphore, watch};
 use xdr_core::Limits;
 
+use super::LogLimit;
 use super::tally::Tallies;
 use crate::answer::{Rules, TIME_LIMIT};
 use crate::connection::ConnectionConfig;
@@ -75,6 +76,32 @@ pub(super) struct Shared<P> {
     pub(super) open: watch::Sender<usize>,
     pub(super) phase: watch::Sender<Phase>,
     pub(super) tallies: Tallies,
+    pub(super) lines: Lines,
+}
+
+/// Lines of the log about calls that did not go as the server's author had it: as many as its peers like.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// A layer in front of the methods has refused a call.
+    pub(super) refused: LogLimit,
+    pub(super) panicked: LogLimit,
+    pub(super) too_long: LogLimit,
+    /// A reply exceeds a bound or is too long for its record.
+    pub(super) not_sent: LogLimit,
+    /// The encoder of a reply panicked.
+    pub(super) not_encoded: LogLimit,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            refused: LogLimit::new("calls were refused in front of their methods"),
+            panicked: LogLimit::new("handlers panicked"),
+            too_long: LogLimit::new("handlers took too long"),
+            not_sent: LogLimit::new("replies could not be sent"),
+            not_encoded: LogLimit::new("encoding of replies panicked"),
+        }
+    }
 }
 
 /// How far the end has come.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use nix::unistd::{Gid, Group, Uid};
 use rpc_frame::Peer;
-use rpc_frame::tokio::Listener;
+use rpc_frame::tokio::{Listener, LogLimit};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Who may connect to a socket.
@@ -36,6 +36,8 @@ pub(crate) struct Socket {
     listener: UnixListener,
     /// For an abstract socket, which has no mode of its own.
     access: Option<Access>,
+    /// Of those whom it does not let in, in the log.
+    refusals: LogLimit,
     _name: Option<RemovedAtEnd>,
 }
 
@@ -48,7 +50,7 @@ impl Socket {
             return Ok(Self::passed(listener, access)?);
         }
         let listener = listen(path, access).await?;
-        Ok(Self { listener, access: None, _name: Some(RemovedAtEnd::new(path.to_owned())?) })
+        Ok(Self { listener, access: None, refusals: refusals(), _name: Some(RemovedAtEnd::new(path.to_owned())?) })
     }
 
     /// A socket that is bound already, by somebody else or without a file. Who may connect to a file, its mode tells; an
@@ -56,8 +58,12 @@ impl Socket {
     pub(crate) fn passed(listener: StdListener, access: Access) -> io::Result<Self> {
         let access = listener.local_addr()?.as_abstract_name().map(|_| access);
         listener.set_nonblocking(true)?;
-        Ok(Self { listener: UnixListener::from_std(listener)?, access, _name: None })
+        Ok(Self { listener: UnixListener::from_std(listener)?, access, refusals: refusals(), _name: None })
     }
+}
+
+fn refusals() -> LogLimit {
+    LogLimit::new("connections were refused: the mode of the socket does not allow them")
 }
 
 impl Listener for Socket {
@@ -68,7 +74,9 @@ impl Listener for Socket {
             let (stream, peer) = Listener::accept(&mut self.listener).await?;
             match (&self.access, &peer) {
                 (Some(access), Peer::Unix { uid, gid, .. }) if !access.allows(*uid, *gid) => {
-                    tracing::warn!(%peer, "refused a connection: the mode of the socket does not allow it");
+                    self.refusals.line(|left_out| {
+                        tracing::warn!(%peer, left_out, "refused a connection: the mode of the socket does not allow it");
+                    });
                 }
                 _ => return Ok((stream, peer)),
             }

@@ -56,7 +56,9 @@ where
         }
         match glanced {
             Glanced::Answered(Ok(())) => {}
-            Glanced::Answered(Err((xid, error))) => tracing::error!(xid, %error, "cannot send a reply"),
+            Glanced::Answered(Err((xid, error))) => self.shared.lines.not_sent.line(|left_out| {
+                tracing::error!(xid, %error, left_out, "cannot send a reply");
+            }),
             Glanced::Kept { xid, args } => {
                 if let Some(context) = context {
                     self.dispatch(now, xid, context, args);
@@ -68,7 +70,7 @@ where
     }
 
     pub(super) fn take_up(&mut self, now: Duration, call: IncomingCall) {
-        let Shared { programs, rules, .. } = self.shared;
+        let Shared { programs, rules, lines, .. } = self.shared;
         let answer = match admit(rules, &self.session, &call) {
             Ok((header, caller)) => {
                 if let Ok(CallBody { credential, verifier, .. }) = &call.header {
@@ -85,7 +87,9 @@ where
             }
             Answer::Results(results) => {
                 if let Err(error) = self.engine.reply_with(now, call.xid, &results) {
-                    tracing::error!(xid = call.xid, %error, "cannot send a reply");
+                    lines.not_sent.line(|left_out| {
+                        tracing::error!(xid = call.xid, %error, left_out, "cannot send a reply");
+                    });
                 }
             }
             Answer::Dispatch(context) => self.dispatch(now, call.xid, context, call.args),
@@ -102,14 +106,14 @@ where
     /// Starts a handler.
     fn dispatch(&mut self, now: Duration, xid: u32, mut context: Context, args: Bytes) {
         context.begin(self.instant);
-        let Self { engine, post, slots, contexts, start, .. } = self;
+        let Self { engine, post, slots, contexts, start, shared, .. } = self;
         slots.start(
             now,
             xid,
             context,
             |context| start(context, args),
             |ended| {
-                finish_call(engine, post, contexts, now, ended);
+                finish_call(engine, post, contexts, &shared.lines, now, ended);
             },
         );
     }

@@ -17,7 +17,7 @@ use xdr_core::Bytes;
 use super::error::{CallError, ClosedError};
 use super::farewell::Farewell;
 use super::mailbox::{Mailbox, Post};
-use super::shared::Shared;
+use super::shared::{Lines, Shared};
 use super::slots::{Ended, Slots, Unreturned};
 use super::tally::Tally;
 use super::{Alarm, LAST_READS, SecondLook, Stream, poll_read, poll_write, read_last};
@@ -182,13 +182,16 @@ where
         let mut now = self.look_at_the_clock();
         loop {
             let (engine, post, contexts) = (&mut self.engine, &mut self.post, &mut self.contexts);
-            let mut ran = self.slots.poll_woken(|call| finish_call(engine, post, contexts, now, call));
+            let Shared { rules, lines, .. } = self.shared;
+            let mut ran = self.slots.poll_woken(|call| finish_call(engine, post, contexts, lines, now, call));
             let mut moved = ran;
-            let rules = &self.shared.rules;
             moved |= self.slots.give_up(now, |call| {
                 let limit = rules.time_limit_of(call.procedure).unwrap_or_default();
-                tracing::error!(xid = call.id, procedure = call.procedure.name, ?limit, "handler took too long");
-                finish_call(engine, post, contexts, now, call);
+                let ProcedureInfo { program, name: procedure, .. } = *call.procedure;
+                lines.too_long.line(|left_out| {
+                    tracing::error!(xid = call.id, program, procedure, ?limit, left_out, "handler took too long");
+                });
+                finish_call(engine, post, contexts, lines, now, call);
             });
             moved |= post.collect(engine, now);
             while self.listens && calls > 0 && (self.state == State::Eof || self.engine.has_something()) {
@@ -347,13 +350,15 @@ where
 type Returned<R> = (Result<R, Box<Undispatched>>, Option<Context>);
 
 /// Says why no method was called.
-pub(super) fn log_undispatched(why: &Undispatched, xid: u32, procedure: &str) {
+pub(super) fn log_undispatched(why: &Undispatched, lines: &Lines, xid: u32, procedure: &str) {
     match why {
         Undispatched::UnknownProcedure => tracing::debug!(xid, procedure, "unknown procedure"),
         Undispatched::GarbageArgs(error) => tracing::debug!(xid, procedure, %error, "garbage arguments"),
         Undispatched::Refused(refusal) => {
             let error: &(dyn std::error::Error + 'static) = refusal.reason();
-            tracing::warn!(xid, procedure, error, "refused a call in front of its method");
+            lines.refused.line(|left_out| {
+                tracing::warn!(xid, procedure, error, left_out, "refused a call in front of its method");
+            });
         }
     }
 }
@@ -363,6 +368,7 @@ fn finish_call<R: crate::EncodeReply>(
     engine: &mut Connection,
     post: &mut Post,
     contexts: &mut Vec<Context>,
+    lines: &Lines,
     now: Duration,
     call: Ended<'_, Returned<R>>,
 ) {
@@ -386,22 +392,27 @@ fn finish_call<R: crate::EncodeReply>(
             };
             if let Err(error) = written {
                 let ProcedureInfo { program, name: procedure, .. } = *procedure;
-                tracing::error!(xid, program, procedure, %error, "cannot send a reply");
+                lines.not_sent.line(|left_out| {
+                    tracing::error!(xid, program, procedure, %error, left_out, "cannot send a reply");
+                });
             }
             return;
         }
         Ok(Err(undispatched)) => {
-            log_undispatched(undispatched, xid, procedure.name);
+            log_undispatched(undispatched, lines, xid, procedure.name);
             undispatched.status()
         }
         Err(Unreturned::Panicked) => {
-            tracing::error!(xid, program = procedure.program, procedure = procedure.name, "handler panicked");
+            let ProcedureInfo { program, name: procedure, .. } = *procedure;
+            lines.panicked.line(|left_out| tracing::error!(xid, program, procedure, left_out, "handler panicked"));
             AcceptStatus::SystemErr
         }
         // The engine has answered.
         Err(Unreturned::NotEncoded) => {
             let ProcedureInfo { program, name: procedure, .. } = *procedure;
-            return tracing::error!(xid, program, procedure, "encoding of a reply panicked");
+            return lines.not_encoded.line(|left_out| {
+                tracing::error!(xid, program, procedure, left_out, "encoding of a reply panicked");
+            });
         }
         Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
     };

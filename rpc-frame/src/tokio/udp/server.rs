@@ -11,12 +11,12 @@ use std::time::Duration;
 use ::tokio::net::UdpSocket;
 use xdr_core::Bytes;
 
-use super::super::Alarm;
 use super::super::serve::log_undispatched;
-use super::super::shared::Shared;
+use super::super::shared::{Lines, Shared};
 use super::super::slots::{Ended, Slots, Unreturned};
 use super::super::tally::Tally;
 use super::super::woken::Woken;
+use super::super::{Alarm, LogLimit};
 use super::addressed::{Addressed, Received};
 use super::{DATAGRAMS_A_TURN, is_about_the_last};
 use crate::answer::{Answer, check};
@@ -24,6 +24,7 @@ use crate::connection::Outcome;
 use crate::context::Context;
 use crate::datagram::{CallId, DatagramCall, DatagramServer, Transmit};
 use crate::message::AcceptStatus;
+use crate::procedure::ProcedureInfo;
 use crate::program::Programs;
 use crate::reply::EncodeReply;
 use crate::session::Peer;
@@ -52,6 +53,7 @@ pub(in crate::tokio) async fn serve<P: Programs>(
         unsent: None,
         resume: None,
         finishing: false,
+        failures: LogLimit::new("datagrams could not be received"),
         tally,
         shared,
         start,
@@ -75,6 +77,8 @@ struct Served<P: Programs, S, F> {
     resume: Option<Duration>,
     /// Shutting down: what was taken up is answered.
     finishing: bool,
+    /// Failures to receive in the log.
+    failures: LogLimit,
     tally: Arc<Tally>,
     socket: Addressed,
     shared: Arc<Shared<P>>,
@@ -100,13 +104,16 @@ where
         self.slots.register(cx.waker());
         for turn in (0..DATAGRAMS_A_TURN).rev() {
             let (engine, now) = (&mut self.engine, self.alarm.now());
-            let mut moved = self.slots.poll_woken(|call| finish_call(engine, now, call));
-            let rules = &self.shared.rules;
+            let Shared { rules, lines, .. } = &*self.shared;
+            let mut moved = self.slots.poll_woken(|call| finish_call(engine, lines, now, call));
             moved |= self.slots.give_up(now, |call| {
-                let (peer, xid, procedure) = (call.id.peer(), call.id.xid(), call.procedure);
-                let limit = rules.time_limit_of(procedure).unwrap_or_default();
-                tracing::error!(%peer, xid, procedure = procedure.name, ?limit, "handler took too long");
-                finish_call(engine, now, call);
+                let limit = rules.time_limit_of(call.procedure).unwrap_or_default();
+                let ProcedureInfo { program, name: procedure, .. } = *call.procedure;
+                lines.too_long.line(|left_out| {
+                    let (peer, xid) = (call.id.peer(), call.id.xid());
+                    tracing::error!(%peer, xid, program, procedure, ?limit, left_out, "handler took too long");
+                });
+                finish_call(engine, lines, now, call);
             });
             match self.send(cx) {
                 Poll::Ready(()) if self.finishing && self.engine.in_flight() == 0 => return Poll::Ready(()),
@@ -171,7 +178,7 @@ where
             }
             Poll::Ready(Err(error)) if is_about_the_last(&error) => true,
             Poll::Ready(Err(error)) => {
-                tracing::warn!(%error, "cannot receive datagrams");
+                self.failures.line(|left_out| tracing::warn!(%error, left_out, "cannot receive datagrams"));
                 self.resume = Some(now.saturating_add(PAUSE));
                 false
             }
@@ -195,7 +202,7 @@ where
                     id,
                     context,
                     |context| start(context, call.args),
-                    |ended| finish_call(engine, now, ended),
+                    |ended| finish_call(engine, &shared.lines, now, ended),
                 );
             }
             Ok(Answer::Outcome(outcome)) => {
@@ -205,11 +212,15 @@ where
             Ok(Answer::Results(results)) => {
                 self.engine.forget(&id);
                 if let Err(error) = self.engine.reply_with(now, &id, &results) {
-                    tracing::error!(peer = %id.peer(), xid = id.xid(), %error, "cannot send a reply");
+                    shared.lines.not_sent.line(|left_out| {
+                        tracing::error!(peer = %id.peer(), xid = id.xid(), %error, left_out, "cannot send a reply");
+                    });
                 }
             }
             Err(_) => {
-                tracing::error!(peer = %id.peer(), xid = id.xid(), "policy panicked");
+                shared.lines.panicked.line(|left_out| {
+                    tracing::error!(peer = %id.peer(), xid = id.xid(), left_out, "policy panicked");
+                });
                 refuse(&mut self.engine, now, &id, Outcome::Accepted(AcceptStatus::SystemErr));
             }
         }
@@ -225,6 +236,7 @@ fn refuse(engine: &mut DatagramServer<RandomState>, now: Duration, id: &CallId, 
 /// Replies to a call whose handler has ended.
 fn finish_call<R: EncodeReply>(
     engine: &mut DatagramServer<RandomState>,
+    lines: &Lines,
     now: Duration,
     call: Ended<'_, Result<R, Undispatched>, CallId>,
 ) {
@@ -236,12 +248,14 @@ fn finish_call<R: EncodeReply>(
         Ok(Ok(reply)) => {
             let verifier = verifier.map(|verifier| *verifier).unwrap_or_default();
             if let Err(error) = engine.reply_with_verifier(now, &id, &verifier, reply) {
-                tracing::error!(%peer, xid, program, procedure, %error, "cannot send a reply");
+                lines.not_sent.line(|left_out| {
+                    tracing::error!(%peer, xid, program, procedure, %error, left_out, "cannot send a reply");
+                });
             }
             return;
         }
         Ok(Err(undispatched)) => {
-            log_undispatched(undispatched, xid, procedure);
+            log_undispatched(undispatched, lines, xid, procedure);
             if !matches!(undispatched, Undispatched::Refused(_)) {
                 // It may be looked at again if it comes again.
                 engine.forget(&id);
@@ -249,12 +263,16 @@ fn finish_call<R: EncodeReply>(
             undispatched.status()
         }
         Err(Unreturned::Panicked) => {
-            tracing::error!(%peer, xid, program, procedure, "handler panicked");
+            lines.panicked.line(|left_out| {
+                tracing::error!(%peer, xid, program, procedure, left_out, "handler panicked");
+            });
             AcceptStatus::SystemErr
         }
         // The engine has answered.
         Err(Unreturned::NotEncoded) => {
-            return tracing::error!(%peer, xid, program, procedure, "encoding of a reply panicked");
+            return lines.not_encoded.line(|left_out| {
+                tracing::error!(%peer, xid, program, procedure, left_out, "encoding of a reply panicked");
+            });
         }
         Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
     };
