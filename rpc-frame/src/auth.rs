@@ -100,7 +100,7 @@ impl OpaqueAuthRef<'_> {
     }
 }
 
-/// The body of AUTH_SYS: a unix identity that the client claims.
+/// The body of AUTH_SYS: a unix identity that the client claims. [`Credential::to_opaque`] makes a call's credential of it.
 ///
 /// `struct authsys_parms { unsigned int stamp; string machinename<255>; unsigned int uid, gid, gids<16>; }`
 #[derive(Debug, Clone, PartialEq, Eq, Xdr)]

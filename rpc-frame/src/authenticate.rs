@@ -125,7 +125,8 @@ impl Authenticated {
 /// }
 /// ```
 pub trait Authenticator: Send + Sync + 'static {
-    /// Decides on a call's credential and verifier, which are at most 400 bytes each.
+    /// Decides on a call's credential and verifier, which are at most 400 bytes each. One that panics ends the connection
+    /// that the call came on; by UDP the call gets SYSTEM_ERR.
     ///
     /// # Errors
     /// What the caller is told instead: AUTH_BADCRED for a body that is not its flavor's, AUTH_REJECTEDCRED for a

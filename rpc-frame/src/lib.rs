@@ -42,6 +42,27 @@
 //! # fn main() {}
 //! ```
 //!
+//! With the feature `tokio` the module `tokio` has a daemon from its sockets to its end.
+//!
+//! # Procedures
+//!
+//! What `#[rpc(…)]` says of a message, on the message or, where one serves several procedures, on the table's variant:
+//!
+//! | key | what it does |
+//! |---|---|
+//! | `program`, `version`, `proc` | the numbers |
+//! | `reply = Type` | what comes back; nothing (void) without it |
+//! | `oneway` | no reply at all: `tokio::Client::send` instead of `call` |
+//! | `idempotent` | it may run twice: `tokio::ReconnectingClient` and `tower::RetryIdempotent` may send it again |
+//! | `read_only` | allowed on read-only channels, where all others are AUTH_TOOWEAK: [`Session::restrict_to_read_only`] |
+//! | `auth` | AUTH_NONE is AUTH_TOOWEAK |
+//! | `since = N`, `until = N` | exists in sessions of these minor versions, and is PROC_UNAVAIL elsewhere: [`Session::negotiate_minor`] |
+//! | `time_limit = duration` | how long its handler may take, in the place of the server's limit |
+//! | `crate = path` | where `rpc_frame` is, if it has another name |
+//!
+//! What `read_only`, `auth`, `since` and `until` do is the default [`Policy`]'s doing. All keys of `#[xdr(…)]` are with
+//! [`Xdr`](xdr::Xdr).
+//!
 //! # Dependencies
 //!
 //! `#[derive(Xdr)]` names the crate `xdr_core`, so a package with messages depends on `xdr-core` beside `rpc-frame`. One that

@@ -3,6 +3,8 @@
 //! The arguments of a call and the results of a successful reply follow the message; they are not part
 //! of these types, because their type depends on the procedure.
 
+use core::fmt;
+
 use xdr_core::Xdr;
 
 use crate::auth::{OpaqueAuth, OpaqueAuthRef};
@@ -179,4 +181,28 @@ pub enum AuthStat {
     /// A number that RFC 5531 does not name.
     #[xdr(other)]
     Other(i32),
+}
+
+/// The name in RFC 5531, such as `AUTH_TOOWEAK`.
+impl fmt::Display for AuthStat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "AUTH_OK",
+            Self::BadCred => "AUTH_BADCRED",
+            Self::RejectedCred => "AUTH_REJECTEDCRED",
+            Self::BadVerf => "AUTH_BADVERF",
+            Self::RejectedVerf => "AUTH_REJECTEDVERF",
+            Self::TooWeak => "AUTH_TOOWEAK",
+            Self::InvalidResp => "AUTH_INVALIDRESP",
+            Self::Failed => "AUTH_FAILED",
+            Self::KerbGeneric => "AUTH_KERB_GENERIC",
+            Self::TimeExpire => "AUTH_TIMEEXPIRE",
+            Self::TktFile => "AUTH_TKT_FILE",
+            Self::Decode => "AUTH_DECODE",
+            Self::NetAddr => "AUTH_NET_ADDR",
+            Self::GssCredProblem => "RPCSEC_GSS_CREDPROBLEM",
+            Self::GssCtxProblem => "RPCSEC_GSS_CTXPROBLEM",
+            Self::Other(number) => return write!(f, "auth_stat {number}"),
+        })
+    }
 }

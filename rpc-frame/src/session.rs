@@ -123,7 +123,21 @@ impl Session {
         self
     }
 
-    /// Gives the session a state of your own, which handlers get with [`state`](Self::state).
+    /// Gives the session a state of your own, which handlers get with [`state`](Self::state). Sessions are made where a
+    /// server is put together (`ServerBuilder::sessions`), and live as long as their connections.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Mutex;
+    /// use rpc_frame::{Peer, Session};
+    ///
+    /// #[derive(Default)]
+    /// struct Login(Mutex<Option<String>>);
+    ///
+    /// let session = Session::new(Peer::Unknown).with_state(Login::default());
+    /// *session.state::<Login>().unwrap().0.lock().unwrap() = Some("ada".into());
+    /// assert!(session.state::<String>().is_none(), "it is of another type");
+    /// ```
     #[must_use]
     pub fn with_state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
         self.state = Box::new(state);
@@ -213,7 +227,7 @@ pub enum Verdict {
 
 /// Decides on calls to known procedures, before their arguments are looked at.
 pub trait Policy: Send + Sync + 'static {
-    /// Decides on a call.
+    /// Decides on a call. One that panics ends the connection that the call came on; by UDP the call gets SYSTEM_ERR.
     fn check(&self, cx: &Context) -> Verdict;
 }
 

@@ -23,13 +23,29 @@ use crate::procedure::{OnewayProcedure, Procedure};
 use crate::program::Programs;
 use crate::session::Peer;
 
-/// How a call is made.
+/// How a call is made. With AUTH_SYS, and no longer than five seconds:
+///
+/// ```
+/// use std::time::Duration;
+/// use rpc_frame::tokio::CallOptions;
+/// use rpc_frame::{AuthSys, Credential};
+///
+/// # fn main() -> Result<(), rpc_frame::xdr::EncodeError> {
+/// let ada = AuthSys { stamp: 1, machine_name: "here".into(), uid: 1000, gid: 100, gids: vec![] };
+/// let options = CallOptions::default()
+///     .with_credential(Credential::Sys(ada).to_opaque()?)
+///     .with_timeout(Some(Duration::from_secs(5)));
+/// // let client = Client::connect_tcp(address).await?.with_options(options);
+/// # let _ = options;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CallOptions {
     /// How long to wait for the reply: 60 s. `None` waits as long as the connection lasts.
     pub timeout: Option<Duration>,
-    /// Who calls: AUTH_NONE.
+    /// Who calls: AUTH_NONE. [`Credential::to_opaque`](crate::Credential::to_opaque) makes others.
     pub credential: OpaqueAuth,
 }
 

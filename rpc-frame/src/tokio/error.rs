@@ -34,7 +34,7 @@ pub enum CallError {
         high: u32,
     },
     /// The server does not accept the caller.
-    #[error("server does not accept the caller: {0:?}")]
+    #[error("server does not accept the caller: {0}")]
     AuthError(AuthStat),
     /// The server does not have the program.
     #[error("server does not have program {program}")]

@@ -1,4 +1,84 @@
 //! Client and server on tokio.
+//!
+//! # A daemon
+//!
+//! One server on every socket, with a state for each connection, and an end that loses no reply:
+//!
+//! ```
+//! # use rpc_frame::ProcedureTable;
+//! # use xdr_core::Xdr;
+//! # #[derive(Debug, Clone, Xdr)]
+//! # #[rpc(program = 0x2000_0042, version = 1, proc = 1, reply = u32)]
+//! # struct Count;
+//! # #[derive(ProcedureTable)]
+//! # #[rpc(program = 0x2000_0042, version = 1, service = CounterService)]
+//! # enum Counter { Count(Count) }
+//! use std::future::Future;
+//! use std::io;
+//! use std::path::Path;
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use std::time::Duration;
+//!
+//! use rpc_frame::tokio::{PeerLimit, Server, ServerConfig};
+//! use rpc_frame::{Context, Session, program};
+//! use tokio::net::{TcpListener, UdpSocket, UnixListener};
+//!
+//! /// What is known of a connection. Its calls run side by side, so what changes is atomic, or behind a lock.
+//! #[derive(Default)]
+//! struct Seen {
+//!     calls: AtomicU32,
+//! }
+//!
+//! struct Counting;
+//!
+//! impl CounterService for Counting {
+//!     async fn count(&self, cx: &Context, _: Count) -> u32 {
+//!         // None where the sessions are made without it.
+//!         let Some(seen) = cx.session().state::<Seen>() else { return 0 };
+//!         seen.calls.fetch_add(1, Ordering::Relaxed) + 1
+//!     }
+//! }
+//!
+//! /// `end` may be `tokio::signal::unix::signal(SignalKind::terminate())?.recv()`.
+//! async fn run(socket: &Path, end: impl Future) -> io::Result<bool> {
+//!     let tcp = TcpListener::bind("127.0.0.1:0").await?;
+//!     let udp = UdpSocket::bind(tcp.local_addr()?).await?;
+//!     // The file outlives the daemon: a left one is removed before, by whoever knows that nobody listens there.
+//!     let unix = UnixListener::bind(socket)?;
+//!
+//!     let mut config = ServerConfig::default();
+//!     config.max_connections = 200;
+//!     let server = Server::builder(program::<Counter, _>(Counting))
+//!         .config(config)
+//!         // By UDP each call has a session of its own.
+//!         .sessions(|peer| Session::new(peer).with_state(Seen::default()))
+//!         .build();
+//!     tokio::select! {
+//!         () = server.serve(PeerLimit::new(16).listener(tcp)) => {}
+//!         () = server.serve(unix) => {}
+//!         () = server.serve_udp(udp) => {}
+//!         _ = end => {}
+//!     }
+//!     // What was taken up is answered; true where nothing had to be cut off.
+//!     let in_time = server.shutdown(Duration::from_secs(10)).await;
+//!     println!("{:?}", server.counters());
+//!     Ok(in_time)
+//! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let socket = std::env::temp_dir().join(format!("rpc-frame-doc-{}", std::process::id()));
+//! # let client = async {
+//! #     let client = rpc_frame::tokio::Client::connect_unix(&socket).await?;
+//! #     Ok::<_, Box<dyn std::error::Error>>((client.call(&Count).await?, client.call(&Count).await?))
+//! # };
+//! # let mut counted = None;
+//! # let ended = run(&socket, async { counted = Some(client.await) }).await;
+//! # std::fs::remove_file(&socket)?;
+//! # assert!(ended?);
+//! # assert_eq!(counted.unwrap()?, (1, 2));
+//! # Ok(())
+//! # }
+//! ```
 
 mod client; //   calls
 mod error; //    how they end without results

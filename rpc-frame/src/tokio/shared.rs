@@ -15,7 +15,14 @@ use crate::counters::CallCounters;
 use crate::datagram::DatagramServerConfig;
 use crate::session::{Peer, Session};
 
-/// What a server may cost. All of it is finite unless you say otherwise.
+/// What a server may cost. All of it is finite unless you say otherwise; what is not said stays as it is:
+///
+/// ```
+/// use rpc_frame::tokio::ServerConfig;
+/// let mut config = ServerConfig::default();
+/// config.max_connections = 200;
+/// config.connection.max_record = 64 * 1024;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerConfig {

@@ -38,10 +38,15 @@
 //!     .retry(RetryIdempotent::new(3))
 //!     .timeout(Duration::from_secs(5))
 //!     .service(Client::new(server.connect_in_memory()));
-//! assert_eq!(client.oneshot(Double { number: 21 }).await?, 42);
+//! for number in 1..=3 {
+//!     assert_eq!(client.clone().oneshot(Double { number }).await?, 2 * number);
+//! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A clone for each call, as the connection is shared: since one client is a service of every message, `client.ready()` alone
+//! does not tell of which it is to be ready (`type annotations needed`); `ServiceExt::<Double>::ready(&mut client)` does.
 //!
 //! # Servers
 //!

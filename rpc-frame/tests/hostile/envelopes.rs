@@ -154,8 +154,8 @@ async fn survives_denied_and_failed_replies_with_a_body_attached() {
     let body = [0xa5; 4000];
     for (head, told) in [
         (&[1, 1, 0, 2, 2][..], "server supports RPC versions 2 to 2, not 2"),
-        (&[1, 1, 1, 5], "server does not accept the caller: TooWeak"),
-        (&[1, 1, 1, 4711], "server does not accept the caller: Other(4711)"),
+        (&[1, 1, 1, 5], "server does not accept the caller: AUTH_TOOWEAK"),
+        (&[1, 1, 1, 4711], "server does not accept the caller: auth_stat 4711"),
         (&[1, 0, 0, 0, 1], &format!("server does not have program {GATE}")),
         (&[1, 0, 0, 0, 2, 1, 2], "server has versions 1 to 2 of the program"),
         (&[1, 0, 0, 0, 3], "server does not have procedure 1"),
