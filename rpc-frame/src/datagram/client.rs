@@ -60,13 +60,15 @@ pub struct DatagramClient {
     unsent: VecDeque<Unsent>,
     /// Bytes of oneway calls among them.
     unsent_bytes: usize,
+    /// Calls in the queue that were given up, and have not been swept out.
+    dead: usize,
     events: VecDeque<Event>,
 }
 
 /// What is to be sent.
 #[derive(Debug)]
 enum Unsent {
-    /// A call in flight, which is here once at most.
+    /// A call in flight that is to be sent, or one that was given up.
     Call(u32),
     /// A call that nobody waits for.
     Oneway(Transmit),
@@ -103,6 +105,7 @@ impl DatagramClient {
             timers: BTreeSet::new(),
             unsent: VecDeque::new(),
             unsent_bytes: 0,
+            dead: 0,
             events: VecDeque::new(),
             config,
         }
@@ -179,8 +182,22 @@ impl DatagramClient {
         if let Some(call) = self.pending.remove(&xid) {
             self.timers.remove(&(call.timer, xid));
             if call.unsent {
-                self.unsent.retain(|unsent| !matches!(unsent, Unsent::Call(other) if *other == xid));
+                self.dead = self.dead.saturating_add(1);
+                self.sweep();
             }
+        }
+    }
+
+    /// Takes calls that were given up out of the queue when they are more than the rest, so that each costs the same however
+    /// many there are.
+    fn sweep(&mut self) {
+        if self.dead > self.unsent.len() / 2 {
+            let Self { unsent, pending, .. } = self;
+            unsent.retain(|unsent| match unsent {
+                Unsent::Oneway(_) => true,
+                Unsent::Call(xid) => pending.get(xid).is_some_and(|call| call.unsent),
+            });
+            self.dead = 0;
         }
     }
 
@@ -207,10 +224,11 @@ impl DatagramClient {
                     return Some(transmit);
                 }
                 Unsent::Call(xid) => {
-                    if let Some(call) = self.pending.get_mut(&xid) {
+                    if let Some(call) = self.pending.get_mut(&xid).filter(|call| call.unsent) {
                         call.unsent = false;
                         return Some(Transmit { to: call.to, from: None, datagram: call.datagram.clone() });
                     }
+                    self.dead = self.dead.saturating_sub(1);
                 }
             }
         }
@@ -268,4 +286,59 @@ fn is_same(called: SocketAddr, from: SocketAddr) -> bool {
         _ => true,
     };
     called.port() == from.port() && called.ip().to_canonical() == from.ip().to_canonical() && same_scope
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    const CALLS: u32 = 4_000;
+
+    fn server() -> SocketAddr {
+        ([192, 0, 2, 1], 111).into()
+    }
+
+    /// Calls that nothing has been sent of.
+    fn calling(calls: u32) -> DatagramClient {
+        let mut client = DatagramClient::new(DatagramClientConfig::default());
+        for _ in 0..calls {
+            client.call(Duration::ZERO, server(), &OutgoingCall::new(9, 1, 1), &7_u32, None).unwrap();
+        }
+        client
+    }
+
+    #[test]
+    fn the_more_calls_wait_the_less_often_are_those_looked_at_that_are_given_up() {
+        for order in [|at| at, |at| CALLS - 1 - at, |at| (at * 1_999) % CALLS] {
+            let mut client = calling(CALLS);
+            let first = client.config.first_xid;
+            let mut looked_at = 0;
+            for at in 0..CALLS {
+                let before = client.unsent.len();
+                client.forget(first.wrapping_add(order(at)));
+                if client.unsent.len() < before {
+                    looked_at += before;
+                }
+                assert!(client.unsent.len() <= 2 * (CALLS - 1 - at) as usize, "as many as are given up");
+            }
+            assert!(looked_at <= 4 * CALLS as usize, "{looked_at}");
+            assert_eq!((client.unsent.len(), client.timers.len(), client.dead), (0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_sent_nor_is_another_call_of_its_xid_sent_twice() {
+        let mut client = calling(5);
+        let first = client.config.first_xid;
+        client.forget(first);
+        // After 2³² calls.
+        client.next_xid = first;
+        client.call(Duration::ZERO, server(), &OutgoingCall::new(9, 1, 1), &8_u32, None).unwrap();
+        let xid = |sent: &Transmit| u32::from_be_bytes(*sent.datagram.first_chunk().unwrap());
+        let sent: Vec<_> = core::iter::from_fn(|| client.poll_transmit()).map(|sent| xid(&sent)).collect();
+        assert_eq!(sent, [0, 1, 2, 3, 4].map(|more| first.wrapping_add(more)));
+        assert_eq!(client.dead, 0);
+    }
 }

@@ -54,6 +54,10 @@ struct Content {
     bytes: usize,
     /// Letters whose replies are awaited.
     awaited: usize,
+    /// Letters whose calls were given up, and which have not been swept out.
+    dead: usize,
+    /// How often the letters were taken: one of an earlier round is here no more.
+    round: u64,
     /// Calls that were sent and then given up.
     given_up: Vec<u32>,
     closed: Option<ClosedError>,
@@ -165,6 +169,7 @@ impl Mailbox {
         let args = xdr_core::to_bytes(args).map_err(|error| CallError::NotSent(RecordNotWritten::Encode(error)))?;
         let pending = Arc::new(Pending::default());
         let letter = Letter::new(call, args, Some((Arc::clone(&pending), deadline)));
+        let len = letter.len();
         let mut content = self.lock();
         if let Some(closed) = &content.closed {
             return Err(CallError::NotConnected(closed.clone()));
@@ -173,9 +178,10 @@ impl Mailbox {
             return Err(CallError::NotSent(RecordNotWritten::TooManyCalls { max: self.max_calls }));
         }
         content.put(letter);
+        let round = content.round;
         drop(content);
         self.ring();
-        Ok(Call { mailbox: Arc::clone(self), pending })
+        Ok(Call { mailbox: Arc::clone(self), pending, round, len })
     }
 
     /// Queues a oneway call as soon as there is room.
@@ -248,13 +254,25 @@ impl Content {
         self.letters.push(letter);
     }
 
-    /// Takes the letter of a call out that is given up, if it has not been taken.
-    fn take_back(&mut self, pending: &Arc<Pending>) {
-        let is_it = |letter: &Letter| letter.awaited.as_ref().is_some_and(|(other, _)| Arc::ptr_eq(other, pending));
-        if let Some(place) = self.letters.iter().position(is_it) {
-            let letter = self.letters.remove(place);
-            self.bytes = self.bytes.saturating_sub(letter.len());
-            self.awaited = self.awaited.saturating_sub(1);
+    /// All letters, for whoever sends them or fails their calls.
+    fn take(&mut self) -> Vec<Letter> {
+        (self.bytes, self.awaited, self.dead) = (0, 0, 0);
+        self.round = self.round.wrapping_add(1);
+        std::mem::take(&mut self.letters)
+    }
+
+    /// Counts the letter of a call as dead that is given up, if it has not been taken. They are swept out when they are more
+    /// than the others, so that each costs the same however many there are.
+    fn take_back(&mut self, round: u64, len: usize) {
+        if round != self.round {
+            return;
+        }
+        self.bytes = self.bytes.saturating_sub(len);
+        self.awaited = self.awaited.saturating_sub(1);
+        self.dead = self.dead.saturating_add(1);
+        if self.dead > self.letters.len() / 2 {
+            self.letters.retain(|letter| letter.awaited.as_ref().is_none_or(|(pending, _)| !pending.lock().given_up));
+            self.dead = 0;
         }
     }
 }
@@ -272,6 +290,9 @@ impl Drop for Waits<'_> {
 pub(super) struct Call {
     mailbox: Arc<Mailbox>,
     pending: Arc<Pending>,
+    /// Of its letter, and how long that is.
+    round: u64,
+    len: usize,
 }
 
 impl Future for Call {
@@ -300,7 +321,7 @@ impl Drop for Call {
             self.mailbox.lock().given_up.push(xid);
             self.mailbox.ring();
         } else if !ended {
-            self.mailbox.lock().take_back(&self.pending);
+            self.mailbox.lock().take_back(self.round, self.len);
         }
     }
 }
@@ -325,5 +346,69 @@ impl Drop for Link {
             // The connection may be idle from now on.
             self.mailbox.woken.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALLS: usize = 4_000;
+
+    /// Queues so many calls, whose task does not look.
+    fn queued(mailbox: &Arc<Mailbox>, calls: usize) -> Vec<Option<Call>> {
+        let call = |_| mailbox.call(&OutgoingCall::new(9, 1, 1), &7_u32, None).ok();
+        (0..calls).map(call).collect()
+    }
+
+    fn letters(mailbox: &Mailbox) -> usize {
+        mailbox.lock().letters.len()
+    }
+
+    /// Letters, bytes, and calls that are awaited.
+    fn counted(mailbox: &Mailbox) -> (usize, usize, usize) {
+        let content = mailbox.lock();
+        (content.letters.len(), content.bytes, content.awaited)
+    }
+
+    #[test]
+    fn the_more_calls_wait_the_less_often_are_those_looked_at_that_are_given_up() {
+        for order in [|at| at, |at| CALLS - 1 - at, |at| (at * 1_999) % CALLS] {
+            let mailbox = Mailbox::new(&ConnectionConfig::default());
+            let mut calls = queued(&mailbox, CALLS);
+            let mut looked_at = 0;
+            for at in 0..CALLS {
+                let before = letters(&mailbox);
+                drop(calls[order(at)].take().unwrap());
+                if letters(&mailbox) < before {
+                    looked_at += before;
+                }
+                assert!(letters(&mailbox) <= 2 * (CALLS - 1 - at), "as many as are given up");
+            }
+            assert!(looked_at <= 4 * CALLS, "{looked_at}");
+            let content = mailbox.lock();
+            assert_eq!((content.letters.len(), content.bytes, content.awaited, content.dead), (0, 0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_sent_and_what_has_been_taken_is_not_counted() {
+        let mailbox = Mailbox::new(&ConnectionConfig::default());
+        let mut engine = Connection::new(ConnectionConfig::default());
+        let mut post = Post::new(Arc::clone(&mailbox));
+        let mut calls = queued(&mailbox, 5);
+        drop(calls[1].take());
+        assert_eq!(counted(&mailbox), (5, 16, 4));
+        assert!(post.collect(&mut engine, Duration::ZERO));
+        assert_eq!(engine.client().in_flight(), 4);
+        // Those of the round before are in flight, and those of this one in the queue.
+        let mut others = queued(&mailbox, 2);
+        drop(calls);
+        // As where the task has taken it while it was given up.
+        mailbox.lock().take_back(0, 4);
+        assert_eq!(counted(&mailbox), (2, 8, 2));
+        drop(others.pop());
+        assert!(post.collect(&mut engine, Duration::ZERO));
+        assert_eq!(engine.client().in_flight(), 1);
     }
 }

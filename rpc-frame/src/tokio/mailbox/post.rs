@@ -49,13 +49,13 @@ impl Post {
         self.in_use = true;
         self.mailbox.full.store(false, Ordering::Release);
         let mut content = self.mailbox.lock();
-        (content.bytes, content.awaited) = (0, 0);
         for xid in content.given_up.drain(..) {
             if self.waiting.remove(&xid).is_some() {
                 engine.forget(xid);
             }
         }
-        for letter in content.letters.drain(..) {
+        let mut letters = content.take();
+        for letter in letters.drain(..) {
             let Some((pending, _)) = &letter.awaited else {
                 if let Err(error) = letter.write(engine, now) {
                     tracing::error!(procedure = letter.procedure, %error, "cannot send a oneway call");
@@ -78,6 +78,8 @@ impl Post {
                 }
             }
         }
+        // Their room is for the next.
+        content.letters = letters;
         self.mailbox.unsent.store(engine.output().len(), Ordering::SeqCst);
     }
 
@@ -120,8 +122,7 @@ impl Post {
     fn fail(&mut self, why: ClosedError, may_be_sent: impl Fn(u32) -> bool) {
         let mut content = self.mailbox.lock();
         let why = content.closed.get_or_insert(why).clone();
-        let letters = std::mem::take(&mut content.letters);
-        (content.bytes, content.awaited) = (0, 0);
+        let letters = content.take();
         drop(content);
         let queued = letters.into_iter().filter_map(|letter| letter.awaited.map(|(pending, _)| pending));
         for (xid, pending) in self.waiting.drain() {
