@@ -101,6 +101,10 @@ impl Context {
     ///
     /// It may outlive the call, and keeps the connection from being idle; when the connection ends, its calls fail. The
     /// caller has to serve what is called: [`Client::serving`](crate::tokio::Client::serving).
+    ///
+    /// Its calls wait for their replies for 60 s, as those of other clients do, and so long a caller that does not answer can
+    /// keep the handler waiting: [`with_options`](crate::tokio::Client::with_options) gives it less time. A `oneway`
+    /// procedure waits for room only.
     #[cfg(feature = "tokio")]
     #[must_use]
     pub fn client(&self) -> Option<crate::tokio::Client> {

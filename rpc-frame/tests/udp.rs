@@ -1,5 +1,6 @@
 //! Client and server by UDP, on the loopback interface. Where one end is written by hand it is a plain socket.
 
+mod log;
 mod wire;
 
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use log::Log;
 use rpc_frame::tokio::{CallError, CallOptions, Server, ServerConfig, UdpClient};
 use rpc_frame::xdr::Xdr;
 use rpc_frame::{
@@ -18,6 +20,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tracing::Level;
 use wire::{Call, words};
 
 const POST: u32 = 0x2000_0046;
@@ -311,6 +314,25 @@ async fn refusals_are_what_they_are_on_a_connection() {
     let error = within(client.call(&Panic)).await.unwrap_err();
     assert!(matches!(error, CallError::SystemErr), "{error}");
     assert_eq!(within(client.call(&Double { number: 1 })).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn what_fails_again_and_again_is_a_line_of_the_log_a_second() {
+    let (log, _logging) = Log::begin(Level::WARN);
+    let begun = std::time::Instant::now();
+    let office = Office::open_with("127.0.0.1:0", ServerConfig::default(), Some(NeverHold)).await;
+    let client = office.client().await;
+    for _ in 0..50 {
+        assert!(matches!(within(client.call(&Panic)).await, Err(CallError::SystemErr)));
+        assert!(matches!(within(client.call(&Hold { ticket: 1 })).await, Err(CallError::SystemErr)));
+        let long = Fill { more: 65_500, bytes: vec![0; 100] };
+        assert!(matches!(within(client.call(&long)).await, Err(CallError::SystemErr)));
+    }
+    let most = 1 + begun.elapsed().as_secs() as usize;
+    for line in ["handler panicked peer=127.0.0.1", "policy panicked", "cannot send a reply peer=127.0.0.1"] {
+        let lines = log.lines_with(line).len();
+        assert!((1..=most).contains(&lines), "{lines} lines of {line}");
+    }
 }
 
 #[tokio::test]

@@ -154,7 +154,8 @@ impl<P: Programs> Server<P> {
         Self { read_only: true, ..self.clone() }
     }
 
-    /// Accepts and serves connections until [`shutdown`](Self::shutdown).
+    /// Accepts and serves connections until [`shutdown`](Self::shutdown), or until this future is dropped: what was accepted
+    /// is served on then.
     ///
     /// A failure to accept is logged, once a second at most, and tried again: it is mostly a want of file descriptors.
     pub async fn serve<L: Listener>(&self, mut listener: L) {

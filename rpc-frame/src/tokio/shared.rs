@@ -92,6 +92,8 @@ pub(super) struct Lines {
     /// A layer in front of the methods has refused a call.
     pub(super) refused: LogLimit,
     pub(super) panicked: LogLimit,
+    /// By UDP; elsewhere it ends the connection.
+    pub(super) policy_panicked: LogLimit,
     pub(super) too_long: LogLimit,
     /// A reply exceeds a bound or is too long for its record.
     pub(super) not_sent: LogLimit,
@@ -104,6 +106,7 @@ impl Default for Lines {
         Self {
             refused: LogLimit::new("calls were refused in front of their methods"),
             panicked: LogLimit::new("handlers panicked"),
+            policy_panicked: LogLimit::new("policies panicked"),
             too_long: LogLimit::new("handlers took too long"),
             not_sent: LogLimit::new("replies could not be sent"),
             not_encoded: LogLimit::new("encoding of replies panicked"),

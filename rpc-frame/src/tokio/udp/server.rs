@@ -218,7 +218,7 @@ where
                 }
             }
             Err(_) => {
-                shared.lines.panicked.line(|left_out| {
+                shared.lines.policy_panicked.line(|left_out| {
                     tracing::error!(peer = %id.peer(), xid = id.xid(), left_out, "policy panicked");
                 });
                 refuse(&mut self.engine, now, &id, Outcome::Accepted(AcceptStatus::SystemErr));
