@@ -19,6 +19,12 @@ enum Value {
     Anything(i32),
     #[xdr(case)]
     Alone(i32),
+    #[xdr(case = 13, 14, 15)]
+    Bare(#[xdr(tag)] i32),
+    #[xdr(case = Kind::First as i32, Kind::Second as i32, rename = "paths")]
+    BarePaths(#[xdr(tag)] i32),
+    #[xdr(case = 16, -17)]
+    BareNegative(#[xdr(tag)] i32),
 }
 
 fn main() {}

@@ -28,7 +28,7 @@ use crate::schema::Type;
 /// the wire.
 ///
 /// # Errors
-/// When a type holds itself with only a `Box` between, for which XDR has no declaration.
+/// When a type holds itself with only a `Box` between, as an arm of a union may: no type of C can.
 ///
 /// # Examples
 /// ```
@@ -75,7 +75,7 @@ pub fn export_x(types: &[Type]) -> Result<String, ExportError> {
     Ok(order::in_order(&definitions).join("\n"))
 }
 
-/// A type that the XDR language cannot declare.
+/// A type that rpcgen cannot translate, since C cannot declare it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExportError {
@@ -87,8 +87,8 @@ impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` holds itself, and nothing on the wire says where that ends: XDR can declare it with an `Option`, an \
-             array or a list between, which is another message",
+            "`{}` holds itself, as no type of C can: rpcgen takes it with an `Option`, an array or a list between, which \
+             is another message",
             self.name
         )
     }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Expr, LitStr, Path, Token, Type, parenthesized, token};
+use syn::{Attribute, Expr, LitInt, LitStr, Path, Token, Type, parenthesized, token};
 
 use crate::errors::Errors;
 use crate::expression::fragment;
@@ -57,9 +57,21 @@ pub(crate) fn each(
     errors: &mut Errors,
     mut key: impl FnMut(Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
 ) -> syn::Result<()> {
+    let mut behind_case = false;
     while !input.is_empty() {
+        if behind_case && is_label(input) {
+            errors.push(input.error("several labels are a list: write `case = [A, B]`"));
+            while is_label(input) {
+                rest_of_value(input)?;
+                let _: Option<Token![,]> = input.parse()?;
+            }
+            continue;
+        }
         let read = match input.call(Ident::parse_any) {
-            Ok(ident) => key(ident, input, errors),
+            Ok(ident) => {
+                behind_case = ident == "case";
+                key(ident, input, errors)
+            }
             Err(_) => Err(no_key(input)),
         };
         match read {
@@ -78,6 +90,11 @@ pub(crate) fn each(
         }
     }
     Ok(())
+}
+
+/// Whether a label stands here, and no key: `2`, `-1`, `Kind::Second`.
+fn is_label(input: ParseStream<'_>) -> bool {
+    input.peek(LitInt) || input.peek(Token![-]) || (input.peek(syn::Ident) && input.peek2(Token![::]))
 }
 
 fn no_key(input: ParseStream<'_>) -> syn::Error {

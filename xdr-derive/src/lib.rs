@@ -78,8 +78,22 @@ pub fn derive_decode(input: TokenStream) -> TokenStream {
 /// The table of a program's procedures: its service trait and its dispatch.
 ///
 /// On the enum: `program = N`, `version = N`, `service = TraitName`, `crate = path`. Each variant holds
-/// one message. On a variant whose message serves several procedures: the keys of a message,
-/// without program and version.
+/// one message. On a variant whose message serves several procedures, or is none of your types (`()`, `u32`): the keys of a
+/// message, without program and version. Such a line makes a type of the variant's name, by which clients call it:
+///
+/// ```text
+/// #[derive(ProcedureTable)]
+/// #[rpc(program = 100_000, version = 2, service = PortmapService)]
+/// enum Portmap {
+///     #[rpc(proc = 1, reply = bool)] Set(Mapping),
+///     #[rpc(proc = 2, reply = bool)] Unset(Mapping),
+///     #[rpc(proc = 4, reply = Mappings)] Dump(()),
+/// }
+///
+/// client.call_procedure::<Unset>(&mapping).await?
+/// ```
+///
+/// The names of different versions' procedures are often the same: keep each table in a module of its own.
 #[proc_macro_derive(ProcedureTable, attributes(rpc, xdr))]
 pub fn derive_procedure_table(input: TokenStream) -> TokenStream {
     table::derive(&parse_macro_input!(input as DeriveInput)).into()

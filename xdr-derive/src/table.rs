@@ -115,7 +115,7 @@ fn read_lines<'a>(item: &'a DeriveInput, errors: &mut Errors) -> Vec<Line<'a>> {
 
 /// ```text
 /// pub trait GuestService: Send + Sync { … }
-/// pub enum GuestReply { GetVersion(<GetVersion as Line>::Reply), … }
+/// pub enum __GuestReply { GetVersion(<GetVersion as Line>::Reply), … }
 /// impl ProcedureTable for Guest { const PROGRAM: u32 = …; const VERSION: u32 = …; const PROCEDURES: &'static [ProcedureInfo] = …; }
 /// impl<S: GuestService> Dispatch<S> for Guest { … match cx.procedure() { <GetVersion as Line>::NUMBER => …, … } }
 /// ```
@@ -125,7 +125,8 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     let (table, visibility) = (&item.ident, &item.vis);
     let (program, version) = (value(&keys.program), value(&keys.version));
     let service = keys.service.as_ref().map(|service| &service.value);
-    let (name, replies) = (table.unraw().to_string(), format_ident!("{table}Reply"));
+    // Protocols have a `GuestReply` of their own.
+    let (name, replies) = (table.unraw().to_string(), format_ident!("__{table}Reply"));
     let declared = service_trait(item, keys, lines);
     let procedures: Vec<_> = lines.iter().map(|line| line.procedure(&krate)).collect();
     let variants: Vec<_> = lines.iter().map(|line| line.ident).collect();
@@ -143,12 +144,14 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
         let about = format!("The procedure `{ident}` of [`{table}`].");
         let (header, nothing) = (quote!(impl), TokenStream::new());
         let procedure = implementation(&line.keys, &krate, &header, &quote!(#ident), &nothing, &message, &info);
+        // At the line, which is to be told where another type has its name.
+        let marker = quote_spanned!(Span::call_site().located_at(ident.span())=> #visibility struct #ident;);
         quote! {
             #[doc = #about]
             #[doc = ""]
             #(#docs)*
             #[derive(#p::Debug, #p::Clone, #p::Copy)]
-            #visibility struct #ident;
+            #marker
             #procedure
             #checks
         }

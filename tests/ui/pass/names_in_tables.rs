@@ -26,8 +26,14 @@ struct Mapping;
 #[rpc(program = LINES, version = SORTED, service = NamesService)]
 enum Names {
     Ping(Ping),
-    #[rpc(proc = service, reply = u32, since = 1, until = args)]
+    #[rpc(proc = service, reply = NamesReply, since = 1, until = args)]
     Set(Mapping),
+}
+
+/// Called as a table's replies might be.
+#[derive(Xdr)]
+struct NamesReply {
+    count: u32,
 }
 
 struct Server;
@@ -36,8 +42,8 @@ impl NamesService for Server {
     async fn ping(&self, _: &Context, _: Ping) -> bool {
         true
     }
-    async fn set(&self, _: &Context, _: Mapping) -> u32 {
-        1
+    async fn set(&self, _: &Context, _: Mapping) -> NamesReply {
+        NamesReply { count: 1 }
     }
 }
 
