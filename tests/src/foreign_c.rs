@@ -1,7 +1,9 @@
 //! C programs with rpcgen's output and libtirpc, built by a test in a folder of its own.
 
+use std::fmt::Write as _;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::foreign_tool::{missing, require};
 
@@ -79,5 +81,66 @@ impl CFolder {
     fn run(&self, command: &mut Command) {
         let output = command.current_dir(&self.path).output().expect("the tool runs");
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// What rpcgen made of some types, in a program that decodes them and encodes them again (`interop/shapes.c`).
+pub struct Codecs {
+    child: Child,
+    to: ChildStdin,
+    from: ChildStdout,
+}
+
+impl Codecs {
+    /// The codecs of the types of these names, which the folder's `shapes.x` defines.
+    ///
+    /// # Panics
+    /// When rpcgen or the compiler refuses something.
+    #[must_use]
+    pub fn build(folder: &CFolder, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let mut table = String::new();
+        for name in names {
+            let name = name.as_ref();
+            writeln!(table, "{{ (xdrproc_t)xdr_{name}, sizeof({name}) }},").expect("text can be made longer");
+        }
+        folder.write("shapes.inc", &table);
+        folder.copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/shapes.c")), "main.c");
+        folder.rpcgen("-h", "shapes.x", "shapes.h");
+        folder.rpcgen("-c", "shapes.x", "shapes_xdr.c");
+        folder.compile("shapes", "-O0", &["main.c", "shapes_xdr.c"]);
+        let mut command = Command::new(folder.file("shapes"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program runs");
+        let to = child.stdin.take().expect("a pipe was asked for");
+        let from = child.stdout.take().expect("a pipe was asked for");
+        Self { child, to, from }
+    }
+
+    /// What these bytes are when the type at this place of the names has decoded and encoded them; `None` where they are
+    /// refused, or too many.
+    ///
+    /// # Panics
+    /// When the program has ended.
+    pub fn again(&mut self, index: usize, wire: &[u8]) -> Option<Vec<u8>> {
+        let mut request = Vec::with_capacity(wire.len() + 8);
+        for number in [index, wire.len()] {
+            request.extend(u32::try_from(number).expect("few types, and short values").to_be_bytes());
+        }
+        request.extend(wire);
+        self.to.write_all(&request).expect("the program reads");
+        let mut word = [0; 4];
+        self.from.read_exact(&mut word).expect("the program answers");
+        let len = Some(u32::from_be_bytes(word)).filter(|len| *len != u32::MAX)?;
+        let mut again = vec![0; usize::try_from(len).expect("a word fits")];
+        self.from.read_exact(&mut again).expect("the program answers with all bytes");
+        Some(again)
+    }
+
+    /// Has the program end.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn finish(mut self) {
+        drop(self.to);
+        assert!(self.child.wait().expect("the program ends").success());
     }
 }

@@ -1,35 +1,25 @@
 //! What rpcgen and libtirpc make of our types: every type is exported as a `.x` file and translated to C, and
 //! what we encode is decoded and encoded again there.
 
-use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use xdr_core::{Encode, Type, export_x, x_name};
-use xdr_tests::foreign_c::CFolder;
+use xdr_tests::foreign_c::{CFolder, Codecs};
 use xdr_tests::shape_table::shapes;
 
 /// Values of each type.
 const VALUES: usize = 40;
 
-fn build(folder: &str, types: &[Type]) -> Option<PathBuf> {
+fn build(folder: &str, types: &[Type]) -> Option<Codecs> {
     let folder = CFolder::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder))?;
     let definitions = export_x(types).unwrap();
     folder.write("shapes.x", &definitions);
-    let mut table = String::new();
-    for schema in types {
-        let name = x_name(schema());
+    let names: Vec<String> = types.iter().map(|schema| x_name(schema())).collect();
+    for name in &names {
         let mut words = definitions.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         assert!(words.any(|word| word == name), "{name} is not exported");
-        writeln!(table, "{{ (xdrproc_t)xdr_{name}, sizeof({name}) }},").unwrap();
     }
-    folder.write("shapes.inc", &table);
-    folder.copy(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/shapes.c")), "main.c");
-    folder.rpcgen("-h", "shapes.x", "shapes.h");
-    folder.rpcgen("-c", "shapes.x", "shapes_xdr.c");
-    folder.compile("shapes", "-O0", &["main.c", "shapes_xdr.c"]);
-    Some(folder.file("shapes"))
+    Some(Codecs::build(&folder, names))
 }
 
 #[test]
@@ -218,10 +208,7 @@ fn libtirpc_decodes_and_encodes_what_holds_itself() {
 }
 
 fn compare(folder: &str, types: &[Type]) {
-    let Some(program) = build(folder, types) else { return };
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut to = child.stdin.take().unwrap();
-    let mut from = child.stdout.take().unwrap();
+    let Some(mut codecs) = build(folder, types) else { return };
     let mut random = fastrand::Rng::with_seed(7);
     let mut compared = 0;
     for (index, schema) in types.iter().enumerate() {
@@ -235,22 +222,13 @@ fn compare(folder: &str, types: &[Type]) {
             let seed: Vec<u8> = (0..random.usize(..300)).map(|_| random.u8(1..)).collect();
             let source = &mut arbitrary::Unstructured::new(&seed);
             let Ok(wire) = xdr_core::arbitrary_wire(schema(), source) else { continue };
-            let mut request = u32::try_from(index).unwrap().to_be_bytes().to_vec();
-            request.extend(u32::try_from(wire.len()).unwrap().to_be_bytes());
-            request.extend(&wire);
-            to.write_all(&request).unwrap();
-            let mut word = [0; 4];
-            from.read_exact(&mut word).unwrap();
-            let len = u32::from_be_bytes(word);
-            assert_ne!(len, u32::MAX, "C refuses {}: {wire:02x?}", schema().name);
-            let mut again = vec![0; len as usize];
-            from.read_exact(&mut again).unwrap();
+            let again = codecs.again(index, &wire);
+            let again = again.unwrap_or_else(|| panic!("C refuses {}: {wire:02x?}", schema().name));
             assert_eq!(again, wire, "C encodes {} in another way", schema().name);
             made += 1;
             compared += 1;
         }
     }
-    drop(to);
-    assert!(child.wait().unwrap().success());
+    codecs.finish();
     assert!(compared > types.len() * VALUES * 9 / 10, "only {compared} values were compared");
 }
