@@ -77,6 +77,62 @@
 //! struct Leave;
 //! ```
 //!
+//! # From a `.x` file
+//!
+//! ```
+//! mod version1 {
+//!     use rpc_frame::{Context, ProcedureTable};
+//!     use xdr_core::Xdr;
+//!
+//!     /// `typedef string name<255>;`
+//!     #[derive(Debug, Clone, Xdr)]
+//!     #[xdr(transparent)]
+//!     pub struct Name(#[xdr(max = 255)] pub String);
+//!
+//!     /// `program MONITOR { version MONITOR_V1 { … } = 1; } = 0x20000043;`
+//!     #[derive(ProcedureTable)]
+//!     #[rpc(program = 0x2000_0043, version = 1, service = MonitorService)]
+//!     pub enum Monitor {
+//!         /// `int WATCH(name) = 1;`
+//!         #[rpc(proc = 1, reply = i32)]
+//!         Watch(Name),
+//!         /// `void FORGET(name) = 2;`
+//!         #[rpc(proc = 2)]
+//!         Forget(Name),
+//!         /// `int STATE(void) = 3;`
+//!         #[rpc(proc = 3, reply = i32)]
+//!         State(()),
+//!     }
+//!
+//!     pub struct Idle;
+//!
+//!     impl MonitorService for Idle {
+//!         async fn watch(&self, _cx: &Context, _name: Name) -> i32 { 1 }
+//!         async fn forget(&self, _cx: &Context, _name: Name) {}
+//!         async fn state(&self, _cx: &Context, _: ()) -> i32 { 7 }
+//!     }
+//! }
+//!
+//! # #[cfg(feature = "tokio")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use rpc_frame::tokio::{Client, Server};
+//! use version1::{Idle, Monitor, Name};
+//!
+//! let client = Client::new(Server::new(rpc_frame::program::<Monitor, _>(Idle)).connect_in_memory());
+//! client.call_procedure::<version1::Forget>(&Name("ada".into())).await?;
+//! assert_eq!(client.call_procedure::<version1::State>(&()).await?, 7);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
+//! ```
+//!
+//! A line with keys of its own makes a type of its name, by which clients call it: several lines may have one message, and a
+//! message may be any type with an XDR form. Versions have their procedures' names in common, so each table has a module.
+//! Procedure 0 stands in no table: every program answers it, and `tokio::Client::null` calls it. How the types of a `.x` file
+//! are written stands in the documentation of `xdr_core`.
+//!
 //! # Without tokio
 //!
 //! The engines do no input and output of their own: [`Connection`] takes bytes and time and gives bytes

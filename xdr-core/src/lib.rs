@@ -43,6 +43,57 @@
 //! | `Option<T>` | `T *` |
 //! | `Result<T, E>` | `union switch (int) { case 0: T; case 1: E; }` |
 //! | derived structs, enums, unions | `struct`, `enum`, `union` |
+//!
+//! # From a `.x` file
+//!
+//! | in the file | here |
+//! |---|---|
+//! | `const MAX = 64;` | `const MAX: usize = 64;` |
+//! | `typedef string name<MAX>;` | `#[xdr(transparent)] struct Name(#[xdr(max = MAX)] String);`, or a `type` whose fields each have the maximum |
+//! | `string text<>;`, `opaque data<>;`, `T all<>;` | `#[xdr(unbounded)]`; the [`Limits`] hold all the same |
+//! | `unsigned`, `long`, `unsigned long`, `netobj` | `u32`, `i32`, `u32`, `opaque<1024>` |
+//! | `enum kind { A = 1, FIRST = 1 };` | one variant, and `const FIRST: Self = Self::A`, which is a label like the variant |
+//! | `union u switch (bool more) { case TRUE: T t; case FALSE: void; };` | `Option<T>` |
+//! | `default: void;` | `#[xdr(default)] Other(#[xdr(tag)] Kind)`, which keeps the discriminant. A value that the enum does not have is refused all the same; to take it, switch on `i32`, with numbers as labels |
+//! | `struct node { int item; node *next; };` | the struct without its last member, and for `node *` a `Vec<Node>` with `list`. As `Option<Box<Node>>` a list nests: 64 nodes are the most by default, and each takes stack |
+//! | a struct, or an arm of a union, that holds itself | `Box<T>` |
+//! | `program`, `version` | the tables of procedures of `rpc-frame`, one a version |
+//!
+//! ```
+//! use xdr_core::Xdr;
+//!
+//! // enum stat { OK = 0, GONE = 2 };
+//! #[derive(Debug, Clone, Copy, PartialEq, Xdr)]
+//! enum Stat {
+//!     Ok = 0,
+//!     Gone = 2,
+//! }
+//!
+//! // struct entry { string name<255>; entry *next; };
+//! #[derive(Debug, PartialEq, Xdr)]
+//! struct Entry {
+//!     #[xdr(max = 255)]
+//!     name: String,
+//! }
+//!
+//! // union listing switch (stat status) { case OK: entry *entries; default: void; };
+//! #[derive(Debug, PartialEq, Xdr)]
+//! #[xdr(switch = Stat)]
+//! enum Listing {
+//!     #[xdr(case = Stat::Ok)]
+//!     Entries(#[xdr(list, max = 1000)] Vec<Entry>),
+//!     #[xdr(default)]
+//!     Failure(#[xdr(tag)] Stat),
+//! }
+//!
+//! # fn main() -> Result<(), xdr_core::DecodeError> {
+//! let one = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 3, b'v', b'd', b'a', 0, 0, 0, 0, 0];
+//! assert_eq!(xdr_core::from_slice::<Listing>(&one)?, Listing::Entries(vec![Entry { name: "vda".into() }]));
+//! assert_eq!(xdr_core::from_slice::<Listing>(&[0, 0, 0, 2])?, Listing::Failure(Stat::Gone));
+//! assert!(xdr_core::from_slice::<Listing>(&[0, 0, 0, 9]).is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 #![no_std]
 #![deny(

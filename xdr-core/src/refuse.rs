@@ -102,6 +102,14 @@ impl<C, T> ArrayFor<'_, C> for &[T] {}
 impl<C, T: Clone> ArrayFor<'_, C> for Cow<'_, [T]> {}
 impl<C, T, const N: usize> ArrayFor<'_, C> for [T; N] {}
 
+/// What has members, in the place of the tuple `T`.
+#[diagnostic::on_unimplemented(
+    message = "tuples of more than eight members have no XDR form",
+    label = "write a struct of its own, with `#[derive(Xdr)]`",
+    note = "a struct is the same on the wire, and its fields have names in errors"
+)]
+pub trait StructFor<'never, T> {}
+
 macro_rules! refused_to_encode {
     ($field:ident: $wanted:ident; $([$($generics:tt)*] $type:ty),+ $(,)?) => {$(
         #[doc(hidden)]
@@ -139,5 +147,12 @@ impl<'never, 'a, 'de, T> Decode<'de> for &'a [T] where Plain: MaximumFor<'never,
 // Not refused by name under bounds as well: `EncodeBounded` has so few implementations that the compiler would list them
 // as types that fit.
 refused!(ThisField: ArrayFor; [K, V] BTreeMap<K, V>, [T] BTreeSet<T>, [T] VecDeque<T>);
+refused!(
+    ThisField: StructFor;
+    [A, B, C, D, E, F, G, H, I] (A, B, C, D, E, F, G, H, I),
+    [A, B, C, D, E, F, G, H, I, J] (A, B, C, D, E, F, G, H, I, J),
+    [A, B, C, D, E, F, G, H, I, J, K] (A, B, C, D, E, F, G, H, I, J, K),
+    [A, B, C, D, E, F, G, H, I, J, K, L] (A, B, C, D, E, F, G, H, I, J, K, L),
+);
 #[cfg(feature = "std")]
 refused!(ThisField: ArrayFor; [K, V, H] std::collections::HashMap<K, V, H>, [T, H] std::collections::HashSet<T, H>);
