@@ -202,9 +202,9 @@
 //! | what a shutdown has cut off | WARN |
 //! | connections that open and close and why, calls that are refused with another answer than SYSTEM_ERR, replies that nobody waits for | DEBUG |
 //!
-//! Of the lines that peers can cause as often as they like, those at ERROR and WARN are bounded: the first of a kind is
-//! written at once, and then one a second, with the number of those that were left out. `tokio::LogLimit` does that for
-//! lines of your own. What Rust says of each panic on stderr is the panic hook's, and not bounded.
+//! Of the lines that peers can cause as often as they like, those at ERROR and WARN are bounded: ten of a kind are written at
+//! once, and then one a second, with the number of those that were left out. `tokio::LogLimit` does that for lines of your
+//! own. What Rust says of each panic on stderr is the panic hook's, and not bounded.
 //!
 //! # UDP
 //!

@@ -1,4 +1,4 @@
-//! Lines of the log that a peer can cause: a flood of them is a line a second.
+//! Lines of the log that a peer can cause: a flood of them is some at once, and then a line a second.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,11 +7,15 @@ use std::time::Duration;
 use ::tokio::runtime::Handle;
 use ::tokio::time::{Instant, sleep_until};
 
-/// How long a line has the log for itself.
-const QUIET: Duration = Duration::from_secs(1);
+/// One line in this time, in the long run.
+const EACH: Duration = Duration::from_secs(1);
 
-/// A bound on lines of the log that a peer can cause as often as it likes: the first is written at once, and then one a
-/// second, which says how many were left out. Clones share it.
+/// How far lines may be ahead of that: so ten may follow each other, as when somebody looks for what is wrong and tries this
+/// and that.
+const AHEAD: Duration = Duration::from_secs(9);
+
+/// A bound on lines of the log that a peer can cause as often as it likes: ten are written at once, and then one a second,
+/// which says how many were left out; after ten seconds without one ten may come again. Clones share it.
 ///
 /// The server bounds its own lines so. One for handlers that log what they are sent:
 ///
@@ -29,13 +33,13 @@ const QUIET: Duration = Duration::from_secs(1);
 /// }
 ///
 /// let registry = Registry { bad_names: LogLimit::new("refused names") };
-/// for name in ["%n", "..", "con"] {
-///     registry.refuse(name); // once
+/// for _ in 0..1000 {
+///     registry.refuse(".."); // ten lines
 /// }
 /// ```
 ///
-/// When no more comes, what was left out last is told after another second, by a line of level WARN: `refused names, left_out=2`.
-/// Its time is tokio's; without a runtime that line waits for the next one to be written.
+/// When no more comes, what was left out last is told soon, by a line of level WARN: `refused names left_out=990`. Its time is
+/// tokio's; without a runtime it is told with the next line, or when the last clone is dropped.
 #[derive(Clone)]
 pub struct LogLimit(Arc<Limited>);
 
@@ -47,8 +51,8 @@ struct Limited {
 
 #[derive(Default)]
 struct State {
-    /// No line is written before.
-    quiet_until: Option<Instant>,
+    /// When the lines so far have had their time.
+    paid_at: Option<Instant>,
     left_out: u64,
     /// There is a task that tells of what was left out last.
     is_watched: bool,
@@ -65,7 +69,7 @@ impl LogLimit {
     pub fn line(&self, write: impl FnOnce(Option<u64>)) {
         let now = Instant::now();
         let mut state = self.lock();
-        if state.quiet_until.is_none_or(|until| until <= now) {
+        if state.next_line().is_none_or(|time| time <= now) {
             let left_out = state.begin(now);
             drop(state);
             return write(left_out);
@@ -92,7 +96,7 @@ impl LogLimit {
         let now = Instant::now();
         let mut state = self.lock();
         // A line within this time tells of it.
-        match state.quiet_until.and_then(|until| until.checked_add(QUIET)) {
+        match state.next_line().and_then(|time| time.checked_add(EACH)) {
             Some(time) if now < time && state.left_out > 0 => return Some(time),
             _ => state.is_watched = false,
         }
@@ -110,10 +114,27 @@ impl LogLimit {
 }
 
 impl State {
+    /// When the next line may be written; none where it may be at any time.
+    fn next_line(&self) -> Option<Instant> {
+        let paid = self.paid_at?;
+        // Where time begins with the machine, it may be too early for ten at once.
+        Some(paid.checked_sub(AHEAD).unwrap_or(paid))
+    }
+
     /// Begins the time of a line. How many were left out before it, if any.
     fn begin(&mut self, now: Instant) -> Option<u64> {
-        self.quiet_until = now.checked_add(QUIET);
+        self.paid_at = self.paid_at.map_or(now, |paid| paid.max(now)).checked_add(EACH);
         Some(std::mem::take(&mut self.left_out)).filter(|left_out| *left_out > 0)
+    }
+}
+
+/// At the end of a program there may be no time to wait for it.
+impl Drop for Limited {
+    fn drop(&mut self) {
+        let left_out = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).left_out;
+        if left_out > 0 {
+            tracing::warn!(left_out, "{}", self.what);
+        }
     }
 }
 
@@ -126,6 +147,8 @@ impl fmt::Debug for LogLimit {
 #[cfg(test)]
 mod tests {
     use std::format;
+    use std::string::String;
+    use std::vec::Vec;
 
     use ::tokio::time::advance;
     use tracing::Level;
@@ -145,8 +168,12 @@ mod tests {
         }
     }
 
+    fn knocks(numbers: std::ops::Range<u32>) -> Vec<String> {
+        numbers.map(|number| format!("somebody knocks number={number}")).collect()
+    }
+
     #[::tokio::test(start_paused = true)]
-    async fn the_first_line_is_written_at_once_and_then_one_a_second_with_the_number_of_the_others() {
+    async fn ten_lines_are_written_at_once_and_then_one_a_second_with_the_number_of_the_others() {
         let (log, _logging) = Log::begin(Level::WARN);
         let limit = LogLimit::new("knocks");
         // Every 10 ms for 2.5 s.
@@ -154,44 +181,58 @@ mod tests {
             knock(&limit, number);
             advance(Duration::from_millis(10)).await;
         }
-        let expected = ["number=0", "number=100 left_out=99", "number=200 left_out=99"];
-        told(&log, &expected.map(|line| format!("somebody knocks {line}")));
+        let mut expected = knocks(0..10);
+        expected
+            .extend(["number=100 left_out=90", "number=200 left_out=99"].map(|line| format!("somebody knocks {line}")));
+        told(&log, &expected);
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn after_some_quiet_ten_lines_may_come_again_and_after_less_fewer() {
+        let (log, _logging) = Log::begin(Level::WARN);
+        let limit = LogLimit::new("knocks");
+        let mut expected = Vec::new();
+        for (number, lines, quiet) in [(0, 10, 3), (10, 3, 60), (20, 10, 1)] {
+            (number..number + lines).for_each(|number| knock(&limit, number));
+            advance(Duration::from_secs(quiet)).await;
+            expected.extend(knocks(number..number + lines));
+        }
+        told(&log, &expected);
     }
 
     #[::tokio::test(start_paused = true)]
     async fn what_was_left_out_last_is_told_when_nothing_more_comes_and_nothing_is_told_twice() {
         let (log, _logging) = Log::begin(Level::WARN);
         let limit = LogLimit::new("knocks");
-        for number in 0..10 {
-            knock(&limit, number);
+        let mut expected = Vec::new();
+        // The second time it is watched again, by one task.
+        for number in [0, 20] {
+            (number..number + 19).for_each(|number| knock(&limit, number));
+            expected.extend(knocks(number..number + 10));
+            expected.push("knocks left_out=9".into());
+            ::tokio::time::sleep(Duration::from_secs(3)).await;
+            told(&log, &expected);
+            ::tokio::time::sleep(Duration::from_secs(60)).await;
+            told(&log, &expected);
+            assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
         }
-        ::tokio::time::sleep(Duration::from_secs(60)).await;
-        told(&log, &["somebody knocks number=0", "knocks left_out=9"]);
-        knock(&limit, 10);
-        ::tokio::time::sleep(Duration::from_secs(60)).await;
-        told(&log, &["somebody knocks number=0", "knocks left_out=9", "somebody knocks number=10"]);
-        // It is watched again, and by as many tasks as before.
-        for number in 11..13 {
-            knock(&limit, number);
-        }
-        ::tokio::time::sleep(Duration::from_secs(60)).await;
-        let lines = log.lines_with("");
-        assert!(lines.len() == 5 && lines[4].ends_with("knocks left_out=1"), "{lines:?}");
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
     }
 
     #[test]
-    fn without_a_runtime_lines_are_bounded_as_well() {
+    fn without_a_runtime_lines_are_bounded_as_well_and_the_rest_is_told_in_the_end() {
         let (log, _logging) = Log::begin(Level::WARN);
         let limit = LogLimit::new("knocks");
-        knock(&limit, 0);
-        limit.lock().quiet_until = Instant::now().checked_add(Duration::from_secs(3600));
-        for number in 1..10 {
+        limit.lock().paid_at = Instant::now().checked_add(Duration::from_secs(3600));
+        for number in 0..10 {
             knock(&limit, number);
         }
-        limit.lock().quiet_until = Some(Instant::now());
+        told(&log, &[""; 0]);
+        limit.lock().paid_at = Some(Instant::now());
         knock(&limit, 10);
-        told(&log, &["somebody knocks number=0", "somebody knocks number=10 left_out=9"]);
+        limit.lock().paid_at = Instant::now().checked_add(Duration::from_secs(3600));
+        knock(&limit, 11);
+        drop(limit);
+        told(&log, &["somebody knocks number=10 left_out=10", "knocks left_out=1"]);
     }
 
     #[test]

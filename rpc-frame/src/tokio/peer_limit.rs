@@ -81,8 +81,8 @@ impl PeerLimit {
         Self { of_all: Some(Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))), ..Self::new(usize::MAX) }
     }
 
-    /// A listener that closes a connection at once if its peer has as many as it may have, and says so in the log, once a
-    /// second at most ([`LogLimit`]).
+    /// A listener that closes a connection at once if its peer has as many as it may have, and says so in the log, as
+    /// often as [`LogLimit`] allows.
     /// Under a limit [`of_all`](Self::of_all) the connection waits.
     #[must_use]
     pub fn listener<L: Listener>(&self, listener: L) -> LimitedListener<L> {

@@ -157,7 +157,7 @@ impl<P: Programs> Server<P> {
     /// Accepts and serves connections until [`shutdown`](Self::shutdown), or until this future is dropped: what was accepted
     /// is served on then.
     ///
-    /// A failure to accept is logged, once a second at most, and tried again: it is mostly a want of file descriptors.
+    /// A failure to accept is logged, as often as [`LogLimit`] allows, and tried again: it is mostly a want of file descriptors.
     pub async fn serve<L: Listener>(&self, mut listener: L) {
         let mut phase = self.shared.phase.subscribe();
         let failures = LogLimit::new("connections could not be accepted");
