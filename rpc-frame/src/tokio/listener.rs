@@ -10,6 +10,24 @@ use super::silence::{SILENCE, keep_alive};
 use crate::session::Peer;
 
 /// A source of connections: TCP and unix listeners, or one of your own.
+///
+/// A socket that was passed to this process, as systemd does, is a listener of std: tokio's is made of it with `from_std`,
+/// once it does not block.
+///
+/// ```
+/// # async fn serve<P: rpc_frame::Programs>(server: rpc_frame::tokio::Server<P>) -> std::io::Result<()> {
+/// # let passed = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// passed.set_nonblocking(true)?;
+/// server.serve(tokio::net::TcpListener::from_std(passed)?).await;
+/// # Ok(())
+/// # }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a source of connections",
+    label = "not a `Listener`",
+    note = "it takes tokio's `TcpListener` or `UnixListener`, what this crate puts around them, or an implementation of your own",
+    note = "a listener of `std::net` or `std::os::unix::net` becomes tokio's with `set_nonblocking(true)` and `from_std`"
+)]
 pub trait Listener: Send + 'static {
     /// A connection.
     type Io: Stream;
