@@ -207,6 +207,43 @@ fn libtirpc_decodes_and_encodes_what_holds_itself() {
     }
 }
 
+/// Members called like words of C, like those of GNU's and of later C, and like macros of its headers.
+#[derive(xdr_core::Xdr)]
+struct Words {
+    asm: u32,
+    unix: u32,
+    linux: i32,
+    r#typeof: bool,
+    nullptr: u64,
+    constexpr: i64,
+    thread_local: u32,
+    static_assert: u32,
+    alignas: u32,
+    alignof: u32,
+    errno: i32,
+    #[xdr(rename = "NULL")]
+    null: u32,
+    #[xdr(rename = "EOF")]
+    end: u32,
+    #[xdr(rename = "TRUE")]
+    yes: bool,
+    #[xdr(rename = "FALSE")]
+    no: bool,
+    #[xdr(rename = "_Bool")]
+    truth: bool,
+    #[xdr(rename = "_Atomic")]
+    atom: u32,
+    register: u32,
+    signed: i32,
+    #[xdr(max = 5)]
+    volatile: String,
+}
+
+#[test]
+fn libtirpc_takes_members_that_are_called_like_words_of_c() {
+    compare("rpcgen-words", &[<Words as Encode>::schema]);
+}
+
 fn compare(folder: &str, types: &[Type]) {
     let Some(mut codecs) = build(folder, types) else { return };
     let mut random = fastrand::Rng::with_seed(7);

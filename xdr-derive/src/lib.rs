@@ -28,6 +28,9 @@ use crate::expand::Direction;
 /// `with = module`, `validate = function`, and `tag` in a union's variant.
 /// On a variant: `case = label`, `case = [label, …]`, `default`, `other`, `rename`.
 ///
+/// Each type parameter gets `T: Encode` and `T: Decode`, or what `bound(T: …)` says in their place. Where the type's own
+/// conditions are enough, write `bound()`; beside a `T: DecodeOwned` there the compiler could not choose (E0283).
+///
 /// `#[rpc(…)]` on a message: `program = N`, `version = N`, `proc = N` and `reply = Type` (void without it), or
 /// `oneway` where no reply is sent; where they apply `since = minor` and `until = minor` (inclusive), `auth` (AUTH_NONE
 /// is too weak), `read_only`, `idempotent`, `time_limit = Duration::from_secs(60)` (how long its handler may take, in the
