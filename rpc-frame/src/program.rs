@@ -32,6 +32,15 @@ pub enum Found {
 }
 
 /// What a server serves: a [`Program`], or several as nested pairs.
+///
+/// Three are `(a, (b, c))`. Many are better halved, `((a, b), (c, d))`, than put into a chain, of which thirty or so are more
+/// than the compiler follows without a higher `recursion_limit`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing to serve",
+    label = "neither a program nor a pair of programs",
+    note = "a program is `program::<Table, _>(service)`, where the service implements the trait that the table makes",
+    note = "three programs are nested pairs, `(a, (b, c))`, and four `((a, b), (c, d))`"
+)]
 pub trait Programs: Send + Sync + 'static {
     /// A reply of any of the procedures.
     type Reply: EncodeReply + Send;
@@ -55,7 +64,7 @@ pub struct Program<T, S> {
 
 /// A program to serve: `program::<Table, _>(service)`.
 ///
-/// Several, of different numbers or versions, are pairs: `(program::<V1, _>(a), program::<V2, _>(b))`.
+/// Several, of different numbers or versions, are pairs: `(program::<V1, _>(a), program::<V2, _>(b))`; see [`Programs`].
 pub fn program<T: Dispatch<S>, S>(service: impl Into<Arc<S>>) -> Program<T, S> {
     Program { service: service.into(), table: PhantomData }
 }
