@@ -126,7 +126,8 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     let (program, version) = (value(&keys.program), value(&keys.version));
     let service = keys.service.as_ref().map(|service| &service.value);
     // Protocols have a `GuestReply` of their own.
-    let (name, replies) = (table.unraw().to_string(), format_ident!("__{table}Reply"));
+    let name = table.unraw().to_string();
+    let replies = format_ident!("__{name}Reply", span = table.span());
     let declared = service_trait(item, keys, lines);
     let procedures: Vec<_> = lines.iter().map(|line| line.procedure(&krate)).collect();
     let variants: Vec<_> = lines.iter().map(|line| line.ident).collect();
