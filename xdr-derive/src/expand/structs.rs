@@ -1,6 +1,6 @@
 //! Structs: fields one after the other, those of fixed length in shared runs.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
 use super::{Context, DecodeParts, EncodeParts, Side, reported_at};
@@ -39,9 +39,10 @@ pub(crate) fn encode(context: &mut Context<'_>, all: &[Field<'_>]) -> EncodePart
         let members = fields.iter().map(|field| &field.member);
         let count = fields.len();
         let (next, runs) = self::next(context, Side::Encode, count);
+        let visitor = visitor(context);
         let visit = quote! {
             #[inline(always)]
-            fn visit<__Visit: #p::Visit>(&self, __visit: &mut __Visit) -> #p::bool {
+            fn visit<#visitor: #p::Visit>(&self, __visit: &mut #visitor) -> #p::bool {
                 #runs
                 #(#codecs::visit_of(&self.#members, __visit, #next))&&*
             }
@@ -82,6 +83,18 @@ pub(crate) fn encode(context: &mut Context<'_>, all: &[Field<'_>]) -> EncodePart
     EncodeParts { visit, consts: None, head: Some(head), tail: Some((tail, tail_len)) }
 }
 
+/// The parameter of `visit`: `__Visit`, unless the type has one of that name.
+fn visitor(context: &Context<'_>) -> Ident {
+    let generics = &context.input.item.generics;
+    let mut name = "__Visit".to_owned();
+    while generics.type_params().any(|parameter| parameter.ident == name)
+        || generics.const_params().any(|parameter| parameter.ident == name)
+    {
+        name.push('_');
+    }
+    Ident::new(&name, Span::call_site())
+}
+
 /// How many fields' runs the traits know.
 const RUNS: usize = 16;
 
@@ -92,7 +105,10 @@ fn next(context: &Context<'_>, side: Side, count: usize) -> (Vec<TokenStream>, T
     match count {
         0..=RUNS => {
             let runs = match side {
-                Side::Encode => quote!(let __runs = #p::Seen::<__Visit, Self>::RUNS;),
+                Side::Encode => {
+                    let visitor = visitor(context);
+                    quote!(let __runs = #p::Seen::<#visitor, Self>::RUNS;)
+                }
                 Side::Decode => quote!(let __runs = <Self as #krate::Decode<#de>>::RUNS;),
             };
             (index.map(|index| quote!(&__runs.#index)).collect(), runs)
