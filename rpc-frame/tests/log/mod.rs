@@ -4,11 +4,11 @@
 use std::borrow::ToOwned;
 use std::io;
 use std::string::String;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::vec::Vec;
 
-use tracing::Level;
 use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Level};
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -16,6 +16,10 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Logs what this thread says, up to this level, until the guard is dropped.
     pub(crate) fn begin(most: Level) -> (Self, DefaultGuard) {
+        // Were there only one subscriber, another thread that comes to an event first would ask its own, which is none,
+        // whether anybody wants to know of it; the answer is kept for all.
+        static OTHER: OnceLock<Dispatch> = OnceLock::new();
+        OTHER.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()

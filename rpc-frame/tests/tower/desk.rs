@@ -1,7 +1,6 @@
 //! A program whose handlers wait for the test.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rpc_frame::tokio::{CallError, CallOptions, Client, Server};
@@ -143,38 +142,4 @@ pub(crate) fn hold(client: &Client, ticket: u32) -> JoinHandle<Result<u32, CallE
 /// What a future gives, if it gives it without anything else happening: paused time jumps where nothing is left to do.
 pub(crate) async fn soon<F: Future>(future: F) -> Option<F::Output> {
     timeout(Duration::from_secs(1), future).await.ok()
-}
-
-/// What this thread logs.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Logs all that this thread says until the guard is dropped.
-    pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    /// The lines that hold a text.
-    pub(crate) fn lines_with(&self, text: &str) -> Vec<String> {
-        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&log).lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

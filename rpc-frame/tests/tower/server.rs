@@ -15,9 +15,10 @@ use tokio::time::Instant;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::timeout::TimeoutLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, layer::layer_fn};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Level};
 
-use crate::desk::{DESK, Desk, Double, Hold, Log, Panic, client, desk, hold, soon};
+use crate::desk::{DESK, Desk, Double, Hold, Panic, client, desk, hold, soon};
+use crate::log::Log;
 
 // ---- a second program ----
 
@@ -46,7 +47,7 @@ impl LobbyService for Porter {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_around_a_program_is_a_system_error_and_is_logged_with_its_cause() {
-    let (log, _logging) = Log::begin();
+    let (log, _logging) = Log::begin(Level::DEBUG);
     let (program, mut held) = desk();
     let server = Server::new(layered(program, TimeoutLayer::new(Duration::from_secs(5))));
     let client = client(&server);
@@ -120,7 +121,7 @@ async fn a_call_that_waits_for_a_layer_gives_its_place_up_when_its_connection_en
 
 #[tokio::test(start_paused = true)]
 async fn load_is_shed_where_a_layer_says_so() {
-    let (log, _logging) = Log::begin();
+    let (log, _logging) = Log::begin(Level::DEBUG);
     let (program, mut held) = desk();
     let layer = ServiceBuilder::new().load_shed().concurrency_limit(1);
     let server = Server::new(layered(program, layer));
@@ -190,7 +191,7 @@ impl<C: Invocation, S: Service<C, Future: Send + 'static>> Service<C> for Traced
 
 #[tokio::test]
 async fn a_layer_for_tracing_sees_the_names_of_procedures_on_both_sides() {
-    let (log, _logging) = Log::begin();
+    let (log, _logging) = Log::begin(Level::DEBUG);
     let (program, mut held) = desk();
     let server = Server::new(layered(program, layer_fn(Traced)));
     let client = client(&server);
@@ -233,7 +234,7 @@ impl<S: Service<Dispatched, Error: Into<BoxError>>> Service<Dispatched> for Refu
 
 #[tokio::test]
 async fn what_a_layer_refuses_when_it_is_asked_or_called_is_a_system_error() {
-    let (log, _logging) = Log::begin();
+    let (log, _logging) = Log::begin(Level::DEBUG);
     for (when_ready, reason) in [(true, "closed on Sundays"), (false, "closed on Mondays")] {
         let (program, _held) = desk();
         let layer = layer_fn(move |inner| Refusing { inner, when_ready });
@@ -294,7 +295,7 @@ async fn a_layer_is_around_all_programs_or_around_one_of_them() {
 
 #[tokio::test]
 async fn garbage_arguments_stay_what_they_are_through_layers() {
-    let (log, _logging) = Log::begin();
+    let (log, _logging) = Log::begin(Level::DEBUG);
     let (program, _held) = desk();
     let layer = ServiceBuilder::new().timeout(Duration::from_secs(5)).map_err(Inside).timeout(Duration::from_secs(6));
     let server = Server::new(layered(program, layer));
