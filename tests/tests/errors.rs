@@ -1,6 +1,8 @@
 //! Errors name the field that is to blame, and not its neighbour.
 
-use xdr_core::{Bytes, Decode, DecodeErrorKind, Limits, Xdr, from_slice_with, to_vec};
+use xdr_core::{
+    Bytes, Decode, DecodeErrorKind, DecodeFault, Limits, Reader, Schema, Wire, Xdr, from_slice, from_slice_with, to_vec,
+};
 
 /// Each field but the last costs four bytes of heap for its content.
 #[derive(Debug, Xdr)]
@@ -318,4 +320,39 @@ fn of_checks_of_one_name_around_one_value_decoding_tells_the_one_that_fails() {
     refused::<Odd<(Odd<Even<u32>>,)>>(&[2], "Odd.odd.0: value is rejected by is_even");
     refused::<Odd<Odd<Core>>>(&[1], "Odd.odd.odd.core: value is rejected by is_even");
     refused::<Chosen<Odd<Even<u32>>>>(&[0, 2], "Chosen.This: value is rejected by is_even");
+}
+
+/// A codec by hand that leaves the reading to a type with a check, and does not describe it.
+#[derive(Debug)]
+struct Delegated;
+
+#[derive(Debug, Xdr)]
+#[xdr(validate = never)]
+struct Refused(u32);
+
+const fn never(_: &Refused) -> bool {
+    false
+}
+
+impl<'de> Decode<'de> for Delegated {
+    const WIRE: Wire = Wire::fixed(4);
+    const MAX_WIRE: Option<usize> = Some(4);
+
+    fn decode(reader: &mut Reader<'de>, run: &mut &'de [u8], after: usize) -> Result<Self, DecodeFault> {
+        <Refused as Decode>::decode(reader, run, after).map(|_| Self)
+    }
+
+    fn schema() -> &'static Schema {
+        <u32 as Decode>::schema()
+    }
+}
+
+#[derive(Debug, Xdr)]
+struct Before(u64);
+
+#[test]
+fn a_check_that_is_not_described_is_told_of_where_its_value_begins() {
+    let error = from_slice::<(Before, Delegated)>(&[0; 12]).unwrap_err();
+    assert!(matches!(error.kind, DecodeErrorKind::Rejected { .. }), "{error}");
+    assert_eq!(error.offset, 8);
 }

@@ -125,11 +125,29 @@ struct Recursive {
     next: Option<Box<Recursive>>,
 }
 
+#[derive(Encode)]
+#[xdr(switch = u32)]
+enum RecursiveArm {
+    #[xdr(case = 1)]
+    Arm(#[xdr(recursive)] Box<RecursiveArm>),
+    #[xdr(case = 2)]
+    End(Panics),
+}
+
+/// More fields than the constants of a struct keep runs of.
+#[derive(Encode)]
+#[rustfmt::skip]
+struct Many {
+    f0: u32, f1: u32, f2: u32, f3: u32, f4: u32, f5: u32, f6: u32, f7: u32, f8: u32,
+    f9: u32, f10: u32, f11: u32, f12: u32, f13: u32, f14: u32, f15: u32, f16: u32,
+    last: Panics,
+}
+
 fn panics<T: Encode>(value: T) {
     let name = std::any::type_name::<T>();
     assert!(catch_unwind(AssertUnwindSafe(|| to_vec(&value))).is_err(), "{name}");
     assert!(catch_unwind(AssertUnwindSafe(|| encode_into(&value, &mut BytesMut::new()))).is_err(), "{name}");
-    assert!(catch_unwind(AssertUnwindSafe(|| encode_to_slice(&value, &mut [0; 64]))).is_err(), "{name}");
+    assert!(catch_unwind(AssertUnwindSafe(|| encode_to_slice(&value, &mut [0; 128]))).is_err(), "{name}");
 }
 
 fn text() -> String {
@@ -159,6 +177,13 @@ fn a_codec_by_hand_in_what_is_derived() {
     panics(Field { name: text(), field: Union::Arm(Panics) });
     panics(Recursive { value: Panics, next: None });
     panics(Field { name: text(), field: Recursive { value: Panics, next: None } });
+    panics(RecursiveArm::Arm(Box::new(RecursiveArm::End(Panics))));
+    #[rustfmt::skip]
+    panics(Many {
+        f0: 0, f1: 0, f2: 0, f3: 0, f4: 0, f5: 0, f6: 0, f7: 0, f8: 0,
+        f9: 0, f10: 0, f11: 0, f12: 0, f13: 0, f14: 0, f15: 0, f16: 0,
+        last: Panics,
+    });
 }
 
 #[test]
@@ -209,4 +234,7 @@ fn what_no_buffer_can_hold_is_an_error() {
     let mut buffer = BytesMut::from(&b"before"[..]);
     assert_eq!(encode_into(&Endless, &mut buffer).unwrap_err().kind, needed);
     assert_eq!(buffer, "before");
+    // Where its name is too long is not to be found by writing all of it.
+    let value = Field { name: "nine bytes".into(), field: Endless };
+    assert_eq!(encode_to_slice(&value, &mut [0; 64]).unwrap_err().kind, needed);
 }

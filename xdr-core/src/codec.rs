@@ -182,8 +182,12 @@ fn encode(value: &dyn Object, space: &mut [u8]) -> Result<usize, EncodeFault> {
     }
 }
 
-/// Most bytes that a buffer can hold: asked for more, it would panic.
-const MOST: usize = isize::MAX.cast_unsigned();
+/// Most bytes that a buffer is asked to hold: of more than `isize::MAX` it would panic. Of 32 bits that is little enough for a
+/// buffer that grows to twice its room to ask for.
+const MOST: usize = match usize::BITS {
+    64 => isize::MAX.cast_unsigned(),
+    _ => isize::MAX.cast_unsigned() / 2,
+};
 
 /// Parts of a value may be shared, so that it is longer on the wire than memory is.
 #[cold]
@@ -217,7 +221,10 @@ fn not_filled(
 #[cold]
 #[inline(never)]
 fn not_fitting(value: &dyn Object, schema: &'static Schema, fault: EncodeFault) -> EncodeError {
-    explain_encode(value, schema, announced(value), fault)
+    match announced(value) {
+        needed if needed > MOST => beyond_memory(schema, needed),
+        needed => explain_encode(value, schema, needed, fault),
+    }
 }
 
 /// Finds the field where encoding stopped: it is encoded over zeros and over ones, and the first byte

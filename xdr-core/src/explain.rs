@@ -67,7 +67,8 @@ pub(crate) fn decode_error(
         DecodeCause::Rejected { .. } => DecodeErrorKind::Rejected { by: found.checked_by() },
     };
     let offset = match cause {
-        DecodeCause::Truncated | DecodeCause::Rejected { .. } => found.at,
+        DecodeCause::Truncated => found.at,
+        DecodeCause::Rejected { begin, .. } => input.len().saturating_sub(begin),
         _ => target,
     };
     DecodeError { kind, offset, path: found.path }

@@ -177,7 +177,13 @@ impl<S: BoundShape> EncodeBounded<S> for String
 where
     str: EncodeBounded<S>,
 {
-    pointee!(EncodeBounded<S>, str, <str as EncodeBounded<S>>::MAX_WIRE, Code::QUIET.owning(true), |self| self);
+    pointee!(
+        EncodeBounded<S>,
+        str,
+        <str as EncodeBounded<S>>::MAX_WIRE,
+        <str as EncodeBounded<S>>::CODE.owning(true),
+        |self| self
+    );
 }
 
 // How an owned form of a user's gives its borrowed one is code of the user's.

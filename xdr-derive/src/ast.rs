@@ -8,7 +8,6 @@ use syn::{Attribute, Data, DeriveInput, Expr, ExprPath, Fields, Member, Path, Ty
 use crate::attr::{Bounds, Place, XdrKeys, crate_path, docs};
 use crate::errors::Errors;
 use crate::expand::{named_here, replace_self};
-
 use crate::valid::{check_bounds, check_labels, check_tag};
 
 /// The whole input.

@@ -94,7 +94,7 @@ pub(crate) fn each(
 
 /// Whether a label stands here, and no key: `2`, `-1`, `Kind::Second`.
 fn is_label(input: ParseStream<'_>) -> bool {
-    input.peek(LitInt) || input.peek(Token![-]) || (input.peek(syn::Ident) && input.peek2(Token![::]))
+    input.peek(LitInt) || input.peek(Token![-]) || (input.peek(syn::Ident::peek_any) && input.peek2(Token![::]))
 }
 
 fn no_key(input: ParseStream<'_>) -> syn::Error {

@@ -104,7 +104,6 @@ impl Context<'_> {
             (Side::Encode, false) => quote_spanned!(field.span=> <#ty as #krate::EncodeBounded<#shape>>),
             (Side::Decode, false) => quote_spanned!(field.span=> <#ty as #krate::DecodeBounded<#de, #shape>>),
         };
-        let codec = codec;
         self.codecs.push((place, side, codec.clone()));
         codec
     }

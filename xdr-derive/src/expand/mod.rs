@@ -282,7 +282,8 @@ impl<'a> Context<'a> {
             Shape::Union(union) => union.arms.iter().flat_map(|arm| &arm.fields).collect(),
             Shape::Enum(_) => Vec::new(),
         };
-        let missing = |field: &&Field<'_>| field.on_wire() && field.bounds.first().is_none() && !is_word(field.ty);
+        let is_word = |field: &Field<'_>| field.with.is_none() && is_word(field.ty);
+        let missing = |field: &&Field<'_>| field.on_wire() && field.bounds.first().is_none() && !is_word(field);
         let on_wire = fields.into_iter().filter(missing);
         let codecs: Vec<_> = on_wire.map(|field| self.codec(field, Side::Encode)).collect();
         if codecs.is_empty() { TokenStream::new() } else { quote!(let _ = (#(#codecs::schema,)*);) }
