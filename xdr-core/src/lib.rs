@@ -168,7 +168,7 @@ pub use writer::Writer;
 pub mod __private {
     pub use crate::encode::{Seen, Visit};
     pub use crate::tag::{Is, Known, Labels, OtherWord, Tag};
-    pub use crate::wire::{Run, Runs, fields_of, repeats, runs};
+    pub use crate::wire::{Run, fields_of, repeats, runs};
     pub use core::assert;
     pub use core::default::Default;
     pub use core::marker::PhantomData;

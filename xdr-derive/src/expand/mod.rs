@@ -215,11 +215,7 @@ impl<'a> Context<'a> {
                 .validate
                 .is_some()
                 .then(|| quote!(fn schema() -> &'static #krate::Schema { <Self as #krate::Encode>::schema() }));
-            quote! {
-                const DERIVED: #p::Option<#krate::Schema> = <Self as #krate::Encode>::DERIVED;
-                const RUNS: &'static #p::Runs = <Self as #krate::Encode>::RUNS;
-                #checked
-            }
+            quote!(const DERIVED: #p::Option<#krate::Schema> = <Self as #krate::Encode>::DERIVED; #checked)
         } else {
             // The same constants, computed once.
             let labels = self.labels();
