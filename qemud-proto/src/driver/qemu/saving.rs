@@ -127,15 +127,19 @@ impl Hypervisor {
         monitor.execute(migrate_set_parameters(parameters)).await?;
         let uri = Some(format!("unix:{}", machine.files.migration.display()));
         monitor.execute(migrate { uri, channels: None, detach: None, resume: None }).await?;
-        let silent = |_| Failure::new(Code::OperationFailed, "QEMU does not send the domain's memory");
-        let (stream, _) = timeout(self.limit, listener.accept()).await.map_err(silent)?.map_err(failed)?;
+        let silent = || Failure::new(Code::OperationFailed, "QEMU does not send the domain's memory");
+        let (stream, _) = timeout(self.limit, listener.accept()).await.map_err(|_| silent())?.map_err(failed)?;
         drop(socket);
         let stream = stream.into_std().map_err(failed)?;
         let (limit, counted, file, path) = (self.limit, Arc::clone(job), Arc::clone(file), path.to_owned());
         let written = blocking(move || {
             let carried = patient(&stream, limit).and_then(|()| carry(&stream, file.file(), &counted));
             let carried = carried.and_then(|()| file.file().sync_all());
-            carried.map_err(|error| disk::failed("cannot save to", &path, &error))
+            carried.map_err(|error| match error.kind() {
+                // Of the socket, which waits for so long: a regular file does not say so.
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => silent(),
+                _ => disk::failed("cannot save to", &path, &error),
+            })
         });
         written.await?;
         // Only what QEMU calls complete is.
