@@ -1,10 +1,13 @@
 //! Encoders that panic, of a `with` module or written by hand: a reply's costs its call a SYSTEM_ERR and nobody else
-//! anything, an argument's only who calls.
+//! anything, an argument's only who calls. And reasons of refusals that panic when the log has them written: they cost
+//! nobody anything.
 #![cfg(feature = "tokio")]
 
 mod log;
 mod wire;
 
+use std::error::Error;
+use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,8 +18,8 @@ use log::Log;
 use rpc_frame::tokio::{CallError, Client, Server, UdpClient};
 use rpc_frame::xdr::{Bytes, BytesMut, EncodeError, Xdr};
 use rpc_frame::{
-    Connection, ConnectionConfig, Context, DatagramServer, DatagramServerConfig, EncodeReply, Event, OpaqueAuth,
-    OutgoingCall, Peer, ProcedureTable, Program, ReplyEncoder, program,
+    Connection, ConnectionConfig, Context, DatagramServer, DatagramServerConfig, EncodeReply, Event, Found, OpaqueAuth,
+    OutgoingCall, Peer, ProcedureTable, Program, Programs, Refusal, ReplyEncoder, Undispatched, program,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::UdpSocket;
@@ -277,6 +280,83 @@ fn a_call_whose_arguments_panic_leaves_nothing_in_the_engine() {
     assert_eq!(client.client().in_flight(), 1);
     let second = client.call(now, &call, &1_u32, None).unwrap();
     assert_eq!(second, first.wrapping_add(1));
+}
+
+// ---- reasons ----
+
+/// A reason that panics when it is written.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("as the test wants it")
+    }
+}
+
+impl Error for Unspeakable {}
+
+/// Fires nothing, and cannot say why.
+struct Closed(Program<Kiln, Potter>);
+
+impl Programs for Closed {
+    type Reply = <Program<Kiln, Potter> as Programs>::Reply;
+
+    fn each_version(&self, visit: &mut dyn FnMut(u32, u32)) {
+        self.0.each_version(visit);
+    }
+
+    fn find(&self, program: u32, version: u32, procedure: u32) -> Found {
+        self.0.find(program, version, procedure)
+    }
+
+    async fn dispatch(&self, _: &Context, _: &Bytes) -> Result<Self::Reply, Undispatched> {
+        Err(Undispatched::Refused(Refusal::new(Unspeakable)))
+    }
+}
+
+fn closed_server() -> Server<Closed> {
+    Server::new(Closed(program::<Kiln, _>(Potter { opened: Arc::default() })))
+}
+
+#[tokio::test]
+async fn a_refusal_whose_reason_panics_in_the_log_is_answered_and_leaves_no_call_in_flight() {
+    let (_, _logging) = Log::begin(Level::WARN);
+    let server = closed_server();
+    let (far, mut near) = duplex(64 * 1024);
+    server.serve_connection(far, Peer::Unknown).unwrap();
+    // The log has the reasons of the first ten.
+    for xid in 0..12 {
+        near.write_all(&fire(xid, 0, false).record()).await.unwrap();
+        let expected = record(&system_err(xid));
+        let mut reply = vec![0; expected.len()];
+        near.read_exact(&mut reply).await.unwrap();
+        assert_eq!(reply, expected);
+    }
+    let counted = server.counters().calls;
+    assert_eq!((counted.system_err, counted.in_flight()), (12, 0));
+}
+
+#[tokio::test]
+async fn by_udp_such_a_refusal_is_answered_as_well_and_kept() {
+    let (_, _logging) = Log::begin(Level::WARN);
+    let server = closed_server();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let serving = server.clone();
+    let served = tokio::spawn(async move { serving.serve_udp(socket).await });
+    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    peer.connect(address).await.unwrap();
+    for xid in [1, 2, 1] {
+        peer.send(&fire(xid, 0, false).message()).await.unwrap();
+        let mut reply = [0; 100];
+        let len = peer.recv(&mut reply).await.unwrap();
+        assert_eq!(reply[..len], system_err(xid));
+    }
+    assert!(server.shutdown(Duration::from_secs(10)).await, "no call is left in flight");
+    served.await.unwrap();
+    let counted = server.counters().calls;
+    assert_eq!((counted.system_err, counted.in_flight()), (2, 0));
 }
 
 // ---- the log ----

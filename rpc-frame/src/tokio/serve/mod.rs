@@ -374,50 +374,51 @@ fn finish_call<R: crate::EncodeReply>(
 ) {
     let Ended { id: xid, procedure, verifier, output } = call;
     let output = output.map(|(returned, context)| {
-        if let Some(context) = context.take()
-            && context.may_be_kept()
-        {
+        // One that is not kept is dropped with what was returned, behind the answer.
+        if let Some(context) = context.take_if(|context| context.may_be_kept()) {
             contexts.push(context);
         }
         returned
     });
     // What the handler has sent to the peer goes before its reply.
     post.collect(engine, now);
-    let status = match output {
-        Ok(Ok(_)) if procedure.oneway => return engine.leave_unanswered(),
+    let ProcedureInfo { program, name, .. } = *procedure;
+    // The answer comes before the line of the log, which may run code of a user's that panics.
+    match output {
+        Ok(Ok(_)) if procedure.oneway => engine.leave_unanswered(),
         Ok(Ok(reply)) => {
             let written = match &verifier {
                 None => engine.reply_with(now, xid, reply),
                 Some(verifier) => engine.reply_with_verifier(now, xid, verifier, reply),
             };
             if let Err(error) = written {
-                let ProcedureInfo { program, name: procedure, .. } = *procedure;
                 lines.not_sent.line(|left_out| {
-                    tracing::error!(xid, program, procedure, %error, left_out, "cannot send a reply");
+                    tracing::error!(xid, program, procedure = name, %error, left_out, "cannot send a reply");
                 });
             }
-            return;
         }
         Ok(Err(undispatched)) => {
-            log_undispatched(undispatched, lines, xid, procedure.name);
-            undispatched.status()
+            reply_without_results(engine, now, xid, procedure.oneway, undispatched.status());
+            log_undispatched(undispatched, lines, xid, name);
         }
         Err(Unreturned::Panicked) => {
-            let ProcedureInfo { program, name: procedure, .. } = *procedure;
-            lines.panicked.line(|left_out| tracing::error!(xid, program, procedure, left_out, "handler panicked"));
-            AcceptStatus::SystemErr
-        }
-        // The engine has answered.
-        Err(Unreturned::NotEncoded) => {
-            let ProcedureInfo { program, name: procedure, .. } = *procedure;
-            return lines.not_encoded.line(|left_out| {
-                tracing::error!(xid, program, procedure, left_out, "encoding of a reply panicked");
+            reply_without_results(engine, now, xid, procedure.oneway, AcceptStatus::SystemErr);
+            lines.panicked.line(|left_out| {
+                tracing::error!(xid, program, procedure = name, left_out, "handler panicked");
             });
         }
-        Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
-    };
+        // It was answered before.
+        Err(Unreturned::NotEncoded) => lines.not_encoded.line(|left_out| {
+            tracing::error!(xid, program, procedure = name, left_out, "encoding of a reply panicked");
+        }),
+        Err(Unreturned::GivenUp) => reply_without_results(engine, now, xid, procedure.oneway, AcceptStatus::SystemErr),
+    }
+}
+
+/// Answers a call that has no results.
+fn reply_without_results(engine: &mut Connection, now: Duration, xid: u32, oneway: bool, status: AcceptStatus) {
     // That there is no such procedure is told also to who thinks that it is oneway.
-    if procedure.oneway && status != AcceptStatus::ProcUnavail {
+    if oneway && status != AcceptStatus::ProcUnavail {
         engine.leave_unanswered();
     } else {
         engine.reply(now, xid, Outcome::Accepted(status));

@@ -241,45 +241,53 @@ fn finish_call<R: EncodeReply>(
     call: Ended<'_, Result<R, Undispatched>, CallId>,
 ) {
     let Ended { id, procedure, verifier, output } = call;
-    let (peer, xid, oneway) = (id.peer(), id.xid(), procedure.oneway);
-    let (program, procedure) = (procedure.program, procedure.name);
-    let status = match output {
-        Ok(Ok(_)) if oneway => return engine.leave_unanswered(now, &id),
+    let (peer, xid) = (id.peer(), id.xid());
+    let ProcedureInfo { program, name, oneway, .. } = *procedure;
+    // The answer comes before the line of the log, which may run code of a user's that panics.
+    match output {
+        Ok(Ok(_)) if oneway => engine.leave_unanswered(now, &id),
         Ok(Ok(reply)) => {
             let verifier = verifier.map(|verifier| *verifier).unwrap_or_default();
             if let Err(error) = engine.reply_with_verifier(now, &id, &verifier, reply) {
                 lines.not_sent.line(|left_out| {
-                    tracing::error!(%peer, xid, program, procedure, %error, left_out, "cannot send a reply");
+                    tracing::error!(%peer, xid, program, procedure = name, %error, left_out, "cannot send a reply");
                 });
             }
-            return;
         }
         Ok(Err(undispatched)) => {
-            log_undispatched(undispatched, lines, xid, procedure);
             if !matches!(undispatched, Undispatched::Refused(_)) {
                 // It may be looked at again if it comes again.
                 engine.forget(&id);
             }
-            undispatched.status()
+            reply_without_results(engine, now, &id, oneway, undispatched.status());
+            log_undispatched(undispatched, lines, xid, name);
         }
         Err(Unreturned::Panicked) => {
+            reply_without_results(engine, now, &id, oneway, AcceptStatus::SystemErr);
             lines.panicked.line(|left_out| {
-                tracing::error!(%peer, xid, program, procedure, left_out, "handler panicked");
-            });
-            AcceptStatus::SystemErr
-        }
-        // The engine has answered.
-        Err(Unreturned::NotEncoded) => {
-            return lines.not_encoded.line(|left_out| {
-                tracing::error!(%peer, xid, program, procedure, left_out, "encoding of a reply panicked");
+                tracing::error!(%peer, xid, program, procedure = name, left_out, "handler panicked");
             });
         }
-        Err(Unreturned::GivenUp) => AcceptStatus::SystemErr,
-    };
+        // It was answered before.
+        Err(Unreturned::NotEncoded) => lines.not_encoded.line(|left_out| {
+            tracing::error!(%peer, xid, program, procedure = name, left_out, "encoding of a reply panicked");
+        }),
+        Err(Unreturned::GivenUp) => reply_without_results(engine, now, &id, oneway, AcceptStatus::SystemErr),
+    }
+}
+
+/// Answers a call that has no results.
+fn reply_without_results(
+    engine: &mut DatagramServer<RandomState>,
+    now: Duration,
+    id: &CallId,
+    oneway: bool,
+    status: AcceptStatus,
+) {
     // That there is no such procedure is told also to who thinks that it is oneway.
     if oneway && status != AcceptStatus::ProcUnavail {
-        engine.leave_unanswered(now, &id);
+        engine.leave_unanswered(now, id);
     } else {
-        engine.reply(now, &id, Outcome::Accepted(status));
+        engine.reply(now, id, Outcome::Accepted(status));
     }
 }
