@@ -144,7 +144,7 @@ async fn replies_that_exceed_a_bound() {
 #[tokio::test(start_paused = true)]
 async fn replies_whose_encoders_panic() {
     let call = |client: Client| async move { client.call(&Break).await.map(drop) };
-    calls_that_fail("encoding of a reply panicked", "encoding of replies panicked", call).await;
+    calls_that_fail("encoding or dropping of a reply panicked", "encoding or dropping of replies panicked", call).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,7 +97,7 @@ pub(super) struct Lines {
     pub(super) too_long: LogLimit,
     /// A reply exceeds a bound or is too long for its record.
     pub(super) not_sent: LogLimit,
-    /// The encoder of a reply panicked.
+    /// The encoder of a reply panicked, or its drop.
     pub(super) not_encoded: LogLimit,
 }
 
@@ -109,7 +109,7 @@ impl Default for Lines {
             policy_panicked: LogLimit::new("policies panicked"),
             too_long: LogLimit::new("handlers took too long"),
             not_sent: LogLimit::new("replies could not be sent"),
-            not_encoded: LogLimit::new("encoding of replies panicked"),
+            not_encoded: LogLimit::new("encoding or dropping of replies panicked"),
         }
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct Ended<'a, T, K = u32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unreturned {
     Panicked,
-    /// It has, but the encoder of its reply, or the drop of what it returned, panicked.
+    /// It has, and the call was answered, but the encoding or dropping of what it returned panicked.
     NotEncoded,
     /// It has not ended by its deadline.
     GivenUp,

@@ -270,7 +270,7 @@ fn finish_call<R: EncodeReply>(
         }
         // It was answered before.
         Err(Unreturned::NotEncoded) => lines.not_encoded.line(|left_out| {
-            tracing::error!(%peer, xid, program, procedure = name, left_out, "encoding of a reply panicked");
+            tracing::error!(%peer, xid, program, procedure = name, left_out, "encoding or dropping of a reply panicked");
         }),
         Err(Unreturned::GivenUp) => reply_without_results(engine, now, &id, oneway, AcceptStatus::SystemErr),
     }
