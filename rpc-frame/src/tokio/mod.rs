@@ -42,7 +42,7 @@
 //! /// `end` may be `tokio::signal::unix::signal(SignalKind::terminate())?.recv()`.
 //! async fn run(socket: &Path, end: impl Future) -> io::Result<bool> {
 //!     let tcp = TcpListener::bind("127.0.0.1:0").await?;
-//!     let udp = UdpSocket::bind(tcp.local_addr()?).await?;
+//!     let udp = UdpSocket::bind("127.0.0.1:0").await?;
 //!     // The file outlives the daemon: a left one is removed before, by whoever knows that nobody listens there.
 //!     let unix = UnixListener::bind(socket)?;
 //!
