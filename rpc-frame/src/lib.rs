@@ -184,9 +184,10 @@
 //! | procedure 0 | success, no results |
 //! | arguments that do not decode | GARBAGE_ARGS |
 //! | handler or the encoder of its reply panics, or it takes too long, or its reply exceeds a bound, or a layer in front of it refuses | SYSTEM_ERR |
+//! | [`Policy`] or [`Authenticator`] panics | by UDP SYSTEM_ERR; elsewhere none, the connection ends |
 //! | `oneway`, from the arguments on | nothing |
 //!
-//! The connection survives all of these. It is closed for broken framing, a message too short for an xid
+//! The connection survives all the others. It is closed for broken framing, a message too short for an xid
 //! and a message type, a message that is neither call nor reply, and a reply to a call that was never made.
 //! Why a call got SYSTEM_ERR is told to the server's `tracing` log only.
 //!
@@ -197,7 +198,7 @@
 //!
 //! | what | level |
 //! |---|---|
-//! | handlers that panic or take too long, replies that exceed a bound or whose encoders panic, connections whose TLS handshake panics | ERROR |
+//! | handlers that panic or take too long, replies that exceed a bound or whose encoding or dropping panics, policies and authenticators that panic by UDP (elsewhere only the panic hook tells of them), connections whose TLS handshake panics | ERROR |
 //! | connections that are refused (by a `PeerLimit`, or because TLS did not begin as it has to) or cannot be accepted, sockets that cannot be read, calls that a layer refuses | WARN |
 //! | what a shutdown has cut off | WARN |
 //! | connections that open and close and why, calls that are refused with another answer than SYSTEM_ERR, replies that nobody waits for | DEBUG |
