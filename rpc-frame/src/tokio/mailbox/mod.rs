@@ -316,7 +316,10 @@ impl Drop for Call {
         let mut stage = self.pending.lock();
         stage.given_up = true;
         let (in_flight, ended) = (stage.xid.take(), stage.ended);
+        let waker = stage.waker.take();
         drop(stage);
+        // Here nothing is locked: with a waker its task may go, and calls of the same mailbox with that.
+        drop(waker);
         if let Some(xid) = in_flight {
             self.mailbox.lock().given_up.push(xid);
             self.mailbox.ring();
@@ -351,6 +354,8 @@ impl Drop for Link {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Wake;
+
     use super::*;
 
     const CALLS: usize = 4_000;
@@ -410,5 +415,52 @@ mod tests {
         drop(others.pop());
         assert!(post.collect(&mut engine, Duration::ZERO));
         assert_eq!(engine.client().in_flight(), 1);
+    }
+
+    /// As that of an executor which drops a task, with a call in it, with its waker, or polls where it wakes.
+    struct Task(Arc<Mailbox>, Arc<AtomicUsize>);
+
+    impl Task {
+        /// A locked mailbox would have it wait for itself.
+        fn calls(&self) {
+            self.1.fetch_add(usize::from(self.0.content.try_lock().is_ok()), Ordering::SeqCst);
+        }
+    }
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.calls();
+        }
+    }
+
+    impl Drop for Task {
+        fn drop(&mut self) {
+            self.calls();
+        }
+    }
+
+    fn polled(call: &mut Call, mailbox: &Arc<Mailbox>, free: &Arc<AtomicUsize>) {
+        let waker = Waker::from(Arc::new(Task(Arc::clone(mailbox), Arc::clone(free))));
+        assert!(Pin::new(call).poll(&mut TaskContext::from_waker(&waker)).is_pending());
+    }
+
+    #[test]
+    fn a_waker_is_dropped_and_woken_where_the_mailbox_is_not_locked() {
+        let mailbox = Mailbox::new(&ConnectionConfig::default());
+        let free = Arc::new(AtomicUsize::new(0));
+        let mut calls = queued(&mailbox, 3);
+        for call in calls.iter_mut().flatten() {
+            polled(call, &mailbox, &free);
+        }
+        // The second has the dead letters swept out.
+        drop(calls.pop());
+        drop(calls.pop());
+        assert_eq!(free.load(Ordering::SeqCst), 2);
+
+        // The engine takes none.
+        let mut engine =
+            Connection::new(ConnectionConfig { max_own_calls_in_flight: 0, ..ConnectionConfig::default() });
+        Post::new(Arc::clone(&mailbox)).collect(&mut engine, Duration::ZERO);
+        assert_eq!(free.load(Ordering::SeqCst), 4, "woken, and dropped with that");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::vec::Vec;
 
 use hashbrown::HashMap;
 
@@ -55,6 +56,7 @@ impl Post {
             }
         }
         let mut letters = content.take();
+        let mut failed = Vec::new();
         for letter in letters.drain(..) {
             let Some((pending, _)) = &letter.awaited else {
                 if let Err(error) = letter.write(engine, now) {
@@ -72,15 +74,17 @@ impl Post {
                     drop(stage);
                     self.waiting.insert(xid, Arc::clone(pending));
                 }
-                Err(error) => {
-                    drop(stage);
-                    pending.finish(Err(CallError::NotSent(error)));
-                }
+                Err(error) => failed.push((Arc::clone(pending), error)),
             }
         }
         // Their room is for the next.
         content.letters = letters;
         self.mailbox.unsent.store(engine.output().len(), Ordering::SeqCst);
+        drop(content);
+        // Who is woken may look into the mailbox at once.
+        for (pending, error) in failed {
+            pending.finish(Err(CallError::NotSent(error)));
+        }
     }
 
     /// Tells the callers how much waits to be sent.
