@@ -27,8 +27,9 @@ pub(super) struct Beginnings<IO, T> {
     room: PeerLimit,
     /// The first at the front, each with its place in the room.
     waiting: VecDeque<(IO, Peer, Place)>,
-    /// What the log has of those that failed, and of those that were sent away.
+    /// What the log has of those that failed, of those that panicked, and of those that were sent away.
     failures: LogLimit,
+    panics: LogLimit,
     refusals: LogLimit,
 }
 
@@ -38,8 +39,9 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
         let most = most.max(1);
         let (shares, room) = (PeerLimit::new(most), PeerLimit::new(most.saturating_mul(2)));
         let failures = LogLimit::new("connections were refused: they did not begin as they have to");
+        let panics = LogLimit::new("handshakes were cut off");
         let refusals = LogLimit::new("connections were refused: too many handshakes of their peers were not done");
-        Self { most, shares, begun: JoinSet::new(), room, waiting: VecDeque::new(), failures, refusals }
+        Self { most, shares, begun: JoinSet::new(), room, waiting: VecDeque::new(), failures, panics, refusals }
     }
 
     /// The next connection that has begun as `begin` has it. What is wrong with others is logged, as far as [`LogLimit`]
@@ -60,7 +62,7 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
                         Ok((peer, Err(error))) => self.failures.line(|left_out| {
                             tracing::warn!(%peer, %error, left_out, "refused a connection");
                         }),
-                        Err(error) => self.failures.line(|left_out| {
+                        Err(error) => self.panics.line(|left_out| {
                             tracing::error!(%error, left_out, "a handshake was cut off");
                         }),
                     }
@@ -126,7 +128,7 @@ mod tests {
         }
     }
 
-    /// A listener whose connections begin with one byte.
+    /// A listener whose connections begin with one byte; 0 makes it panic.
     struct Door {
         arriving: UnboundedSender<(DuplexStream, Peer)>,
         taken_up: UnboundedReceiver<Peer>,
@@ -147,7 +149,11 @@ mod tests {
                 loop {
                     let begin = |mut io: DuplexStream, peer: Peer| {
                         taken.send(peer.clone()).unwrap();
-                        async move { io.read_u8().await.map(|byte| (byte, peer)).map_err(TlsError::Io) }
+                        async move {
+                            let byte = io.read_u8().await.map_err(TlsError::Io)?;
+                            assert_ne!(byte, 0, "as the test wants it");
+                            Ok((byte, peer))
+                        }
                     };
                     let (_, peer) = beginnings.next(&mut listener, begin).await.unwrap();
                     done.send(peer).unwrap();
@@ -243,6 +249,19 @@ mod tests {
             assert!(summary.len() == 1 && summary[0].ends_with(&format!("left_out={count}")), "{summary:?}");
         }
         assert_eq!(log.lines_with("").len(), 22);
+    }
+
+    #[::tokio::test(start_paused = true)]
+    async fn beginnings_that_fail_do_not_hide_one_that_panics() {
+        let (log, _logging) = Log::begin(Level::WARN);
+        let mut door = Door::open(64);
+        drop(door.silent(1, 20).await);
+        settled().await;
+        let (mut connections, _) = door.silent(2, 1).await;
+        connections[0].write_u8(0).await.unwrap();
+        settled().await;
+        let lines = log.lines_with("a handshake was cut off");
+        assert!(lines.len() == 1 && lines[0].contains("ERROR") && !lines[0].contains("left_out"), "{lines:?}");
     }
 
     #[::tokio::test(start_paused = true)]
