@@ -39,7 +39,7 @@ const AHEAD: Duration = Duration::from_secs(9);
 /// ```
 ///
 /// When no more comes, what was left out last is told soon, by a line of level WARN: `refused names left_out=990`. Its time is
-/// tokio's; without a runtime it is told with the next line, or when the last clone is dropped.
+/// tokio's; without a runtime, or in one without timers, it is told with the next line, or when the last clone is dropped.
 #[derive(Clone)]
 pub struct LogLimit(Arc<Limited>);
 
@@ -54,7 +54,7 @@ struct State {
     /// When the lines so far have had their time.
     paid_at: Option<Instant>,
     left_out: u64,
-    /// There is a task that tells of what was left out last.
+    /// There is a [`Watch`], or was one that cannot be.
     is_watched: bool,
 }
 
@@ -80,14 +80,7 @@ impl LogLimit {
         {
             state.is_watched = true;
             drop(state);
-            runtime.spawn(self.clone().watch());
-        }
-    }
-
-    /// Tells of what was left out when there are no more lines to do so.
-    async fn watch(self) {
-        while let Some(time) = self.next_look() {
-            sleep_until(time).await;
+            runtime.spawn(Watch { limit: self.clone(), has_ended: false }.run());
         }
     }
 
@@ -110,6 +103,31 @@ impl LogLimit {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells of what was left out when there are no more lines to do so.
+struct Watch {
+    limit: LogLimit,
+    /// All is told, and the state says that nobody watches.
+    has_ended: bool,
+}
+
+impl Watch {
+    async fn run(mut self) {
+        while let Some(time) = self.limit.next_look() {
+            sleep_until(time).await;
+        }
+        self.has_ended = true;
+    }
+}
+
+/// Where its runtime ends first, another may watch. Where that has no timers, which is a panic, one try is enough.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.has_ended && !std::thread::panicking() {
+            self.limit.lock().is_watched = false;
+        }
     }
 }
 
@@ -233,6 +251,45 @@ mod tests {
         knock(&limit, 11);
         drop(limit);
         told(&log, &["somebody knocks number=10 left_out=10", "knocks left_out=1"]);
+    }
+
+    fn runtime() -> ::tokio::runtime::Runtime {
+        ::tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+    }
+
+    #[test]
+    fn where_a_runtime_ends_before_all_is_told_the_next_one_tells() {
+        let (log, _logging) = Log::begin(Level::WARN);
+        let limit = LogLimit::new("knocks");
+        limit.lock().paid_at = Instant::now().checked_add(Duration::from_secs(3600));
+        // The task of the first is polled, that of the second is not.
+        runtime().block_on(async {
+            knock(&limit, 0);
+            ::tokio::task::yield_now().await;
+        });
+        runtime().block_on(async { knock(&limit, 1) });
+        runtime().block_on(async {
+            knock(&limit, 2);
+            ::tokio::time::sleep(Duration::from_secs(7200)).await;
+        });
+        told(&log, &["knocks left_out=3"]);
+    }
+
+    #[test]
+    fn in_a_runtime_without_timers_it_is_as_without_one_after_the_first_try() {
+        let (log, _logging) = Log::begin(Level::WARN);
+        let limit = LogLimit::new("knocks");
+        limit.lock().paid_at = Instant::now().checked_add(Duration::from_secs(3600));
+        let runtime = ::tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            knock(&limit, 0);
+            ::tokio::task::yield_now().await;
+            assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "it has panicked");
+            knock(&limit, 1);
+            assert_eq!(Handle::current().metrics().num_alive_tasks(), 0, "nobody tries again");
+        });
+        drop(limit);
+        told(&log, &["knocks left_out=2"]);
     }
 
     #[test]
