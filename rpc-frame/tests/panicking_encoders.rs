@@ -369,6 +369,9 @@ async fn the_log_tells_which_procedure_it_was() {
     client.call(&Fire { blows_at: 1, waits: false }).await.unwrap_err();
     let lines = log.lines_with("");
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].contains("ERROR") && lines[0].contains("encoding or dropping of a reply panicked xid="), "{lines:?}");
+    assert!(
+        lines[0].contains("ERROR") && lines[0].contains("encoding or dropping of a reply panicked xid="),
+        "{lines:?}"
+    );
     assert!(lines[0].ends_with(r#"program=536870987 procedure="Fire""#), "{lines:?}");
 }
