@@ -11,6 +11,7 @@ use rpc_frame::xdr;
 use rpc_frame::{
     ActivationPolicy, Context, Peer, Policy, Procedure, ProcedureInfo, ProcedureTable, Program, Session, Verdict,
 };
+use tracing::Level;
 
 use self::streams::{Room, Streams};
 use self::subscriber::Subscriber;
@@ -77,7 +78,7 @@ impl Daemon {
         sessions: impl Fn(Peer) -> Session + Send + Sync + 'static,
     ) -> GuestServer {
         let sessions = move |peer| sessions(peer).with_state(Opened::default());
-        let refusals = LogLimit::new("calls were refused on read-only channels");
+        let refusals = LogLimit::new("calls were refused on read-only channels").with_level(Level::INFO);
         let policy = GuestPolicy { activation: self.activation.clone(), refusals };
         Server::builder(rpc_frame::program::<Guest, _>(self)).policy(policy).config(config).sessions(sessions).build()
     }

@@ -125,6 +125,7 @@ async fn calls_that_fail<F: Future<Output = Result<(), CallError>>>(
     })
     .await;
     is_bounded(&log.lines_with(line), &log.lines_with(summary));
+    assert!(log.lines_with(summary)[0].contains("ERROR"));
     let all = log.lines_with("");
     assert_eq!(all.len(), 13, "{all:?}");
 }

@@ -67,6 +67,7 @@ async fn refusals_without_end_do_not_fill_the_log() {
     assert!(lines.len() == 12 && lines[0].contains("DomainDestroy"), "{lines:?}");
     let left_out = |line: &String| line.split("left_out=").nth(1).map_or(0, |count| count.parse::<usize>().unwrap());
     let summary = log.lines_with("calls were refused on read-only channels");
+    assert!(summary.iter().all(|line| line.contains("INFO")), "{summary:?}");
     assert_eq!(lines.len() + lines.iter().chain(&summary).map(left_out).sum::<usize>(), 300);
 }
 

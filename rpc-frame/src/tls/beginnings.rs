@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use ::tokio::task::JoinSet;
+use tracing::Level;
 
 use super::TlsError;
 use crate::session::Peer;
@@ -39,7 +40,7 @@ impl<IO: Send + 'static, T: Send + 'static> Beginnings<IO, T> {
         let most = most.max(1);
         let (shares, room) = (PeerLimit::new(most), PeerLimit::new(most.saturating_mul(2)));
         let failures = LogLimit::new("connections were refused: they did not begin as they have to");
-        let panics = LogLimit::new("handshakes were cut off");
+        let panics = LogLimit::new("handshakes were cut off").with_level(Level::ERROR);
         let refusals = LogLimit::new("connections were refused: too many handshakes of their peers were not done");
         Self { most, shares, begun: JoinSet::new(), room, waiting: VecDeque::new(), failures, panics, refusals }
     }
@@ -109,8 +110,6 @@ mod tests {
 
     use ::tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use ::tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-    use tracing::Level;
 
     use super::*;
     use crate::log::Log;

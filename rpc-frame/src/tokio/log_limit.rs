@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::tokio::runtime::Handle;
 use ::tokio::time::{Instant, sleep_until};
+use tracing::Level;
 
 /// One line in this time, in the long run.
 const EACH: Duration = Duration::from_secs(1);
@@ -38,8 +39,9 @@ const AHEAD: Duration = Duration::from_secs(9);
 /// }
 /// ```
 ///
-/// When no more comes, what was left out last is told soon, by a line of level WARN: `refused names left_out=990`. Its time is
-/// tokio's; without a runtime, or in one without timers, it is told with the next line, or when the last clone is dropped.
+/// When no more comes, what was left out last is told soon, by a line of level WARN, or of another that
+/// [`with_level`](Self::with_level) sets: `refused names left_out=990`. Its time is tokio's; without a runtime, or in one
+/// without timers, it is told with the next line, or when the last clone is dropped.
 #[derive(Clone)]
 pub struct LogLimit(Arc<Limited>);
 
@@ -49,12 +51,13 @@ struct Limited {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    /// That of the line which tells how many were left out.
+    level: Level,
     /// When the lines so far have had their time.
     paid_at: Option<Instant>,
     left_out: u64,
-    /// There is a [`Watch`], or was one that cannot be.
+    /// There is a `Watch`, or was one that cannot be.
     is_watched: bool,
 }
 
@@ -62,7 +65,22 @@ impl LogLimit {
     /// A bound on lines of one kind. `what` they tell of stands alone in the line that counts those which were left out.
     #[must_use]
     pub fn new(what: &'static str) -> Self {
-        Self(Arc::new(Limited { what, state: Mutex::default() }))
+        let state = State { level: Level::WARN, paid_at: None, left_out: 0, is_watched: false };
+        Self(Arc::new(Limited { what, state: Mutex::new(state) }))
+    }
+
+    /// Counts what is left out at this level, that of the lines, and not at WARN.
+    ///
+    /// ```
+    /// use rpc_frame::tokio::LogLimit;
+    ///
+    /// let losses = LogLimit::new("files were lost").with_level(tracing::Level::ERROR);
+    /// losses.line(|left_out| tracing::error!(left_out, "lost a file"));
+    /// ```
+    #[must_use]
+    pub fn with_level(self, level: Level) -> Self {
+        self.lock().level = level;
+        self
     }
 
     /// Writes a line, which is given how many have been left out since the last, unless it is left out itself.
@@ -93,10 +111,10 @@ impl LogLimit {
             Some(time) if now < time && state.left_out > 0 => return Some(time),
             _ => state.is_watched = false,
         }
-        let left_out = if state.left_out > 0 { state.begin(now) } else { None };
+        let (level, left_out) = (state.level, if state.left_out > 0 { state.begin(now) } else { None });
         drop(state);
         if let Some(left_out) = left_out {
-            tracing::warn!(left_out, "{}", self.0.what);
+            count(level, left_out, self.0.what);
         }
         None
     }
@@ -149,10 +167,21 @@ impl State {
 /// At the end of a program there may be no time to wait for it.
 impl Drop for Limited {
     fn drop(&mut self) {
-        let left_out = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).left_out;
+        let State { level, left_out, .. } = *self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if left_out > 0 {
-            tracing::warn!(left_out, "{}", self.what);
+            count(level, left_out, self.what);
         }
+    }
+}
+
+/// Writes the line that tells how many were left out.
+fn count(level: Level, left_out: u64, what: &str) {
+    match level {
+        Level::ERROR => tracing::error!(left_out, "{what}"),
+        Level::WARN => tracing::warn!(left_out, "{what}"),
+        Level::INFO => tracing::info!(left_out, "{what}"),
+        Level::DEBUG => tracing::debug!(left_out, "{what}"),
+        Level::TRACE => tracing::trace!(left_out, "{what}"),
     }
 }
 
@@ -169,7 +198,6 @@ mod tests {
     use std::vec::Vec;
 
     use ::tokio::time::advance;
-    use tracing::Level;
 
     use super::*;
     use crate::log::Log;
@@ -290,6 +318,25 @@ mod tests {
         });
         drop(limit);
         told(&log, &["knocks left_out=2"]);
+    }
+
+    #[test]
+    fn the_count_of_what_was_left_out_has_the_level_of_its_lines() {
+        for level in [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR] {
+            let (log, _logging) = Log::begin(Level::TRACE);
+            let limit = LogLimit::new("knocks").with_level(level);
+            let counts = || log.lines_with("knocks left_out=1");
+            runtime().block_on(async {
+                (0..11).for_each(|number| knock(&limit, number));
+                ::tokio::time::sleep(Duration::from_secs(10)).await;
+            });
+            assert!(counts().len() == 1 && counts()[0].contains(level.as_str()), "{:?}", counts());
+            // In the end it is as well.
+            limit.lock().paid_at = Instant::now().checked_add(Duration::from_secs(3600));
+            knock(&limit, 11);
+            drop(limit);
+            assert!(counts().len() == 2 && counts()[1].contains(level.as_str()), "{:?}", counts());
+        }
     }
 
     #[test]

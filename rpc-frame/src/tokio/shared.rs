@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::tokio::sync::{Semaphore, watch};
+use tracing::Level;
 use xdr_core::Limits;
 
 use super::LogLimit;
@@ -103,13 +104,14 @@ pub(super) struct Lines {
 
 impl Default for Lines {
     fn default() -> Self {
+        let errors = |what| LogLimit::new(what).with_level(Level::ERROR);
         Self {
             refused: LogLimit::new("calls were refused in front of their methods"),
-            panicked: LogLimit::new("handlers panicked"),
-            policy_panicked: LogLimit::new("policies panicked"),
-            too_long: LogLimit::new("handlers took too long"),
-            not_sent: LogLimit::new("replies could not be sent"),
-            not_encoded: LogLimit::new("encoding or dropping of replies panicked"),
+            panicked: errors("handlers panicked"),
+            policy_panicked: errors("policies panicked"),
+            too_long: errors("handlers took too long"),
+            not_sent: errors("replies could not be sent"),
+            not_encoded: errors("encoding or dropping of replies panicked"),
         }
     }
 }
