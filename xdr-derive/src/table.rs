@@ -127,7 +127,7 @@ fn expand(item: &DeriveInput, keys: &RpcKeys, lines: &[Line<'_>]) -> TokenStream
     let service = keys.service.as_ref().map(|service| &service.value);
     // Protocols have a `GuestReply` of their own.
     let name = table.unraw().to_string();
-    let replies = format_ident!("__{name}Reply", span = table.span());
+    let replies = format_ident!("__{name}Reply");
     let declared = service_trait(item, keys, lines);
     let procedures: Vec<_> = lines.iter().map(|line| line.procedure(&krate)).collect();
     let variants: Vec<_> = lines.iter().map(|line| line.ident).collect();
