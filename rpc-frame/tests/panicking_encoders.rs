@@ -24,6 +24,7 @@ use rpc_frame::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tracing::Level;
 use wire::{Call, record, success, words};
 
@@ -176,22 +177,28 @@ async fn encoders_that_panic_take_no_place_among_the_calls_in_flight() {
     assert_eq!(server.counters().open, 1);
 }
 
-#[tokio::test]
-async fn by_udp_it_is_the_same_and_the_call_again_gets_the_same_reply() {
-    let (server, _) = server();
+/// A peer by UDP, and the server's end.
+async fn by_udp<P: Programs>(server: &Server<P>) -> (UdpSocket, JoinHandle<()>) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     let serving = server.clone();
     let served = tokio::spawn(async move { serving.serve_udp(socket).await });
     let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     peer.connect(address).await.unwrap();
+    (peer, served)
+}
+
+#[tokio::test]
+async fn by_udp_it_is_the_same_and_the_call_again_gets_the_same_reply() {
+    let (server, _) = server();
+    let (peer, served) = by_udp(&server).await;
     for blows_at in [1, 1, 2, 2] {
         peer.send(&fire(blows_at, blows_at, false).message()).await.unwrap();
         let mut reply = [0; 100];
         let len = peer.recv(&mut reply).await.unwrap();
         assert_eq!(reply[..len], system_err(blows_at));
     }
-    let client = UdpClient::connect(address).await.unwrap();
+    let client = UdpClient::connect(peer.peer_addr().unwrap()).await.unwrap();
     assert_eq!(client.call(&Fire { blows_at: 0, waits: false }).await.unwrap().glaze, "celadon");
     assert!(server.shutdown(Duration::from_secs(10)).await, "no call is left in flight");
     served.await.unwrap();
@@ -341,12 +348,7 @@ async fn a_refusal_whose_reason_panics_in_the_log_is_answered_and_leaves_no_call
 async fn by_udp_such_a_refusal_is_answered_as_well_and_kept() {
     let (_, _logging) = Log::begin(Level::WARN);
     let server = closed_server();
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    let serving = server.clone();
-    let served = tokio::spawn(async move { serving.serve_udp(socket).await });
-    let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    peer.connect(address).await.unwrap();
+    let (peer, served) = by_udp(&server).await;
     for xid in [1, 2, 1] {
         peer.send(&fire(xid, 0, false).message()).await.unwrap();
         let mut reply = [0; 100];

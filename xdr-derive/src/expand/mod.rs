@@ -347,8 +347,8 @@ impl<'a> Context<'a> {
 }
 
 /// A path at another place, so that a failing assertion is reported there and not at the derive.
-pub(crate) fn respanned(path: &impl ToTokens, span: Span) -> TokenStream {
-    let moved = path.to_token_stream().into_iter().map(|mut token| {
+pub(crate) fn respanned(path: &TokenStream, span: Span) -> TokenStream {
+    let moved = path.clone().into_iter().map(|mut token| {
         token.set_span(span);
         token
     });
